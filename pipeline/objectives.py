@@ -1,0 +1,75 @@
+"""A proxy measures; an objective prefers, a constraint excludes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from pipeline.errors import UserError
+from pipeline.results import Scores
+
+Direction = Literal["maximise", "minimise"]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Prefers higher or lower values of a score."""
+
+    score: str
+    direction: Direction
+
+    @property
+    def sign(self) -> int:
+        """Turns a value into a loss: lower is better."""
+        return -1 if self.direction == "maximise" else 1
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """Bounds a score on one side or both.
+
+    Raises:
+        UserError: There is no bound, or the bounds exclude every value.
+    """
+
+    score: str
+    at_most: float | None = None
+    at_least: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.at_most is None and self.at_least is None:
+            raise UserError(f"constraint on {self.score!r}: give `at_most` or `at_least`.")
+        if self.at_most is not None and self.at_least is not None and self.at_least > self.at_most:
+            raise UserError(
+                f"constraint on {self.score!r}: `at_least <= at_most` must hold, "
+                f"but got (at_least={self.at_least:g}, at_most={self.at_most:g})."
+            )
+
+    def excess(self, value: float) -> float:
+        """How far a value lies outside, in units of the violated bound and squeezed into [0, 1); 0 is feasible."""
+        for bound, beyond in ((self.at_most, 1), (self.at_least, -1)):
+            if bound is not None and beyond * (value - bound) > 0:
+                relative = abs(value - bound) / (abs(bound) or 1.0)
+                return max(relative / (1 + relative), np.finfo(float).tiny)
+        return 0.0
+
+    def __str__(self) -> str:
+        bounds = [(self.at_least, ">="), (self.at_most, "<=")]
+        return " and ".join(f"{self.score} {sign} {bound:g}" for bound, sign in bounds if bound is not None)
+
+
+def losses(scored: Sequence[Scores], objectives: Sequence[Objective]) -> np.ndarray:
+    """Loss matrix (n, m), lower is better; a score that was not taken (the row is infeasible) counts 0."""
+    rows = [[o.sign * s.values.get(o.score, 0.0) for o in objectives] for s in scored]
+    return np.array(rows, dtype=np.float64).reshape(len(scored), len(objectives))
+
+
+def violations(scored: Sequence[Scores], constraints: Sequence[Constraint]) -> np.ndarray:
+    """Constraint violations (n,), finite, 0 is feasible; a failure is worse than any violation."""
+    worst = len(constraints) + 1.0
+    return np.array([worst if s.failure else sum(_excesses(s, constraints)) for s in scored], dtype=np.float64)
+
+
+def _excesses(scores: Scores, constraints: Sequence[Constraint]) -> list[float]:
+    return [c.excess(scores.values[c.score]) for c in constraints if c.score in scores.values]

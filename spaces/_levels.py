@@ -1,0 +1,62 @@
+"""A gene's distribution seen as an ordered list of levels 0 .. n - 1."""
+
+from dataclasses import dataclass
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from pipeline.errors import UserError
+from spaces._architecture import Gene
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The values that one gene can take.
+
+    Attributes:
+        values: All values, in ascending order or in the order of the categories.
+        ordered: Whether neighbouring levels are alike (numbers) or not (categories).
+    """
+
+    values: tuple[Gene, ...]
+    ordered: bool
+
+    @staticmethod
+    def of(name: str, distribution: BaseDistribution) -> "Levels":
+        """The levels of an Optuna distribution.
+
+        Raises:
+            UserError: The distribution has no finite list of levels, or a category is a bool
+                (True == 1, but their JSON differs).
+        """
+        match distribution:
+            case CategoricalDistribution(choices=choices):
+                if bad := [c for c in choices if isinstance(c, bool) or not isinstance(c, int | float | str)]:
+                    raise UserError(f"gene {name!r}: a category must be a number or a string, but got {bad[0]!r}.")
+                return Levels(tuple(c for c in choices if isinstance(c, int | float | str)), ordered=False)
+            case IntDistribution(low=low, high=high, step=step):
+                return Levels(tuple(range(low, high + 1, step)), ordered=True)
+            case FloatDistribution(low=low, high=high, step=float(step)):
+                count = round((high - low) / step) + 1
+                return Levels(tuple(round(low + i * step, 10) for i in range(count)), ordered=True)
+        raise UserError(f"gene {name!r}: a distribution must be discrete (give it a step), but got {distribution}.")
+
+    def index(self, name: str, value: object) -> int:
+        """The level of a value, which may come as an equal number of another type or as text.
+
+        Raises:
+            UserError: The value is not among the levels.
+        """
+        for index, level in enumerate(self.values):
+            same_kind = isinstance(level, str) == isinstance(value, str) and not isinstance(value, bool)
+            if (same_kind and level == value) or (isinstance(value, str) and str(level) == value):
+                return index
+        raise UserError(f"gene {name!r}: the value must be one of {self._shown()}, but got {value!r}.")
+
+    def _shown(self) -> str:
+        texts = [str(value) for value in self.values]
+        return ", ".join(texts if len(texts) <= 12 else [*texts[:4], "...", texts[-1]])

@@ -1,0 +1,136 @@
+"""What can be built: a search space as flat, static Optuna distributions."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+
+from pipeline.errors import UserError
+from spaces._architecture import Architecture, Gene
+from spaces._levels import Levels
+from spaces._network import Network
+from spaces._task import Task
+
+
+def _itself(architecture: Architecture) -> Architecture:
+    return architecture
+
+
+def _no_violation(architecture: Architecture, task: Task) -> str | None:
+    return None
+
+
+def _gene_list(architecture: Architecture) -> str:
+    return ",".join(f"{name}={value}" for name, value in architecture.genes)
+
+
+def _parse_gene_list(text: str) -> dict[str, object]:
+    pairs = [part.partition("=") for part in text.split(",")]
+    if not all(equals for _, equals, _ in pairs):
+        raise UserError(f"an architecture is written as gene=value,gene=value, but got {text!r}.")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+@dataclass(frozen=True)
+class Space:
+    """A search space: finite, flat and static; inactive genes are canonicalised away.
+
+    Attributes:
+        name: As in the registry.
+        distributions: One discrete Optuna distribution a gene, in a fixed order.
+        build: (architecture, task) -> Network. Called under the meta device; draws no numbers.
+        source: Paper, section, reference code, deviations.
+        canonical: The representative of all architectures that build the same network.
+        violation: Why the architecture cannot be built for the task, or None.
+        notation: The field's way of writing an architecture.
+        parse: The inverse of `notation`: text -> genes by name.
+    """
+
+    name: str
+    distributions: Mapping[str, BaseDistribution]
+    build: Callable[[Architecture, Task], Network]
+    source: str
+    canonical: Callable[[Architecture], Architecture] = _itself
+    violation: Callable[[Architecture, Task], str | None] = _no_violation
+    notation: Callable[[Architecture], str] = _gene_list
+    parse: Callable[[str], Mapping[str, object]] = _parse_gene_list
+
+    @cached_property
+    def levels(self) -> dict[str, Levels]:
+        """The values of every gene."""
+        return {name: Levels.of(name, distribution) for name, distribution in self.distributions.items()}
+
+    @cached_property
+    def size(self) -> int:
+        """Number of points, before canonicalisation."""
+        return math.prod(len(levels.values) for levels in self.levels.values())
+
+    def architecture(self, genes: Mapping[str, object]) -> Architecture:
+        """The canonical architecture with these genes, each cast to its distribution's type.
+
+        Raises:
+            UserError: A gene is missing, unknown, or outside its distribution.
+        """
+        if unknown := [name for name in genes if name not in self.levels]:
+            raise UserError(f"space {self.name!r} has no gene {unknown[0]!r}. It has: {', '.join(self.levels)}.")
+        if missing := [name for name in self.levels if name not in genes]:
+            raise UserError(f"space {self.name!r}: gene {missing[0]!r} is missing.")
+        return self.decode([levels.index(name, genes[name]) for name, levels in self.levels.items()])
+
+    def decode(self, indices: Sequence[int] | np.ndarray) -> Architecture:
+        """The canonical architecture at these levels, one a gene."""
+        pairs = zip(self.levels.items(), indices, strict=True)
+        genes = tuple((name, levels.values[index]) for (name, levels), index in pairs)
+        return self.canonical(Architecture(self.name, genes))
+
+    def encode(self, architecture: Architecture) -> list[int]:
+        """The level of every gene: the inverse of `decode` on canonical architectures."""
+        return [levels.index(name, architecture[name]) for name, levels in self.levels.items()]
+
+    def sample(self, generator: np.random.Generator) -> Architecture:
+        """One architecture, uniformly over the levels of every gene."""
+        return self.decode([int(generator.integers(len(levels.values))) for levels in self.levels.values()])
+
+    def neighbours(self, architecture: Architecture) -> Iterator[Architecture]:
+        """All other architectures one mutation away: an adjacent level, or any other category."""
+        here = self.encode(architecture)
+        seen = {architecture}
+        for position, levels in enumerate(self.levels.values()):
+            near = (here[position] - 1, here[position] + 1) if levels.ordered else range(len(levels.values))
+            for index in near:
+                if 0 <= index < len(levels.values):
+                    other = self.decode([*here[:position], index, *here[position + 1 :]])
+                    if other not in seen:
+                        seen.add(other)
+                        yield other
+
+    def network(self, architecture: Architecture, task: Task) -> Network:
+        """The network on the meta device: shapes without memory. `initialise` gives it weights.
+
+        Raises:
+            UserError: The architecture cannot be built for the task.
+        """
+        if reason := self.violation(architecture, task):
+            raise UserError(f"{self.notation(architecture)}: {reason}")
+        with torch.device("meta"):
+            return self.build(architecture, task)
+
+    def as_ray(self) -> dict[str, Any]:
+        """The same space for Ray Tune: a dictionary of its domains."""
+        from ray import tune
+
+        return {
+            name: tune.choice(list(levels.values))
+            if isinstance(self.distributions[name], CategoricalDistribution) or isinstance(levels.values[0], float)
+            else tune.qrandint(int(levels.values[0]), int(levels.values[-1]), _step(levels.values))
+            for name, levels in self.levels.items()
+        }
+
+
+def _step(values: Sequence[Gene]) -> int:
+    return int(values[1]) - int(values[0]) if len(values) > 1 else 1

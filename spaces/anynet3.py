@@ -1,0 +1,62 @@
+"""Three stages of residual bottleneck blocks for small images."""
+
+import math
+
+from optuna.distributions import CategoricalDistribution, IntDistribution
+
+from spaces._anynet import Stage, anynet, too_small
+from spaces._architecture import Architecture
+from spaces._network import Network
+from spaces._space import Space
+from spaces._task import Task
+
+STEM = 16
+STRIDES = (1, 2, 2)
+
+
+def _stages(architecture: Architecture) -> list[Stage]:
+    genes = architecture.mapping
+    return [
+        Stage(int(genes[f"d{i}"]), int(genes[f"w{i}"]), stride, int(genes[f"b{i}"]), int(genes[f"g{i}"]))
+        for i, stride in enumerate(STRIDES, start=1)
+    ]
+
+
+def _canonical(architecture: Architecture) -> Architecture:
+    """The group width becomes the greatest divisor of the bottleneck width that it shares with it."""
+    genes = dict(architecture.genes)
+    for i in range(1, len(STRIDES) + 1):
+        genes[f"g{i}"] = math.gcd(int(genes[f"g{i}"]), int(genes[f"w{i}"]) // int(genes[f"b{i}"]))
+    return Architecture(architecture.space, tuple(genes.items()))
+
+
+def _build(architecture: Architecture, task: Task) -> Network:
+    return anynet(STEM, _stages(_canonical(architecture)), task)
+
+
+def _violation(architecture: Architecture, task: Task) -> str | None:
+    return too_small(task, sum(stride == 2 for stride in STRIDES))
+
+
+SPACE = Space(
+    name="anynet3",
+    distributions={
+        gene: distribution
+        for i in range(1, len(STRIDES) + 1)
+        for gene, distribution in {
+            f"d{i}": IntDistribution(1, 16),
+            f"w{i}": IntDistribution(8, 256, step=8),
+            f"b{i}": CategoricalDistribution((1, 2, 4)),
+            f"g{i}": CategoricalDistribution((1, 2, 4, 8, 16, 32, 64)),
+        }.items()
+    },
+    build=_build,
+    canonical=_canonical,
+    violation=_violation,
+    source=(
+        "AnyNetX of Radosavovic et al., Designing network design spaces, CVPR 2020, sec. 3.2, with three stages "
+        "(strides 1, 2, 2) and a 16-channel 3 x 3 stem as on CIFAR in pycls. Per stage i: depth d, width w, "
+        "bottleneck ratio b (inner width w / b), group width g. Deviation: where g does not divide w / b it becomes "
+        "their greatest common divisor (pycls widens w / b instead), so that every sample builds."
+    ),
+)
