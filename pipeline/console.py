@@ -1,0 +1,247 @@
+"""What a person at a terminal sees: a live view of the work, plain lines where there is no terminal, tables."""
+
+import math
+import sys
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+TrialState = Literal["waiting", "running", "stopped", "finished", "diverged", "failed"]
+_OVER = ("stopped", "finished", "diverged", "failed")
+_STYLE = {"running": "cyan", "stopped": "yellow", "finished": "green", "diverged": "red", "failed": "red"}
+_NONE: Mapping[str, int] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class SearchProgress:
+    """Where a search stands.
+
+    Attributes:
+        generation: Generations told so far.
+        evaluations: Architectures scored, with those of an interrupted run that this one goes on with.
+        total: Architectures to score in all.
+        rate: Architectures per second, of this run; 0 as long as it is unknown.
+        front: Members of the front of all feasible architectures so far.
+        hypervolume: Of that front; None as long as there is no reference point.
+        best: The best feasible value of each objective, by its score's name.
+        failures: How many architectures failed, by reason.
+        infeasible: How many a constraint excludes.
+        seconds: Wall-clock seconds since this run began.
+    """
+
+    generation: int
+    evaluations: int
+    total: int
+    rate: float
+    front: int = 0
+    hypervolume: float | None = None
+    best: Mapping[str, float] = field(default_factory=dict)
+    failures: Mapping[str, int] = _NONE
+    infeasible: int = 0
+    seconds: float = 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds to the end at this rate; None where the rate is unknown."""
+        return (self.total - self.evaluations) / self.rate if self.rate > 0 else None
+
+
+@dataclass(frozen=True)
+class TrialProgress:
+    """Where one training run stands.
+
+    Attributes:
+        trial: ``<architecture id>-<seed>``.
+        state: ``waiting``, ``running``, or how it ended: ``stopped`` by the scheduler, ``finished``,
+            ``diverged`` (ended itself), ``failed`` (its worker died).
+        epoch: Completed epochs.
+        epochs: Epochs of a run that is not stopped.
+        val_accuracy: Of the last completed epoch, a fraction; None before the first.
+        reason: Why it ended: the rung's decision, or what diverged.
+    """
+
+    trial: str
+    state: TrialState
+    epoch: int
+    epochs: int
+    val_accuracy: float | None = None
+    reason: str = ""
+
+
+def clean(text: object) -> str:
+    """The text on one line without control characters: what the work says cannot steer the terminal."""
+    return "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp", "Cs") else c for c in str(text))
+
+
+def number(value: object) -> str:
+    """A value for reading: whole numbers with thousands separators, others with four significant digits."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return clean(value)
+    if math.isfinite(value) and value == int(value) and abs(value) < 1e12:
+        return f"{int(value):,}"
+    return f"{value:,.1f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as ``1:02:03`` or ``2:03``; ``-`` if unknown."""
+    if seconds is None:
+        return "-"
+    minutes, rest = divmod(round(max(seconds, 0)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class View:
+    """Shows the work while it goes on; a context manager around it.
+
+    On a terminal a live picture, elsewhere one line per generation and per training run that ends, without
+    control characters. A view never raises: where it cannot write (a closed pipe), it goes quiet.
+
+    Args:
+        console: Where to write; standard output if not given.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False)
+        self._live: Live | None = None
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
+            self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="ellipsis")
+        self._generation = -1
+        self._trials: dict[str, TrialProgress] = {}
+        self._quiet = False
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._guarded(self._live.start)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._guarded(self._live.stop)
+
+    def search(self, progress: SearchProgress) -> None:
+        """Shows where the search stands; call it as often as you like."""
+        if self._live:
+            self._picture(lambda: search_panel(progress))
+        elif progress.generation != self._generation:
+            self._generation = progress.generation
+            self._line(search_line(progress))
+
+    def trial(self, progress: TrialProgress) -> None:
+        """Shows where a training run stands."""
+        before = self._trials.get(progress.trial)
+        self._trials[progress.trial] = progress
+        if self._live:
+            self._picture(lambda: trials_panel(list(self._trials.values())))
+        elif progress.state in _OVER and (before is None or before.state != progress.state):
+            self._line(trial_line(progress))
+
+    def note(self, text: str) -> None:
+        """Writes one line that stays."""
+        self._line(clean(text))
+
+    def _line(self, text: str) -> None:
+        self._guarded(lambda: self._console.print(Text(text), soft_wrap=True))
+
+    def _picture(self, render: Callable[[], RenderableType]) -> None:
+        live = self._live
+        if live:
+            self._guarded(lambda: live.update(render(), refresh=True))
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        if self._quiet:
+            return
+        try:
+            action()
+        except Exception as error:  # whatever goes wrong here must not reach the hours of work behind it
+            self._quiet = True
+            print(f"zenfront: the view stopped ({type(error).__name__}: {clean(error)})", file=sys.stderr)  # noqa: T201
+
+
+def search_line(progress: SearchProgress) -> str:
+    """The search in one line."""
+    parts = [
+        f"generation {progress.generation}",
+        f"{progress.evaluations}/{progress.total} scored",
+        f"{progress.rate:.3g}/s",
+        f"{duration(progress.seconds_left)} left",
+        f"front {progress.front}",
+        f"hypervolume {number(progress.hypervolume)}",
+        "best " + (" ".join(f"{clean(name)}={number(value)}" for name, value in progress.best.items()) or "-"),
+        f"infeasible {progress.infeasible}",
+        f"failed {sum(progress.failures.values())}",
+    ]
+    return " · ".join(parts)
+
+
+def trial_line(progress: TrialProgress) -> str:
+    """A training run in one line."""
+    reason = f": {clean(progress.reason)}" if progress.reason else ""
+    where = f"epoch {progress.epoch}/{progress.epochs}, validation accuracy {_percent(progress.val_accuracy)}"
+    return f"{clean(progress.trial)} {progress.state} at {where}{reason}"
+
+
+def search_panel(progress: SearchProgress) -> RenderableType:
+    """The search as a picture: a bar with rate and time left, the front, the best values, the failures."""
+    bar = Table.grid(padding=(0, 1), expand=True)
+    bar.add_column(no_wrap=True)
+    bar.add_column(ratio=1)
+    bar.add_column(no_wrap=True, justify="right")
+    bar.add_row(
+        Text(f"search {progress.evaluations:,}/{progress.total:,}", "bold"),
+        ProgressBar(total=max(progress.total, 1), completed=progress.evaluations),
+        Text(f"{progress.rate:.3g}/s  {duration(progress.seconds)}  {duration(progress.seconds_left)} left"),
+    )
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column()
+    facts.add_row("generation", number(progress.generation))
+    facts.add_row("front", f"{progress.front} members, hypervolume {number(progress.hypervolume)}")
+    facts.add_row("best", Text("   ".join(f"{clean(k)} {number(v)}" for k, v in progress.best.items()) or "-"))
+    facts.add_row("infeasible", number(progress.infeasible))
+    for reason, count in sorted(progress.failures.items(), key=lambda item: -item[1])[:5]:
+        facts.add_row("failed", Text(f"{count} × {clean(reason)}", "red", overflow="ellipsis", no_wrap=True))
+    return Group(bar, facts)
+
+
+def trials_panel(trials: Sequence[TrialProgress]) -> RenderableType:
+    """The training runs as a table: those at work first, then the waiting, then those that are over."""
+    order = ("running", "waiting", *_OVER)
+    ended = sum(trial.state in _OVER for trial in trials)
+    table = Table(box=None, title=f"training: {ended} of {len(trials)} over", title_justify="left", pad_edge=False)
+    for name, justify in (("run", "left"), ("state", "left"), ("epoch", "right"), ("val. accuracy", "right")):
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    table.add_column("decision", overflow="ellipsis", no_wrap=True)
+    for trial in sorted(trials, key=lambda trial: (order.index(trial.state), -trial.epoch)):
+        epoch, accuracy = f"{trial.epoch}/{trial.epochs}", _percent(trial.val_accuracy)
+        state = Text(trial.state, _STYLE.get(trial.state, "dim"))
+        table.add_row(Text(clean(trial.trial)), state, epoch, accuracy, Text(clean(trial.reason)))
+    return table
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Prints a table on standard output: numbers to the right, the last column cut where the terminal ends."""
+    console = Console(highlight=False)
+    table = Table(title=Text(clean(title)), title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for index, name in enumerate(columns):
+        numeric = bool(rows) and all(isinstance(row[index], int | float) or row[index] is None for row in rows)
+        last = index == len(columns) - 1 and console.is_terminal
+        overflow: Literal["ellipsis", "fold"] = "ellipsis" if last else "fold"
+        table.add_column(Text(clean(name)), justify="right" if numeric else "left", overflow=overflow, no_wrap=last)
+    for row in rows:
+        table.add_row(*(Text(number(value)) for value in row))
+    console.print(table)
+
+
+def _percent(fraction: float | None) -> str:
+    return "-" if fraction is None else f"{100 * fraction:.1f} %"
