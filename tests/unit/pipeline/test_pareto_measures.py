@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.pareto import bounding_box, coverage, normalised_hypervolume
+
+
+def test_hypervolume_of_the_ideal_point_is_the_reference_box() -> None:
+    assert normalised_hypervolume(np.array([[2.0, -5.0, 7.0]]), [2, -5, 7], [4, -1, 8]) == pytest.approx(1.1**3)
+
+
+def test_hypervolume_of_the_two_corners_of_the_box() -> None:
+    # In box units (0, 1) and (1, 0) below (1.1, 1.1): two strips of 1.1 x 0.1 that share 0.1 x 0.1.
+    corners = np.array([[10.0, 40.0], [30.0, 20.0]])
+    assert normalised_hypervolume(corners, [10, 20], [30, 40]) == pytest.approx(2 * 1.1 * 0.1 - 0.01)
+
+
+def test_points_better_than_the_box_add_more_than_it_holds() -> None:
+    assert normalised_hypervolume(np.array([[-1.0, -1.0]]), [0, 0], [1, 1]) == pytest.approx(2.1**2)
+
+
+def test_a_side_of_zero_counts_as_one() -> None:
+    assert normalised_hypervolume(np.array([[5.0, 3.0]]), [5, 3], [5, 4]) == pytest.approx(1.1**2)
+    assert normalised_hypervolume(np.array([[4.5, 3.0]]), [5, 3], [5, 4]) == pytest.approx(1.6 * 1.1)
+
+
+def test_points_beyond_the_reference_and_not_finite_add_nothing() -> None:
+    rows = np.array([[1.2, 0.0], [np.nan, 0.0], [0.0, np.inf]])
+    assert normalised_hypervolume(rows, [0, 0], [1, 1]) == 0.0
+    assert normalised_hypervolume(np.empty((0, 2)), [0, 0], [1, 1]) == 0.0
+
+
+def test_box_of_a_front() -> None:
+    assert bounding_box(np.array([[1.0, 9.0], [4.0, 2.0]])) == ([1.0, 2.0], [4.0, 9.0])
+
+
+def test_coverage_of_a_worked_example() -> None:
+    a = np.array([[1.0, 3.0], [3.0, 1.0]])
+    b = np.array([[1.0, 3.0], [2.0, 2.0], [3.0, 4.0], [0.0, 9.0]])
+    assert coverage(a, b) == 0.5  # (1, 3) is equal, (3, 4) is dominated
+    assert coverage(b, a) == 0.5  # (1, 3) alone
+
+
+@given(
+    st.lists(st.tuples(*[st.floats(-1e6, 1e6)] * 3), min_size=1, max_size=12),
+    st.tuples(*[st.sampled_from([0.5, 2.0, 1024.0])] * 3),
+)
+def test_hypervolume_does_not_depend_on_units_or_order(rows: list[tuple[float, ...]], unit: tuple[float, ...]) -> None:
+    losses = np.array(rows)
+    box = bounding_box(losses)
+    expected = normalised_hypervolume(losses, *box)
+    scaled = losses * unit
+    assert normalised_hypervolume(scaled[::-1], *bounding_box(scaled)) == pytest.approx(expected)
