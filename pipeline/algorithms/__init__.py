@@ -1,0 +1,20 @@
+"""Search algorithms: they ask and are told. A module without underscore is one; it exports ``ALGORITHM``."""
+
+from pipeline.algorithms._algorithm import Algorithm, MakeAlgorithm, Problem
+from pipeline.registry import Registry
+
+ALGORITHMS = Registry("pipeline.algorithms", "ALGORITHM", "search algorithm")
+
+
+def names() -> list[str]:
+    """The names of all search algorithms."""
+    return ALGORITHMS.names()
+
+
+def load(name: str) -> MakeAlgorithm:
+    """The algorithm of that name; `UserError` lists the known ones."""
+    make: MakeAlgorithm = ALGORITHMS.load(name)
+    return make
+
+
+__all__ = ["ALGORITHMS", "Algorithm", "MakeAlgorithm", "Problem", "load", "names"]

@@ -1,0 +1,88 @@
+"""Integer-coded genes for pymoo: variation that respects their kind, and no architecture twice."""
+
+from typing import Any
+
+import numpy as np
+from pymoo.core.duplicate import DuplicateElimination
+from pymoo.core.mutation import Mutation
+from pymoo.core.population import Population
+from pymoo.core.problem import Problem as PymooProblem
+from pymoo.core.sampling import Sampling
+
+from pipeline.algorithms._algorithm import Problem
+
+
+class GeneProblem(PymooProblem):  # type: ignore[misc]
+    """The levels of every gene as integer variables; evaluated elsewhere."""
+
+    def __init__(self, problem: Problem) -> None:
+        levels = list(problem.space.levels.values())
+        upper = np.array([len(level.values) - 1 for level in levels])
+        super().__init__(
+            n_var=len(levels),
+            n_obj=len(problem.objectives),
+            n_ieq_constr=1,
+            xl=np.zeros(len(levels), dtype=int),
+            xu=upper,
+            vtype=int,
+        )
+        self.ordered = np.array([level.ordered for level in levels])
+
+
+class UniformSampling(Sampling):  # type: ignore[misc]
+    """Every gene uniform over its levels."""
+
+    def _do(self, problem: GeneProblem, n_samples: int, *, random_state: np.random.Generator, **_: Any) -> np.ndarray:
+        return random_state.integers(problem.xl, problem.xu + 1, size=(n_samples, problem.n_var))
+
+
+class GeneMutation(Mutation):  # type: ignore[misc]
+    """Changes each gene with probability 1 / n, at least one: numbers by a geometric step, categories to any other.
+
+    Steps are +-s with P(s) = 2^-s, reflected at the bounds: mostly the next level, now and then far.
+    """
+
+    def _do(self, problem: GeneProblem, X: np.ndarray, *, random_state: np.random.Generator, **_: Any) -> np.ndarray:
+        n, n_var = X.shape
+        mutable = np.flatnonzero(problem.xu > 0)
+        chosen = random_state.random((n, n_var)) < 1 / len(mutable)
+        chosen[np.arange(n), random_state.choice(mutable, n)] = True
+        step = random_state.geometric(0.5, (n, n_var)) * random_state.choice([-1, 1], (n, n_var))
+        moved = _reflect(X + step, problem.xu)
+        other = (X + random_state.integers(1, np.maximum(problem.xu, 1) + 1, (n, n_var))) % (problem.xu + 1)
+        return np.where(chosen, np.where(problem.ordered, moved, other), X)
+
+
+def _reflect(levels: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    period = np.maximum(2 * upper, 1)
+    folded = levels % period
+    return np.where(upper > 0, np.minimum(folded, period - folded), 0)
+
+
+class NeverTwice(DuplicateElimination):  # type: ignore[misc]
+    """Replaces genes by their canonical form and drops architectures that were asked before."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__()
+        self.space = problem.space
+        self.asked: set[bytes] = set()
+
+    def do(self, pop: Population, *others: Population, **_: Any) -> Population:
+        """The individuals of `pop` that are new, each once."""
+        taken = {_key(x) for other in others for x in other.get("X")}
+        kept = []
+        for individual in pop:
+            individual.X = np.array(self.space.encode(self.space.decode(individual.X.astype(int))))
+            key = _key(individual.X)
+            if key not in self.asked and key not in taken:
+                taken.add(key)
+                kept.append(individual)
+        return Population.create(*kept)
+
+    def remember(self, pop: Population) -> None:
+        """Marks these as asked."""
+        self.asked.update(_key(x) for x in pop.get("X"))
+
+
+def _key(x: np.ndarray) -> bytes:
+    return np.asarray(x, dtype=np.int64).tobytes()

@@ -1,0 +1,144 @@
+"""Scores of one architecture: the network is built where it is needed and thrown away."""
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import torch
+
+from pipeline import proxies
+from pipeline.errors import ScoreUndefined
+from pipeline.objectives import Constraint
+from pipeline.proxies import Batch, Proxy
+from pipeline.results import Scores
+from pipeline.seeds import torch_generator
+from spaces import Architecture, Network, Space, Task, initialise
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What is to be scored, and how; the same for every architecture of a search.
+
+    Attributes:
+        space: The search space.
+        task: Input shape and classes.
+        names: Scores to take.
+        batch: The mini-batch, on the CPU; its images are real if a proxy needs them to be.
+        seed: Root of all randomness.
+        constraints: An architecture whose costs violate one is not scored further.
+        repeats: How often each proxy is taken, with fresh weights.
+        options: Keyword arguments of the proxies, by name.
+        device: Of the networks.
+    """
+
+    space: Space
+    task: Task
+    names: Sequence[str]
+    batch: Batch
+    seed: int
+    constraints: Sequence[Constraint] = ()
+    repeats: int = 1
+    options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    device: str = "cpu"
+
+    def score(self, architecture: Architecture) -> Scores:
+        """Takes the scores of one architecture. Costs come first, on the meta device.
+
+        The value of a score depends on the seed, the architecture and the proxy, and on nothing else: not on
+        the worker, the order, a retry, or which other proxies are taken.
+
+        Returns:
+            All scores; or the costs alone where they violate a constraint; or the reason of failure.
+        """
+        seconds: dict[str, float] = {}
+        try:
+            return self._score(architecture, seconds)
+        except ScoreUndefined as reason:
+            return Scores(architecture, {}, str(reason), self.seed, seconds=seconds)
+
+    def _score(self, architecture: Architecture, seconds: dict[str, float]) -> Scores:
+        if violation := self.space.violation(architecture, self.task):
+            raise ScoreUndefined(violation)
+        loaded = [proxies.load(name) for name in self.names]
+        values: dict[str, float] = {}
+        errors: dict[str, float] = {}
+        with _timed(seconds, "build"):
+            network = _attempt("build", lambda: self.space.network(architecture, self.task))
+        for proxy in (proxy for proxy in loaded if proxy.is_cost):
+            values[proxy.name] = self._take(proxy, network, architecture, 0, seconds)
+        if self._feasible(values):
+            self._sample(
+                [proxy for proxy in loaded if not proxy.is_cost], network, architecture, values, errors, seconds
+            )
+        return Scores(architecture, values, None, self.seed, errors, seconds)
+
+    def _feasible(self, costs: Mapping[str, float]) -> bool:
+        return not any(c.excess(costs[c.score]) for c in self.constraints if c.score in costs)
+
+    def _sample(
+        self,
+        loaded: Sequence[Proxy],
+        network: Network,
+        architecture: Architecture,
+        values: dict[str, float],
+        errors: dict[str, float],
+        seconds: dict[str, float],
+    ) -> None:
+        taken: dict[str, list[float]] = {proxy.name: [] for proxy in loaded}
+        for repeat in range(self.repeats):
+            for weights in dict.fromkeys(proxy.weights for proxy in loaded):
+                assert weights != "none"
+                with _timed(seconds, "build"):
+                    generator = torch_generator(self.seed, architecture.id, weights, str(repeat))
+                    initialise(network, generator, weights, self.device)
+                for proxy in (proxy for proxy in loaded if proxy.weights == weights):
+                    taken[proxy.name].append(self._take(proxy, network, architecture, repeat, seconds))
+        for name, sample in taken.items():
+            values[name] = statistics.fmean(sample)
+            if self.repeats > 1:
+                errors[name] = statistics.stdev(sample) / math.sqrt(self.repeats)
+
+    def _take(
+        self, proxy: Proxy, network: Network, architecture: Architecture, repeat: int, seconds: dict[str, float]
+    ) -> float:
+        generator = torch_generator(self.seed, architecture.id, proxy.name, str(repeat), device=self.device)
+        options = self.options.get(proxy.name, {})
+        batch = self.batch.to("meta" if proxy.is_cost else self.device)
+        with _timed(seconds, proxy.name):
+            value = _attempt(proxy.name, lambda: proxy.score(network, batch, generator, **options))
+        if not math.isfinite(value):
+            raise ScoreUndefined(f"{proxy.name}: the value is {value}")
+        return value
+
+
+def noise_batch(task: Task, size: int, seed: int) -> Batch:
+    """A mini-batch of standard normal images and uniform labels, for proxies that need no data."""
+    generator = torch_generator(seed, "noise batch")
+    images = torch.randn(size, task.channels, task.height, task.width, generator=generator)
+    return Batch(images, torch.randint(task.classes, (size,), generator=generator))
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    """Adds the wall-clock seconds of a block to an entry."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+def _attempt(name: str, work: Callable[[], Result]) -> Result:
+    """The result of a piece of work on one candidate; whatever goes wrong becomes the candidate's reason."""
+    try:
+        return work()
+    except ScoreUndefined as reason:
+        raise ScoreUndefined(f"{name}: {reason}") from reason
+    except Exception as error:
+        raise ScoreUndefined(f"{name}: {type(error).__name__}: {error}") from error
