@@ -1,0 +1,121 @@
+"""The one place that starts Ray and builds a Tuner. Tune executes; it never remembers."""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+os.environ |= {
+    "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0 the only silent combination
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON and TensorBoard files beside our record
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # no snapshots of a state that is never restored
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+import ray
+from ray import tune
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import Searcher
+
+from pipeline.config import Experiment, Workers
+from pipeline.errors import UserError
+
+
+@contextmanager
+def cluster(experiment: Experiment) -> Iterator[None]:
+    """Ray, for the time of a block: the cluster of the experiment, or one on this machine; a running one is kept.
+
+    Raises:
+        UserError: The cluster does not answer.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    address = experiment.cluster.address
+    try:
+        ray.init(
+            address=address or "local",
+            include_dashboard=None if address else False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            configure_logging=True,
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise UserError(f"cluster.address: no Ray cluster answers at {address!r} ({error}).") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def worker_count(workers: Workers, stage: str) -> int:
+    """How many workers of this kind the cluster holds at once, at most as many as the experiment wants.
+
+    Raises:
+        UserError: It has no room for a single one.
+    """
+    here = ray.cluster_resources()
+    room = int(here.get("CPU", 0) // workers.cpus)
+    if workers.gpus:
+        room = min(room, int(here.get("GPU", 0) / workers.gpus + 1e-9))
+    if room < 1:
+        raise UserError(
+            f"resources.{stage}: a worker needs {workers.cpus} CPUs and {workers.gpus:g} GPUs, "
+            f"but the cluster has {here.get('CPU', 0):g} and {here.get('GPU', 0):g}."
+        )
+    return room if workers.workers == "auto" else min(workers.workers, room)
+
+
+def run_tune(
+    trainable: type[tune.Trainable],
+    *,
+    folder: Path,
+    workers: Workers,
+    concurrent: int,
+    searcher: Searcher,
+    callback: tune.Callback,
+    stopper: tune.Stopper,
+    scheduler: TrialScheduler | None = None,
+    constants: Mapping[str, Any],
+) -> None:
+    """Runs trials until the searcher has no more, on reused workers, in silence.
+
+    Args:
+        trainable: A class with `reset_config`; its `setup` gets the constants as keyword arguments.
+        folder: For the files of Tune, which are never read.
+        workers: Resources of one.
+        concurrent: How many trials at once.
+        searcher: Suggests trials; their configuration may hold ``name``, which the dashboard shows.
+        callback: Told of every result; must not raise.
+        stopper: Ends everything at once.
+        scheduler: Decides on running trials; None: first in, first out.
+        constants: Sent to every worker once.
+    """
+    resources: dict[str, float] = {"CPU": workers.cpus} | ({"GPU": workers.gpus} if workers.gpus else {})
+    tune.Tuner(
+        tune.with_resources(tune.with_parameters(trainable, **constants), resources),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            scheduler=scheduler,
+            num_samples=-1,
+            max_concurrent_trials=concurrent,
+            reuse_actors=True,
+            trial_name_creator=_trial_name,
+            trial_dirname_creator=lambda trial: str(trial.trial_id),
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(folder.resolve()),
+            callbacks=[callback],
+            stop=stopper,
+            verbose=0,
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
+    ).fit()
+
+
+def _trial_name(trial: Any) -> str:
+    return str(trial.config.get("name", trial.trial_id))
