@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution, IntDistribution
 
 from pipeline.errors import UserError
-from spaces._architecture import Architecture, Gene
+from spaces._architecture import Architecture
 from spaces._levels import Levels
 from spaces._network import Network
 from spaces._task import Task
@@ -44,11 +44,13 @@ class Space:
         name: As in the registry.
         distributions: One discrete Optuna distribution a gene, in a fixed order.
         build: (architecture, task) -> Network. Called under the meta device; draws no numbers.
-        source: Paper, section, reference code, deviations.
+        source: Paper and its arXiv number, on one line; the module's docstring says more.
         canonical: The representative of all architectures that build the same network.
         violation: Why the architecture cannot be built for the task, or None.
         notation: The field's way of writing an architecture.
-        parse: The inverse of `notation`: text -> genes by name.
+        parse: The inverse of `notation`: text -> genes by name; `UserError` if it is not in the notation.
+        counted: Number of architectures in the literature, where it is not the product of the levels: some
+            points are violations, or the literature counts up to isomorphism.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Space:
     violation: Callable[[Architecture, Task], str | None] = _no_violation
     notation: Callable[[Architecture], str] = _gene_list
     parse: Callable[[str], Mapping[str, object]] = _parse_gene_list
+    counted: int | None = None
 
     @cached_property
     def levels(self) -> dict[str, Levels]:
@@ -67,8 +70,8 @@ class Space:
 
     @cached_property
     def size(self) -> int:
-        """Number of points, before canonicalisation."""
-        return math.prod(len(levels.values) for levels in self.levels.values())
+        """Number of architectures: `counted`, or the number of points before canonicalisation."""
+        return self.counted or math.prod(len(levels.values) for levels in self.levels.values())
 
     def architecture(self, genes: Mapping[str, object]) -> Architecture:
         """The canonical architecture with these genes, each cast to its distribution's type.
@@ -84,9 +87,12 @@ class Space:
 
     def decode(self, indices: Sequence[int] | np.ndarray) -> Architecture:
         """The canonical architecture at these levels, one a gene."""
+        return self.canonical(self.literal(indices))
+
+    def literal(self, indices: Sequence[int] | np.ndarray) -> Architecture:
+        """The architecture at these levels as it stands, not in canonical form: for counting and tables."""
         pairs = zip(self.levels.items(), indices, strict=True)
-        genes = tuple((name, levels.values[index]) for (name, levels), index in pairs)
-        return self.canonical(Architecture(self.name, genes))
+        return Architecture(self.name, tuple((name, levels.values[index]) for (name, levels), index in pairs))
 
     def encode(self, architecture: Architecture) -> list[int]:
         """The level of every gene: the inverse of `decode` on canonical architectures."""
@@ -94,7 +100,11 @@ class Space:
 
     def sample(self, generator: np.random.Generator) -> Architecture:
         """One architecture, uniformly over the levels of every gene."""
-        return self.decode([int(generator.integers(len(levels.values))) for levels in self.levels.values()])
+        return self.decode(self.random_levels(generator))
+
+    def random_levels(self, generator: np.random.Generator) -> list[int]:
+        """One level a gene, each uniform."""
+        return [int(generator.integers(len(levels.values))) for levels in self.levels.values()]
 
     def neighbours(self, architecture: Architecture) -> Iterator[Architecture]:
         """All other architectures one mutation away: an adjacent level, or any other category."""
@@ -124,13 +134,12 @@ class Space:
         """The same space for Ray Tune: a dictionary of its domains."""
         from ray import tune
 
-        return {
-            name: tune.choice(list(levels.values))
-            if isinstance(self.distributions[name], CategoricalDistribution) or isinstance(levels.values[0], float)
-            else tune.qrandint(int(levels.values[0]), int(levels.values[-1]), _step(levels.values))
-            for name, levels in self.levels.items()
-        }
-
-
-def _step(values: Sequence[Gene]) -> int:
-    return int(values[1]) - int(values[0]) if len(values) > 1 else 1
+        domains: dict[str, Any] = {}
+        for name, distribution in self.distributions.items():
+            match distribution:
+                # Ray's quantised integers are multiples of the step, not low plus multiples of it.
+                case IntDistribution(low=low, high=high, step=step) if low % step == 0:
+                    domains[name] = tune.qrandint(low, high, step)
+                case _:
+                    domains[name] = tune.choice(list(self.levels[name].values))
+        return domains

@@ -1,4 +1,10 @@
-"""Three stages of residual bottleneck blocks for small images."""
+"""Three stages of residual bottleneck blocks for small images.
+
+AnyNetX of Radosavovic et al., Designing network design spaces, CVPR 2020, sec. 3.2, with strides 1, 2, 2 and a
+16-channel 3 x 3 stem as on CIFAR in pycls. Per stage i: depth d, width w, bottleneck ratio b (inner width w / b),
+group width g. Deviation: where g does not divide w / b it becomes their greatest common divisor (pycls widens w / b
+instead), so that every sample builds.
+"""
 
 import math
 
@@ -53,10 +59,5 @@ SPACE = Space(
     build=_build,
     canonical=_canonical,
     violation=_violation,
-    source=(
-        "AnyNetX of Radosavovic et al., Designing network design spaces, CVPR 2020, sec. 3.2, with three stages "
-        "(strides 1, 2, 2) and a 16-channel 3 x 3 stem as on CIFAR in pycls. Per stage i: depth d, width w, "
-        "bottleneck ratio b (inner width w / b), group width g. Deviation: where g does not divide w / b it becomes "
-        "their greatest common divisor (pycls widens w / b instead), so that every sample builds."
-    ),
+    source="AnyNetX with three stages; Radosavovic et al., CVPR 2020, arXiv:2003.13678, sec. 3.2",
 )
