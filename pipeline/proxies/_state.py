@@ -1,0 +1,74 @@
+"""Borrowing a network: whatever a score changes is put back, also when it fails."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+BatchNorm = nn.modules.batchnorm._BatchNorm
+
+
+@contextmanager
+def borrowed(network: nn.Module, generator: torch.Generator, *, training: bool = True) -> Iterator[None]:
+    """The network in train or eval mode, with its batch norms blind to history.
+
+    In train mode batch norms use the statistics of the batch and leave their running ones alone. What draws from
+    torch's global generators (dropout) is seeded from `generator`. Modes, buffers and global generators are put back.
+    """
+    modes = {module: module.training for module in network.modules()}
+    tracking = {m: m.track_running_stats for m in modes if isinstance(m, BatchNorm) and training}
+    buffers = [(buffer, buffer.clone()) for module in modes for buffer in _buffers(module)]
+    devices = {parameter.device for parameter in network.parameters() if parameter.device.type == "cuda"}
+    with torch.random.fork_rng(devices, enabled=True):
+        torch.default_generator.manual_seed(_draw_seed(generator))
+        try:
+            network.train(training)
+            for norm in tracking:
+                norm.track_running_stats = False
+            yield
+        finally:
+            for module, mode in modes.items():
+                module.training = mode
+            for norm, tracked in tracking.items():
+                norm.track_running_stats = tracked
+            for buffer, saved in buffers:
+                buffer.copy_(saved)
+
+
+@contextmanager
+def fresh_statistics(network: nn.Module, momentum: float) -> Iterator[list[BatchNorm]]:
+    """Lends every batch norm new running statistics (mean 0, variance 1), updated with `momentum`.
+
+    Inside `borrowed` and in train mode. Yields the norms; read their ``running_var`` before leaving.
+    """
+    norms = [module for module in network.modules() if isinstance(module, BatchNorm)]
+    lent = [(norm, norm.running_mean, norm.running_var, norm.num_batches_tracked, norm.momentum) for norm in norms]
+    try:
+        for norm in norms:
+            like = next(network.parameters())
+            norm.running_mean = torch.zeros(norm.num_features, dtype=like.dtype, device=like.device)
+            norm.running_var = torch.ones_like(norm.running_mean)
+            norm.num_batches_tracked = torch.zeros((), dtype=torch.long)
+            norm.momentum = momentum
+            norm.track_running_stats = True
+        yield norms
+    finally:
+        for norm, mean, variance, count, old_momentum in lent:
+            norm.running_mean, norm.running_var, norm.num_batches_tracked = mean, variance, count
+            norm.momentum = old_momentum
+            norm.track_running_stats = False
+
+
+def _buffers(module: nn.Module) -> list[Tensor]:
+    """What a forward pass may change, other than the running statistics that `borrowed` switches off."""
+    return [] if isinstance(module, BatchNorm) else list(module.buffers(recurse=False))
+
+
+def _draw_seed(generator: torch.Generator) -> int:
+    return int(torch.randint(2**62, (), generator=generator, device=generator.device))
+
+
+def gaussian(shape: tuple[int, ...], generator: torch.Generator, like: Tensor) -> Tensor:
+    """Standard normal numbers of the device and type of `like`; the same on every device."""
+    return torch.randn(shape, generator=generator, device=generator.device).to(like)

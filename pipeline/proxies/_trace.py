@@ -1,0 +1,159 @@
+"""What a network computes, as a graph of calls on shapes: nothing is allocated and nothing is multiplied."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+CONVOLUTIONS = frozenset({torch.conv1d, torch.conv2d, torch.conv3d})
+PRODUCTS = CONVOLUTIONS | {F.linear}
+# They take parameters and cost no multiply-add by the convention of the field (pycls, NATS-Bench).
+FREE = frozenset({F.batch_norm, F.layer_norm, F.group_norm, F.prelu})
+SAME_SHAPE = frozenset({F.batch_norm, F.relu, F.relu6, F.silu, F.hardswish, F.hardtanh, F.dropout})
+# Their result does not depend on the values that they are given.
+CONSTANTS = frozenset({torch.zeros_like, torch.ones_like, Tensor.new_zeros, Tensor.new_ones})
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call of a torch function.
+
+    Attributes:
+        function: As called: `torch.conv2d`, `torch.nn.functional.batch_norm`, ...
+        inputs: The calls that its tensor arguments come from.
+        parameters: Its arguments that are parameters.
+        shape: Of its (first) result.
+    """
+
+    function: Callable[..., Any]
+    inputs: tuple["Call", ...]
+    parameters: tuple[nn.Parameter, ...]
+    shape: torch.Size
+
+    @property
+    def is_convolution(self) -> bool:
+        """Whether it is a convolution, of any dimension."""
+        return self.function in CONVOLUTIONS
+
+    @property
+    def multiply_adds(self) -> int:
+        """Of a convolution or a linear layer, without the bias; each counts once; else 0.
+
+        A convolution makes each output element from one filter, a linear layer from one row: (elements of the
+        output) x (elements of the weight) / (output channels).
+        """
+        if self.function not in PRODUCTS:
+            return 0
+        weight = self.parameters[0]
+        return math.prod(self.shape) * (weight.numel() // weight.shape[0])
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The calls of one forward pass in order, from the input to the output."""
+
+    calls: list[Call]
+    source: Call
+    output: Call
+
+    def longest(self, length: Callable[[Call], int]) -> int:
+        """The greatest sum of `length` over the calls of a path from the input to the output; no path: 0."""
+        reached = {self.source: 0}
+        for call in self.calls:
+            before = [reached[i] for i in call.inputs if i in reached]
+            if before:
+                reached[call] = max(before) + length(call)
+        return reached.get(self.output, 0)
+
+    def live(self) -> Iterator[Call]:
+        """The calls on paths from the input to the output."""
+        reached, wanted = {self.source}, {self.output}
+        for call in self.calls:
+            if any(i in reached for i in call.inputs):
+                reached.add(call)
+        for call in reversed(self.calls):
+            if call in wanted:
+                wanted.update(call.inputs)
+        return (call for call in self.calls if call in reached and call in wanted)
+
+
+@dataclass
+class _Tracer(TorchFunctionMode):
+    calls: list[Call] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        result = _shape_of(func, args, kwargs)
+        tensors = list(_tensors((*args, *kwargs.values())))
+        if not tensors or not (outputs := list(_tensors((result,)))):
+            return result
+        parameters = tuple(t for t in tensors if isinstance(t, nn.Parameter))
+        if parameters and func not in PRODUCTS and func not in FREE:
+            name = getattr(func, "__name__", func)
+            raise TypeError(f"the cost of a layer that gives parameters to {name!r} is not known")
+        inputs = () if _is_constant(func, args) else tuple(t._call for t in tensors if hasattr(t, "_call"))
+        call = Call(func, inputs, parameters, outputs[0].shape)
+        self.calls.append(call)
+        for output in outputs:
+            output._call = call  # type: ignore[attr-defined]
+        return result
+
+
+def trace(network: nn.Module, shape: Iterable[int]) -> Trace:
+    """The calls that a network on the meta device makes for one image.
+
+    Args:
+        network: On the meta device.
+        shape: (C, H, W) of an image.
+
+    Raises:
+        TypeError: A parameter is used by a function whose cost is not known.
+    """
+    source = Call(torch.empty, (), (), torch.Size((1, *shape)))
+    image = torch.empty(source.shape, device="meta")
+    image._call = source  # type: ignore[attr-defined]
+    tracer = _Tracer()
+    with torch.no_grad(), tracer:
+        logits = network(image)
+    return Trace(tracer.calls, source, logits._call)
+
+
+def _is_constant(func: Callable[..., Any], args: tuple[Any, ...]) -> bool:
+    times_zero = func in (Tensor.mul, torch.mul, Tensor.__mul__) and any(_is_zero(a) for a in args)
+    return func in CONSTANTS or times_zero
+
+
+def _is_zero(value: object) -> bool:
+    return isinstance(value, int | float) and value == 0
+
+
+def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _tensors(value)
+
+
+def _shape_of(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The result on the meta device; by hand for the common layers, whose meta kernels are slow."""
+    if func in SAME_SHAPE and not kwargs.get("inplace"):
+        return torch.empty(args[0].shape, device="meta")
+    if func is torch.conv2d and len(args) == 7 and not isinstance(args[4], str):
+        x, weight, _, stride, padding, dilation, _ = args
+        sides = [
+            (side + 2 * p - d * (k - 1) - 1) // s + 1
+            for side, k, s, p, d in zip(x.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True)
+        ]
+        return torch.empty((x.shape[0], weight.shape[0], *sides), device="meta")
+    return func(*args, **kwargs)

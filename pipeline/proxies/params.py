@@ -1,0 +1,27 @@
+"""Number of parameters."""
+
+import torch
+
+from pipeline.proxies._proxy import Batch, Proxy
+from spaces import Network
+
+
+def params(network: Network, batch: Batch, generator: torch.Generator) -> float:
+    """Number of trainable parameters: every weight and bias, two for each channel of a norm.
+
+    ZenNAS' ``get_model_size`` counts one for a norm's channel and one for all biases of a linear layer.
+
+    Args:
+        network: On any device.
+        batch: Unused.
+        generator: Unused.
+
+    Returns:
+        The number of parameters; lower is cheaper.
+
+    Source: by definition; equals pycls and NATS-Bench.
+    """
+    return float(sum(parameter.numel() for parameter in network.parameters()))
+
+
+PROXY = Proxy("params", params, "parameters", "minimise", "by definition", weights="none")
