@@ -1,0 +1,169 @@
+"""Stage 2: from the record of a search to its front, and the members of it that are worth training."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+import spaces
+from pipeline.config import Experiment
+from pipeline.errors import UserError
+from pipeline.objectives import Constraint, losses, violations
+from pipeline.pareto import bounding_box, crowding_distance, front_indices, normalised_hypervolume
+from pipeline.results import Scores, read_ledger
+from pipeline.run_folder import SCHEMA, RunFolder, write_json
+
+
+def select(experiment: Experiment, folder: RunFolder) -> dict[str, Any]:
+    """Writes front.json: the front of all feasible architectures and the selected members; returns its content.
+
+    Depends on the scores and the experiment alone: not on their order, and not on the time.
+
+    Raises:
+        UserError: Nothing has been scored, or no architecture is feasible.
+    """
+    scored = [Scores.from_row(row) for row in read_ledger(folder.scores)[0]]
+    generations = read_ledger(folder.generations)[0]
+    box = next((row["box"] for row in generations if row.get("box")), None)
+    document = front_document(experiment, scored, box)
+    write_json(folder.front, document)
+    return document
+
+
+def front_document(
+    experiment: Experiment, scored: Sequence[Scores], box: dict[str, list[float]] | None = None
+) -> dict[str, Any]:
+    """The content of front.json.
+
+    Args:
+        experiment: Gives objectives, constraints and the rule.
+        scored: All scored architectures, in any order.
+        box: Ideal and nadir losses that the hypervolume is normalised by; None: those of this front.
+
+    Returns:
+        ``front``: the members, by their losses and then their id; ``selected``: ids, the first choice first;
+        ``hypervolume``: `normalised_hypervolume`; ``box``: in losses, in the order of ``objectives``.
+
+    Raises:
+        UserError: Nothing has been scored, or no architecture is feasible.
+    """
+    if not scored:
+        raise UserError("nothing has been scored yet, so there is no front. Run `zenfront search` first.")
+    scored = sorted({s.architecture.id: s for s in scored}.values(), key=lambda s: s.architecture.id)
+    constraints = experiment.constraint_values()
+    violation = violations(scored, constraints)
+    if not (violation <= 0).any():
+        raise UserError(infeasible_message(scored, constraints))
+    every_loss = losses(scored, experiment.objective_values())
+    order = _by_losses(every_loss, front_indices(every_loss, violation))
+    members, front = [scored[i] for i in order], every_loss[order]
+    if box is None:
+        ideal, nadir = bounding_box(front)
+        box = {"ideal": ideal, "nadir": nadir}
+    failures = Counter(s.failure for s in scored if s.failure)
+    return {
+        "schema": SCHEMA,
+        "space": experiment.space,
+        "objectives": [objective.model_dump() for objective in experiment.objectives],
+        "constraints": [constraint.model_dump() for constraint in experiment.constraints],
+        "space_size": spaces.load(experiment.space).size,
+        "evaluations": len(scored),
+        "infeasible": int((violation > 0).sum()) - failures.total(),
+        "failures": dict(sorted(failures.items())),
+        "hypervolume": normalised_hypervolume(front, box["ideal"], box["nadir"]),
+        "box": box,
+        "front": [_member(s) for s in members],
+        "selected": [members[i].architecture.id for i in _chosen(experiment, front)],
+        "rule": experiment.select.rule,
+    }
+
+
+def shortfall(document: dict[str, Any], k: int) -> str | None:
+    """What to tell the user where the front has fewer members than are to be selected, else None."""
+    size = len(document["front"])
+    if size >= k:
+        return None
+    return f"the front has {size} members, fewer than select.k = {k}: all of them are selected"
+
+
+def infeasible_message(scored: Sequence[Scores], constraints: Sequence[Constraint]) -> str:
+    """Why no architecture is feasible: how many each constraint excludes, and how many failed for which reason.
+
+    Args:
+        scored: Architectures of which none is feasible.
+        constraints: The experiment's.
+    """
+    parts = []
+    for constraint in constraints:
+        values = [s.values[constraint.score] for s in scored if constraint.score in s.values]
+        excluded = sum(constraint.excess(value) > 0 for value in values)
+        if excluded:
+            reach = f"{constraint.score} was {min(values):g} to {max(values):g}"
+            parts.append(f"{constraint} excludes {excluded} of {len(values)} ({reach})")
+    failures = Counter(s.failure for s in scored if s.failure)
+    parts += [f"{count} of {len(scored)} failed: {reason}" for reason, count in failures.most_common(3)]
+    return f"no architecture of {len(scored)} is feasible: {'; '.join(parts)}. Loosen the constraints."
+
+
+def _by_losses(every_loss: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """Sorted by the losses, first objective first; the sort is stable, so ties keep the order of ids."""
+    return np.asarray(indices[np.lexsort(every_loss[indices].T[::-1])])
+
+
+def _member(scores: Scores) -> dict[str, Any]:
+    architecture = scores.architecture
+    return {
+        "id": architecture.id,
+        "genes": dict(architecture.genes),
+        "notation": spaces.load(architecture.space).notation(architecture),
+        "values": dict(scores.values),
+        "errors": dict(scores.errors),
+    }
+
+
+def _chosen(experiment: Experiment, front: np.ndarray) -> list[int]:
+    """Indices of the selected rows of the front (n, m), best first."""
+    wanted, rule = experiment.select, experiment.select.rule
+    if rule == "even":
+        names = [objective.score for objective in experiment.objectives]
+        return evenly(front[:, names.index(wanted.along or "")], wanted.k)
+    preference: Callable[[np.ndarray], np.ndarray] = isolation if rule == "crowding" else tradeoff
+    return [int(i) for i in np.argsort(-preference(front), kind="stable")[: wanted.k]]
+
+
+def isolation(front: np.ndarray) -> np.ndarray:
+    """Crowding distance (n,) of the rows (n, m); of equal rows the first has it, the others have none (0)."""
+    distance = np.zeros(len(front))
+    first = np.sort(np.unique(front, axis=0, return_index=True)[1])
+    distance[first] = crowding_distance(front[first])
+    return distance
+
+
+def tradeoff(front: np.ndarray) -> np.ndarray:
+    """Trade-off (n,) of the rows (n, m) of a front: the least that is lost per unit gained by leaving a row.
+
+    mu_i = min_j sum_k max(0, f_jk - f_ik) / sum_k max(0, f_ik - f_jk), f scaled to [0, 1] per objective. High at
+    a knee. Equal rows are no alternatives to each other; a row without alternatives has infinity.
+
+    Source: Rachmawati and Srinivasan, IEEE TEVC 13(4), 2009. pymoo's `HighTradeoffPoints` uses the same
+    measure over near neighbours only, returns outliers instead of a ranking, fails on small fronts and switches
+    all warnings off.
+    """
+    low, high = front.min(0), front.max(0)
+    scaled = (front - low) / np.where(high > low, high - low, 1.0)
+    difference = scaled[None, :, :] - scaled[:, None, :]
+    lost, gained = np.maximum(difference, 0).sum(2), np.maximum(-difference, 0).sum(2)
+    ratio = np.divide(lost, gained, out=np.full(lost.shape, np.inf), where=gained > 0)
+    return np.asarray(ratio.min(1))
+
+
+def evenly(loss: np.ndarray, k: int) -> list[int]:
+    """Indices of up to k rows whose losses (n,) lie nearest to k even steps from the lowest to the highest."""
+    free = list(range(len(loss)))
+    chosen = []
+    for target in np.linspace(loss.min(), loss.max(), k)[: len(loss)]:
+        nearest = min(free, key=lambda i: abs(loss[i] - target))
+        free.remove(nearest)
+        chosen.append(nearest)
+    return chosen

@@ -1,0 +1,139 @@
+"""Fixtures that several folders of tests share."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import spaces
+from pipeline.config import Experiment
+from pipeline.objectives import losses, violations
+from pipeline.pareto import bounding_box, front_indices, normalised_hypervolume
+from pipeline.results import Epoch, Ledger, Scores
+from pipeline.run_folder import RunFolder, write_json
+from pipeline.seeds import numpy_generator
+from spaces import Architecture
+
+THREE = [("zen", "maximise"), ("ntk", "minimise"), ("flops", "minimise")]
+FakeRun = Callable[..., tuple[Experiment, RunFolder]]
+
+
+def _values(architecture: Architecture, rng: np.random.Generator) -> dict[str, float]:
+    genes = {name: int(value) for name, value in architecture.genes}
+    depth = 3 * sum(genes[f"d{i}"] for i in (1, 2, 3)) + 1
+    params = float(sum(genes[f"d{i}"] * 4 * genes[f"w{i}"] ** 2 // genes[f"b{i}"] for i in (1, 2, 3)) + 160)
+    flops = float(sum(genes[f"d{i}"] * 4 * genes[f"w{i}"] ** 2 // genes[f"b{i}"] * 4 ** (6 - i) for i in (1, 2, 3)))
+    zen = 4 * math.log(params) - 20 + 0.6 * depth + float(rng.normal(0, 3))
+    return {"zen": zen, "ntk": float(np.exp(rng.normal(3 + 0.05 * depth, 1))), "flops": flops, "params": params}
+
+
+def _scores(rng: np.random.Generator, count: int, at_most: float) -> list[Scores]:
+    space, found = spaces.load("anynet3"), dict[str, Scores]()
+    while len(found) < count:
+        architecture = space.sample(rng)
+        values = _values(architecture, rng)
+        if values["params"] > at_most:
+            values = {"params": values["params"]}
+        failed = rng.random() < 0.03
+        found[architecture.id] = Scores(
+            architecture,
+            {} if failed else values,
+            "ntk: Theta is singular to working precision" if failed else None,
+            seed=0,
+            seconds={"build": 0.01, "zen": 0.02},
+        )
+    return list(found.values())
+
+
+def _generation_rows(experiment: Experiment, scored: list[Scores], population: int) -> list[dict[str, Any]]:
+    objectives, constraints = experiment.objective_values(), experiment.constraint_values()
+    rows: list[dict[str, Any]] = []
+    box = None
+    for generation, end in enumerate(range(population, len(scored) + 1, population)):
+        told = scored[:end]
+        loss, violation = losses(told, objectives), violations(told, constraints)
+        front = loss[front_indices(loss, violation)]
+        if box is None and len(front):
+            box = dict(zip(("ideal", "nadir"), bounding_box(front), strict=True))
+        best = {o.score: o.sign * float(front[:, i].min()) for i, o in enumerate(objectives) if len(front)}
+        failures = sum(s.failure is not None for s in told)
+        row: dict[str, Any] = {"generation": generation, "evaluations": end, "front": len(front), "failures": failures}
+        row |= {"infeasible": int((violation > 0).sum()) - failures, "best": best, "box": box}
+        row |= {"hypervolume": normalised_hypervolume(front, box["ideal"], box["nadir"]) if box else 0.0}
+        rows.append(row | {"seconds": 2.5 * (generation + 1), "rate": population / 2.5, "time": 1.8e9 + generation})
+    return rows
+
+
+def _train(experiment: Experiment, folder: RunFolder, document: dict[str, Any]) -> None:
+    """Epochs and test results of the selected architectures: two seeds, one stopped and one diverged run."""
+    rng = numpy_generator(0, "training")
+    trials, rows = [], []
+    for rank, architecture in enumerate(document["selected"]):
+        status = {2: "stopped", 3: "diverged"}.get(rank, "finished")
+        for run_seed in experiment.train.seeds if status == "finished" else experiment.train.seeds[:1]:
+            trial, epochs = f"{architecture}-{run_seed}", experiment.train.epochs if status == "finished" else 3
+            top = 0.9 - 0.03 * rank + float(rng.normal(0, 0.004))
+            for epoch in range(1, epochs + 1):
+                accuracy = top - 0.5 * math.exp(-epoch / 3)
+                metrics = {"train_loss": 1 - accuracy, "val_loss": 1.1 - accuracy, "val_accuracy": accuracy}
+                metrics |= {"learning_rate": 0.1, "seconds": 0.5}
+                failed = status == "diverged" and epoch == epochs
+                failure = "train_loss is not finite" if failed else None
+                rows.append(Epoch(trial, epoch, {} if failed else metrics, failure, 1.8e9 + epoch).to_row())
+            trials.append(
+                {"trial": trial, "architecture": architecture, "seed": run_seed, "epochs": epochs, "status": status}
+                | {"val_accuracy": top, "test_accuracy": top - 0.01 if status == "finished" else None}
+                | {"test_loss": 0.4 if status == "finished" else None}
+                | {"failure": "train_loss is not finite" if status == "diverged" else None}
+            )
+    with Ledger(folder.epochs) as ledger:
+        ledger.append(rows)
+    write_json(folder.trained, {"trials": trials})
+
+
+@pytest.fixture
+def fake_run(tmp_path: Path) -> FakeRun:
+    """Makes run folders with random but plausible scores of anynet3: (name, ...) -> (experiment, folder)."""
+
+    def make(
+        name: str = "fake",
+        *,
+        count: int = 120,
+        seed: int = 0,
+        objectives: list[tuple[str, str]] | None = None,
+        at_most: float = 1e6,
+        **settings: Any,
+    ) -> tuple[Experiment, RunFolder]:
+        preferences = [{"score": s, "direction": d} for s, d in objectives or THREE]
+        experiment = Experiment.model_validate(
+            {
+                "name": name,
+                "space": "anynet3",
+                "task": {"channels": 3, "height": 32, "width": 32, "classes": 10},
+                "objectives": preferences,
+                "constraints": [{"score": "params", "at_most": at_most}],
+                "search": {"population": 24, "evaluations": max(count, 1)},
+                "train": {"epochs": 9, "seeds": [0, 1]},
+                "select": {"k": 6},
+            }
+            | settings
+        )
+        folder = RunFolder(tmp_path / "runs" / name)
+        with folder.driving(experiment):
+            scored = _scores(numpy_generator(seed, name), count, at_most)
+            with Ledger(folder.scores) as ledger:
+                ledger.append(s.to_row() for s in scored)
+            with Ledger(folder.generations) as ledger:
+                ledger.append(_generation_rows(experiment, scored, 24))
+        return experiment, folder
+
+    return make
+
+
+@pytest.fixture
+def fake_training() -> Callable[[Experiment, RunFolder, dict[str, Any]], None]:
+    """Adds epochs and test results of the selected architectures: (experiment, folder, front.json's content)."""
+    return _train

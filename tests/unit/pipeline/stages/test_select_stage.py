@@ -1,0 +1,158 @@
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import spaces
+from pipeline.config import Experiment
+from pipeline.errors import UserError
+from pipeline.results import Scores
+from pipeline.run_folder import RunFolder
+from pipeline.stages.select import evenly, front_document, isolation, select, shortfall, tradeoff
+
+FakeRun = Callable[..., tuple[Experiment, RunFolder]]
+
+
+def _experiment(**select: Any) -> Experiment:
+    return Experiment.model_validate(
+        {
+            "name": "tiny",
+            "space": "anynet3",
+            "task": {"channels": 1, "height": 8, "width": 8, "classes": 10},
+            "objectives": [{"score": "zen", "direction": "maximise"}, {"score": "flops", "direction": "minimise"}],
+            "constraints": [{"score": "params", "at_most": 1000}],
+            "select": select or {"k": 2},
+        }
+    )
+
+
+def _scored(rows: list[tuple[float, float, float]]) -> list[Scores]:
+    """Architectures with these (zen, flops, params), told apart by their depths."""
+    space = spaces.load("anynet3")
+    genes = {f"{g}{i}": v for i in (1, 2, 3) for g, v in {"d": 1, "w": 8, "b": 1, "g": 1}.items()}
+    result = []
+    for n, (zen, flops, params) in enumerate(rows):
+        architecture = space.architecture(genes | {"d1": 1 + n % 16, "d2": 1 + n // 16})
+        result.append(Scores(architecture, {"zen": zen, "flops": flops, "params": params}, None, 0))
+    return result
+
+
+# Worked by hand: the fourth is dominated by the second, the fifth is better than all but has too many parameters.
+HAND = _scored([(10, 100, 1), (8, 40, 1), (2, 20, 1), (7, 60, 1), (99, 1, 1001)])
+
+
+def test_the_front_is_what_is_feasible_and_not_dominated_best_first_objective_first() -> None:
+    document = front_document(_experiment(), HAND)
+    assert [m["values"]["zen"] for m in document["front"]] == [10, 8, 2]
+    assert document["evaluations"] == 5
+    assert document["infeasible"] == 1
+    assert document["box"] == {"ideal": [-10.0, 20.0], "nadir": [-2.0, 100.0]}
+
+
+def test_hypervolume_in_the_given_box() -> None:
+    # Box units: (0, 1), (.25, .25), (1, 0); below (1.1, 1.1): .85 * .85 + .25 * .1 + .1 * .25
+    document = front_document(_experiment(), HAND, {"ideal": [-10, 20], "nadir": [-2, 100]})
+    assert document["hypervolume"] == pytest.approx(0.7225 + 0.025 + 0.025)
+
+
+def test_crowding_selects_the_extremes_first() -> None:
+    document = front_document(_experiment(k=2), HAND)
+    assert document["selected"] == [HAND[0].architecture.id, HAND[2].architecture.id]
+
+
+def test_crowding_distance_of_equal_rows_is_given_once() -> None:
+    front = np.array([[0.0, 4.0], [1.0, 1.0], [1.0, 1.0], [4.0, 0.0]])
+    assert isolation(front).tolist() == [np.inf, pytest.approx(2.0 / 2), 0.0, np.inf]  # mean over the objectives
+
+
+def test_knee_selects_the_bend() -> None:
+    document = front_document(_experiment(k=1, rule="knee"), HAND)
+    assert document["selected"] == [HAND[1].architecture.id]
+
+
+def test_tradeoff_of_a_worked_front() -> None:
+    # Leaving the knee costs .8 per .2 gained; leaving an end for the knee costs .2 per .8 gained.
+    assert tradeoff(np.array([[0.0, 1.0], [0.2, 0.2], [1.0, 0.0]])) == pytest.approx([0.25, 4.0, 0.25])
+
+
+@pytest.mark.parametrize("rule", ["crowding", "knee"])
+@pytest.mark.parametrize("size", [1, 2])
+def test_small_fronts_are_selected_whole(rule: str, size: int) -> None:
+    document = front_document(_experiment(k=5, rule=rule), HAND[1 : 1 + size])
+    assert sorted(document["selected"]) == sorted(s.architecture.id for s in HAND[1 : 1 + size])
+    message = shortfall(document, 5)
+    assert message is not None
+    assert f"{size} members" in message
+
+
+def test_nothing_is_said_where_the_front_is_large_enough() -> None:
+    assert shortfall(front_document(_experiment(), HAND), 3) is None
+
+
+def test_even_takes_the_nearest_to_even_steps_along_one_objective() -> None:
+    assert evenly(np.array([0.0, 1.0, 2.0, 9.0, 10.0]), 3) == [0, 2, 4]  # 5 is nearer to 2 than to 9
+    assert evenly(np.array([0.0, 0.0, 0.0]), 2) == [0, 1]
+    assert sorted(evenly(np.array([3.0, 1.0]), 7)) == [0, 1]
+    document = front_document(_experiment(k=3, rule="even", along="flops"), HAND)
+    assert document["selected"] == [HAND[2].architecture.id, HAND[1].architecture.id, HAND[0].architecture.id]
+
+
+def test_the_message_names_the_constraint_that_excludes_everything() -> None:
+    rows = [(float(n), float(n), 1001.0 + n) for n in range(240)]
+    with pytest.raises(UserError, match=r"params <= 1000 excludes 240 of 240 \(params was 1001 to 1240\)"):
+        front_document(_experiment(), _scored(rows))
+
+
+def test_the_message_counts_failures_by_reason() -> None:
+    failed = [Scores(s.architecture, {}, "zen: not finite", 0) for s in HAND]
+    with pytest.raises(UserError, match="5 of 5 failed: zen: not finite"):
+        front_document(_experiment(), failed)
+
+
+def test_nothing_scored(fake_run: FakeRun) -> None:
+    experiment, folder = fake_run(count=0)
+    with pytest.raises(UserError, match="nothing has been scored"):
+        select(experiment, folder)
+    assert not folder.front.exists()
+
+
+def test_front_json_of_a_run(fake_run: FakeRun) -> None:
+    experiment, folder = fake_run()
+    document = select(experiment, folder)
+    assert json.loads(folder.front.read_text()) == document
+    assert len(document["selected"]) == 6
+    assert document["evaluations"] == 120
+    assert sum(document["failures"].values()) + document["infeasible"] < 120
+    generation = json.loads(folder.generations.read_text().splitlines()[-1])
+    assert document["hypervolume"] == pytest.approx(generation["hypervolume"])
+    assert len(document["front"]) == generation["front"]
+
+
+@given(st.permutations(range(40)), st.sampled_from(["crowding", "knee", "even"]), st.data())
+def test_the_selection_does_not_depend_on_the_order_of_the_record(
+    order: list[int], rule: str, data: st.DataObject
+) -> None:
+    level = st.integers(0, 4)  # few levels: many ties and equal rows
+    values = data.draw(st.lists(st.tuples(level, level), min_size=40, max_size=40))
+    scored = _scored([(float(a), float(b), 1.0) for a, b in values])
+    experiment = _experiment(k=4, rule=rule, **({"along": "zen"} if rule == "even" else {}))
+    assert front_document(experiment, [scored[i] for i in order]) == front_document(experiment, scored)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=30))
+def test_no_member_is_dominated_and_whatever_is_left_out_is(values: list[tuple[int, int]]) -> None:
+    scored = _scored([(float(a), float(b), 1.0) for a, b in values])
+    inside = {m["id"] for m in front_document(_experiment(), scored)["front"]}
+    for s in scored:
+        zen, flops = s.values["zen"], s.values["flops"]
+        dominated = any(
+            o.values["zen"] >= zen
+            and o.values["flops"] <= flops
+            and (o.values["zen"], o.values["flops"]) != (zen, flops)
+            for o in scored
+        )
+        assert dominated == (s.architecture.id not in inside)
