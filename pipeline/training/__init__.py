@@ -1,0 +1,1 @@
+"""Training of one network: pure torch, without Ray and without MLflow."""

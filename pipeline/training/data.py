@@ -1,0 +1,132 @@
+"""The images of an experiment: decoded once, split by name, the test part read only when asked for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.config import Data
+from pipeline.errors import UserError
+from pipeline.seeds import numpy_generator, torch_generator
+from pipeline.training._sources import Encoded, read
+from pipeline.training._split import stratified
+from spaces import Task
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Labelled images.
+
+    Attributes:
+        images: (N, C, H, W) uint8.
+        labels: (N,) int64.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device) -> "Part":
+        """The same part on a device."""
+        return Part(self.images.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """All data of an experiment; can be pickled.
+
+    Attributes:
+        train: What networks learn from.
+        validation: Held out of the training data; steers the search and the scheduler.
+        mean: (C,) float32 mean of the training part, in units of the pixel values.
+        std: (C,) float32 standard deviation of the training part, likewise; 1 for a constant channel.
+        test: Reads and decodes the test data. To be called once, at the very end.
+        classes: Number of classes.
+    """
+
+    train: Part
+    validation: Part
+    mean: Tensor
+    std: Tensor
+    test: Callable[[], Part]
+    classes: int
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) uint8 to float32 with mean 0 and standard deviation 1 per channel over the training part."""
+        mean, std = (value.to(images.device)[:, None, None] for value in (self.mean, self.std))
+        return (images - mean) / std
+
+
+@lru_cache(maxsize=2)  # decoding CIFAR-10 takes seconds, and a worker trains and scores many networks on the same data
+def load(data: Data, task: Task, seed: int) -> Images:
+    """Loads the data of an experiment, once per process.
+
+    The seed draws `data.limit` images from the training data and then the validation part from those, each class
+    in proportion. scikit-learn's digits come without test data: a fixed fifth is held out, whatever the seed.
+
+    Args:
+        data: Where they are and how they are split. In an image folder the classes are the sorted sub-folders.
+        task: What they have to be.
+        seed: The search's seed.
+
+    Raises:
+        UserError: The data are missing, damaged, too few, or not what the task says.
+    """
+    source = read(data, task, "train")
+    every = np.arange(len(source.labels))
+    if data.limit is not None and data.limit < len(every):
+        every, _ = stratified(source.labels, data.limit, numpy_generator(seed, "data", "limit"))
+    held_out = max(1, round(data.validation * len(every)))
+    if len(every) - held_out < 2:  # batch normalisation cannot learn from one image
+        raise UserError(
+            f"train.data: at least 2 images must be left to train on, but of {len(every)} images "
+            f"{held_out} are held out (limit={data.limit}, validation={data.validation})."
+        )
+    validation, train = stratified(source.labels[every], held_out, numpy_generator(seed, "data", "validation"))
+    part = _decoded(source, every[train])
+    mean, std = _moments(part.images)
+    return Images(part, _decoded(source, every[validation]), mean, std, partial(_test, data, task), task.classes)
+
+
+def proxy_batch(images: Images, size: int, seed: int) -> tuple[Tensor, Tensor]:
+    """A mini-batch for the proxies, from the training part, without repetition.
+
+    Args:
+        images: The experiment's data.
+        size: Number of images N.
+        seed: The search's seed; another seed draws other images.
+
+    Returns:
+        Normalised images (N, C, H, W) float32 and labels (N,) int64.
+
+    Raises:
+        UserError: There are fewer training images.
+    """
+    if size > len(images.train):
+        raise UserError(f"search.batch must be at most the {len(images.train)} training images, but got {size}.")
+    chosen = torch.randperm(len(images.train), generator=torch_generator(seed, "data", "proxy batch"))[:size]
+    return images.normalise(images.train.images[chosen]), images.train.labels[chosen]
+
+
+def _test(data: Data, task: Task) -> Part:
+    source = read(data, task, "test")
+    return _decoded(source, np.arange(len(source.labels)))
+
+
+def _decoded(source: Encoded, indices: np.ndarray) -> Part:
+    return Part(torch.from_numpy(source.decode(indices)), torch.from_numpy(source.labels[indices]))
+
+
+def _moments(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation per channel, from the histogram: exact, and without a copy in float64."""
+    values = torch.arange(256, dtype=torch.float64)
+    share = torch.stack([torch.bincount(channel.flatten(), minlength=256) for channel in images.unbind(1)]).double()
+    share /= share.sum(1, keepdim=True)
+    mean = share @ values
+    std = (share @ values**2 - mean**2).clamp(min=0).sqrt()
+    return mean.float(), torch.where(std > 0, std, 1).float()
