@@ -3,30 +3,19 @@
 import json
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from pipeline._mistakes import suggestion, unfit
 from pipeline._yaml import Document, Origin, Place, dump, parse, written
 from pipeline.config import Experiment
 from pipeline.errors import UserError
 
 MAX_BYTES = 1_000_000
 SHIPPED = Path(__file__).parents[1] / "tune_configs"
-# What pydantic calls by JSON's and Python's names, in YAML's.
-_RULES = {
-    "bool_type": "must be true or false",
-    "dict_type": "must be a mapping",
-    "float_type": "must be a number",
-    "int_from_float": "must be a whole number",
-    "int_type": "must be a whole number",
-    "model_type": "must be a mapping",
-    "string_type": "must be text",
-    "tuple_type": "must be a list",
-}
 _KEY = re.compile(r"[^.\[\]]+(\[\d+\]|\.[^.\[\]]+)*")
 _SEGMENT = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
@@ -47,9 +36,17 @@ def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experime
     if not isinstance(document.value, dict):
         got = "nothing" if document.value is None else f"a {type(document.value).__name__}"
         raise UserError(f"{file}: an experiment is a mapping of keys to values, but the file holds {got}.")
-    for override in overrides:
-        _apply(override, document)
-    return _validated(document)
+    return _overridden(document, overrides)
+
+
+def with_overrides(experiment: Experiment, overrides: Sequence[str]) -> Experiment:
+    """The experiment with some keys changed, as `load_experiment` does it.
+
+    Raises:
+        UserError: An override is wrong.
+    """
+    origins: dict[Place, Origin] = {(): Origin(f"experiment {experiment.name}")}
+    return _overridden(Document(experiment.model_dump(mode="json"), origins), overrides)
 
 
 def to_yaml(experiment: Experiment) -> str:
@@ -74,8 +71,7 @@ def _find(path: Path) -> Path:
         for folder in (Path("tune_configs"), SHIPPED):
             if (file := folder / f"{path}.yaml").is_file():
                 return file
-    near = get_close_matches(path.stem, shipped(), n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    hint = suggestion(path.stem, shipped())
     reason = "it is a folder" if path.is_dir() else "there is no such file"
     raise UserError(f"no experiment {str(path)!r}: {reason}.{hint} Shipped: {', '.join(shipped()) or 'none'}.")
 
@@ -126,6 +122,12 @@ def _parent(top: Any, place: Place, source: str) -> Any:
     return holder
 
 
+def _overridden(document: Document, overrides: Sequence[str]) -> Experiment:
+    for override in overrides:
+        _apply(override, document)
+    return _validated(document)
+
+
 def _validated(document: Document) -> Experiment:
     try:
         return Experiment.model_validate_json(json.dumps(document.value), strict=True)
@@ -162,17 +164,10 @@ def _mistake(place: Place, details: Sequence[ErrorDetails]) -> str:
     match detail["type"]:
         case "extra_forbidden":
             known = _keys(place[:-1])
-            return f"unknown key.{_suggestion(place[-1], known)} Known here: {', '.join(known)}."
+            return f"unknown key.{suggestion(place[-1], known)} Known here: {', '.join(known)}."
         case "missing":
             return f"the key is missing: {_described(place)}"
-        case "value_error":
-            return f"{detail['msg'].removeprefix('Value error, ')}."
-    rules = [_RULES.get(each["type"]) or re.sub(r"^\w+ should ", "must ", each["msg"]) for each in details]
-    rule = " or ".join(dict.fromkeys(rules)).replace(" or must be", " or")
-    expected = str(detail.get("ctx", {}).get("expected", ""))
-    quotes = " Put it in quotes to make it text." if detail["type"] == "string_type" else ""
-    hint = _suggestion(detail["input"], re.findall(r"'([^']+)'", expected))
-    return f"{rule}, but got {_shown(detail['input'])}.{hint}{quotes}"
+    return unfit(details)
 
 
 def _model(place: Place) -> type[BaseModel]:
@@ -189,13 +184,3 @@ def _keys(place: Place) -> list[str]:
 
 def _described(place: Place) -> str:
     return _model(place[:-1]).model_fields[str(place[-1])].description or ""
-
-
-def _suggestion(value: object, known: Sequence[str]) -> str:
-    near = get_close_matches(value, known, n=1) if isinstance(value, str) else []
-    return f" Did you mean {near[0]!r}?" if near else ""
-
-
-def _shown(value: object) -> str:
-    text = "nothing" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

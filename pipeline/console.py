@@ -5,7 +5,6 @@ import sys
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Literal, Self
 
 from rich.console import Console, Group, RenderableType
@@ -17,7 +16,6 @@ from rich.text import Text
 TrialState = Literal["waiting", "running", "stopped", "finished", "diverged", "failed"]
 _OVER = ("stopped", "finished", "diverged", "failed")
 _STYLE = {"running": "cyan", "stopped": "yellow", "finished": "green", "diverged": "red", "failed": "red"}
-_NONE: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class SearchProgress:
     front: int = 0
     hypervolume: float | None = None
     best: Mapping[str, float] = field(default_factory=dict)
-    failures: Mapping[str, int] = _NONE
+    failures: Mapping[str, int] = field(default_factory=dict)
     infeasible: int = 0
     seconds: float = 0.0
 

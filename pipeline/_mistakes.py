@@ -1,0 +1,43 @@
+"""Words for what is wrong with a value: the rule, the value, the likely meaning."""
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from pydantic_core import ErrorDetails
+
+# What pydantic calls by JSON's and Python's names, in YAML's.
+_RULES = {
+    "bool_type": "must be true or false",
+    "dict_type": "must be a mapping",
+    "float_type": "must be a number",
+    "int_from_float": "must be a whole number",
+    "int_type": "must be a whole number",
+    "model_type": "must be a mapping",
+    "string_type": "must be text",
+    "tuple_type": "must be a list",
+}
+
+
+def unfit(details: Sequence[ErrorDetails]) -> str:
+    """Why a value does not fit its type; several details are those of a union's members."""
+    detail = details[0]
+    if detail["type"] == "value_error":
+        return f"{detail['msg'].removeprefix('Value error, ')}."
+    rules = [_RULES.get(each["type"]) or re.sub(r"^\w+ should ", "must ", each["msg"]) for each in details]
+    rule = " or ".join(dict.fromkeys(rules)).replace(" or must be", " or")
+    expected = re.findall(r"'([^']+)'", str(detail.get("ctx", {}).get("expected", "")))
+    quotes = " Put it in quotes to make it text." if detail["type"] == "string_type" else ""
+    return f"{rule}, but got {shown(detail['input'])}.{suggestion(detail['input'], expected)}{quotes}"
+
+
+def suggestion(value: object, known: Sequence[str]) -> str:
+    """`` Did you mean ...?``, or nothing if no known word is near."""
+    near = get_close_matches(value, known, n=1) if isinstance(value, str) else []
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def shown(value: object) -> str:
+    """A value in a message, cut to one short line."""
+    text = "nothing" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
