@@ -1,0 +1,113 @@
+"""ASHA's rule: by hand, and against Ray's own scheduler where that one is right."""
+
+import math
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipeline.schedulers import Budget
+from pipeline.schedulers.asha import Asha
+from pipeline.seeds import numpy_generator
+
+
+def asha(epochs: int = 27, factor: float = 3) -> Asha:
+    return Asha(Budget(("a", "b", "c", "d"), epochs, 1, factor))
+
+
+def test_a_rung_by_hand() -> None:
+    """Rung 1 at factor 3: the cutoffs are 0.3, then 0.3 + 2/3 * 0.3 = 0.5, then the 4/3-th of three, 0.4333."""
+    scheduler = asha()
+    for trial, value in (("a", 0.3), ("b", 0.6), ("c", 0.4), ("d", 0.45)):
+        scheduler.report(trial, 1, value)
+    assert scheduler.stopped == {"c": "rung 1: 0.4 < 0.5", "d": "rung 1: 0.45 < 0.4667"}
+    assert [scheduler.limit(trial) for trial in "abcd"] == [27, 27, 1, 1]
+
+
+def test_a_tie_with_the_cutoff_goes_on() -> None:
+    scheduler = asha()
+    for trial in "abcd":
+        scheduler.report(trial, 1, 0.5)
+    assert not scheduler.stopped
+
+
+def test_a_value_counts_at_its_own_rung_only() -> None:
+    """Epochs between rungs leave no trace: a run resumed at epoch 2 does not poison rung 1 (Ray's does)."""
+    scheduler = asha()
+    scheduler.report("a", 2, 0.9)
+    scheduler.report("b", 1, 0.1)
+    assert not scheduler.stopped
+
+
+def test_a_failed_run_is_the_worst_of_the_rung_that_it_was_on_its_way_to() -> None:
+    """At rung 4 c meets the median of the failure and 0.2; without the failure it would be 0.2."""
+    scheduler = asha(factor=2, epochs=8)
+    for trial, epoch, value in (("a", 1, 0.5), ("a", 3, None), ("b", 4, 0.2), ("c", 4, 0.1)):
+        scheduler.report(trial, epoch, value)
+    assert scheduler.stopped == {"a": "epoch 3: no finite value"}
+
+
+def _ray_decisions(budget: Budget, reports: list[tuple[str, int, float]]) -> Iterator[bool]:
+    """Whether Ray's scheduler stops at each report; a run that it stopped reports no more."""
+    from ray.tune.schedulers import AsyncHyperBandScheduler
+
+    scheduler = AsyncHyperBandScheduler(
+        metric="value",
+        mode="max",
+        max_t=budget.epochs,
+        grace_period=budget.grace_period,
+        reduction_factor=budget.reduction_factor,
+    )
+    trials: dict[str, Any] = {name: SimpleNamespace(trial_id=name) for name in budget.trials}
+    for trial in trials.values():
+        scheduler.on_trial_add(None, trial)
+    stopped: set[str] = set()
+    for name, epoch, value in reports:
+        if name not in stopped:
+            result = {"training_iteration": epoch, "value": value}
+            if scheduler.on_trial_result(None, trials[name], result) == "STOP" and epoch < budget.epochs:
+                stopped.add(name)
+        yield name in stopped
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_on_finite_distinct_values_it_decides_as_rays_asha(seed: int) -> None:
+    rng = numpy_generator(seed, "oracle")
+    names = tuple(f"t{i}" for i in range(12))
+    budget = Budget(names, 20, int(rng.integers(1, 4)), float(rng.choice([2, 3, 4])))
+    done = dict.fromkeys(names, 0)
+    reports = []
+    while any(epoch < budget.epochs for epoch in done.values()):
+        name = str(rng.choice([n for n in names if done[n] < budget.epochs]))
+        done[name] += 1
+        reports.append((name, done[name], float(rng.random())))
+    ours, decided = Asha(budget), []
+    for name, epoch, value in reports:
+        ours.report(name, epoch, value)
+        decided.append(name in ours.stopped)
+    assert decided == list(_ray_decisions(budget, reports))
+    assert 0 < len(ours.stopped) < len(names)
+
+
+def test_rays_asha_lets_nan_go_on_and_ours_does_not() -> None:
+    """The reason for having our own; when Ray changes this, look again."""
+    budget = Budget(("a", "b"), 9, 1, 3)
+    reports = [("a", 1, 0.5), ("b", 1, math.nan)]
+    assert list(_ray_decisions(budget, reports)) == [False, False]
+    ours = Asha(budget)
+    for report in reports:
+        ours.report(*report)
+    assert set(ours.stopped) == {"b"}
+
+
+def test_rounding_does_not_break_a_tie_with_the_cutoff_and_in_rays_asha_it_does() -> None:
+    """The 2/3 quantile of 0, 1, ..., 9 is 6; in floating point (1 - 1/3) * 9 is a little more than 6."""
+    names = tuple(f"t{i}" for i in range(11))
+    budget = Budget(names, 9, 1, 3)
+    reports = [(name, 1, float(value)) for name, value in zip(names, [*range(10), 6], strict=True)]
+    assert list(_ray_decisions(budget, reports)) == [False] * 10 + [True]
+    ours = Asha(budget)
+    for report in reports:
+        ours.report(*report)
+    assert not ours.stopped
