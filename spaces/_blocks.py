@@ -34,6 +34,20 @@ class Residual(Auxiliary):
         return self.act(y + self.shortcut(x) if self.active else y)  # type: ignore[no-any-return]
 
 
+class SqueezeExcitation(Auxiliary):
+    """x * sigmoid(W_2 relu(W_1 mean(x))): channels weighted by what they hold (Hu et al., CVPR 2018)."""
+
+    def __init__(self, w: int, w_squeezed: int) -> None:
+        super().__init__()
+        self.excite = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Conv2d(w, w_squeezed, 1), nn.ReLU(), nn.Conv2d(w_squeezed, w, 1), nn.Sigmoid()
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, w, H, W) to the same shape."""
+        return x * self.excite(x) if self.active else x
+
+
 def classifier(w_in: int, classes: int) -> nn.Sequential:
     """Global average pooling and a linear layer: (N, w_in, H, W) -> (N, classes)."""
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(w_in, classes))

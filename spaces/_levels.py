@@ -1,6 +1,7 @@
 """A gene's distribution seen as an ordered list of levels 0 .. n - 1."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from optuna.distributions import (
     BaseDistribution,
@@ -19,7 +20,7 @@ class Levels:
 
     Attributes:
         values: All values, in ascending order or in the order of the categories.
-        ordered: Whether neighbouring levels are alike (numbers) or not (categories).
+        ordered: Whether neighbouring levels are alike (ascending numbers) or not (all else).
     """
 
     values: tuple[Gene, ...]
@@ -37,7 +38,9 @@ class Levels:
             case CategoricalDistribution(choices=choices):
                 if bad := [c for c in choices if isinstance(c, bool) or not isinstance(c, int | float | str)]:
                     raise UserError(f"gene {name!r}: a category must be a number or a string, but got {bad[0]!r}.")
-                return Levels(tuple(c for c in choices if isinstance(c, int | float | str)), ordered=False)
+                numbers = [c for c in choices if isinstance(c, int | float)]
+                ordered = len(numbers) == len(choices) and numbers == sorted(numbers)
+                return Levels(tuple(c for c in choices if isinstance(c, int | float | str)), ordered)
             case IntDistribution(low=low, high=high, step=step):
                 return Levels(tuple(range(low, high + 1, step)), ordered=True)
             case FloatDistribution(low=low, high=high, step=float(step)):
@@ -51,11 +54,21 @@ class Levels:
         Raises:
             UserError: The value is not among the levels.
         """
-        for index, level in enumerate(self.values):
-            same_kind = isinstance(level, str) == isinstance(value, str) and not isinstance(value, bool)
-            if (same_kind and level == value) or (isinstance(value, str) and str(level) == value):
-                return index
+        if not isinstance(value, bool) and isinstance(value, int | float | str):
+            # Optuna's stepped floats carry the rounding error of low + i * step.
+            value = round(value, 10) if isinstance(value, float) else value
+            position = self._positions.get(value, self._texts.get(value) if isinstance(value, str) else None)
+            if position is not None:
+                return position
         raise UserError(f"gene {name!r}: the value must be one of {self._shown()}, but got {value!r}.")
+
+    @cached_property
+    def _positions(self) -> dict[Gene, int]:
+        return {value: position for position, value in enumerate(self.values)}
+
+    @cached_property
+    def _texts(self) -> dict[str, int]:
+        return {str(value): position for position, value in enumerate(self.values)}
 
     def _shown(self) -> str:
         texts = [str(value) for value in self.values]

@@ -18,6 +18,7 @@ from spaces._task import Task
 
 STEM = 16
 STRIDES = (1, 2, 2)
+WIDTHS = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256)  # about log-uniform
 
 
 def _stages(architecture: Architecture) -> list[Stage]:
@@ -50,8 +51,8 @@ SPACE = Space(
         gene: distribution
         for i in range(1, len(STRIDES) + 1)
         for gene, distribution in {
-            f"d{i}": IntDistribution(1, 16),
-            f"w{i}": IntDistribution(8, 256, step=8),
+            f"d{i}": IntDistribution(1, 12),
+            f"w{i}": CategoricalDistribution(WIDTHS),
             f"b{i}": CategoricalDistribution((1, 2, 4)),
             f"g{i}": CategoricalDistribution((1, 2, 4, 8, 16, 32, 64)),
         }.items()
