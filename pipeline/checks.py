@@ -12,6 +12,7 @@ from pipeline.config import Experiment
 from pipeline.errors import UserError
 from pipeline.registry import Registry
 from pipeline.seeds import numpy_generator
+from pipeline.training import data
 
 SAMPLES = 100
 
@@ -37,6 +38,15 @@ def check(experiment: Experiment) -> None:
     experiment.constraint_values()
     _check_numbers(experiment)
     _check_buildable(experiment)
+
+
+def check_data(experiment: Experiment) -> None:
+    """Loads the training images, so that what is wrong with them is not found out after the search.
+
+    Raises:
+        UserError: The data are missing, damaged, or not what the task says.
+    """
+    data.load(experiment.train.data, experiment.task.value(), experiment.search.seed)
 
 
 def options(proxy: str) -> dict[str, inspect.Parameter]:

@@ -1,0 +1,84 @@
+"""What can be built and what can be measured, as the command line tells it."""
+
+import inspect
+from collections.abc import Sequence
+
+import typer
+
+import spaces
+from pipeline import proxies
+from pipeline.checks import check, options
+from pipeline.config import Experiment, ObjectiveConfig
+from pipeline.console import print_table
+from pipeline.errors import UserError
+from pipeline.seeds import numpy_generator
+
+
+def list_spaces() -> None:
+    """All search spaces as a table."""
+    rows = []
+    for name in spaces.names():
+        space = spaces.load(name)
+        rows.append([name, len(space.distributions), f"{space.size:.3g}", space.source.partition(". ")[0]])
+    print_table("Search spaces", ["name", "genes", "points", "source"], rows)
+
+
+def describe_space(name: str, sample: int, seed: int) -> None:
+    """One search space: source, genes, samples."""
+    space = spaces.load(name)
+    typer.echo(f"{name}: {space.size:.3g} points\n\n{space.source}\n")
+    rows = [[gene, _range([str(v) for v in levels.values])] for gene, levels in space.levels.items()]
+    print_table("Genes", ["name", "values"], rows)
+    generator = numpy_generator(seed, "spaces", name)
+    for _ in range(sample):
+        typer.echo(space.notation(space.sample(generator)))
+
+
+def _range(values: Sequence[str]) -> str:
+    return ", ".join(values if len(values) <= 10 else [*values[:3], "...", values[-1]])
+
+
+def list_proxies() -> None:
+    """All proxies as a table."""
+    rows = []
+    for name in proxies.names():
+        proxy = proxies.load(name)
+        needs = ", ".join(sorted(proxy.needs)) or "-"
+        rows.append([name, proxy.unit, proxy.direction, proxy.weights, needs, proxy.source])
+    print_table("Proxies", ["name", "unit", "usually", "weights", "needs", "source"], rows)
+
+
+def describe_proxy(name: str) -> None:
+    """One proxy: its definition and its options."""
+    proxy = proxies.load(name)
+    typer.echo(f"{name} ({proxy.unit}; usually {proxy.direction}; weights: {proxy.weights})\n")
+    typer.echo(inspect.getdoc(proxy.score) or proxy.source)
+    if known := options(name):
+        typer.echo(f"\nOptions, in an experiment under proxies.{name}:")
+        for option, parameter in known.items():
+            typer.echo(f"  {option}: {parameter.default}")
+
+
+def score(experiment: Experiment, architecture: str, space: str | None, names: Sequence[str] | None) -> None:
+    """Scores of one architecture as a table.
+
+    Raises:
+        UserError: A name is unknown, the architecture is not in the space, or a score is undefined on it.
+    """
+    from pipeline.stages.search import scoring_of
+
+    names = list(names or experiment.score_names())
+    wanted = tuple(ObjectiveConfig(score=name, direction=proxies.load(name).direction) for name in names)
+    changes = {"objectives": wanted, "constraints": (), "space": space or experiment.space}
+    experiment = experiment.model_copy(update=changes)
+    check(experiment)
+    scoring = scoring_of(experiment)
+    scores = scoring.score(scoring.space.architecture(scoring.space.parse(architecture)))
+    if scores.failure:
+        raise UserError(f"{architecture}: {scores.failure}.")
+    rows = [
+        [name, scores.values[name], scores.errors.get(name), proxies.load(name).unit, scores.seconds[name]]
+        for name in names
+    ]
+    title = f"{scores.architecture.id}, {experiment.search.repeats} repeats"
+    print_table(title, ["score", "value", "± standard error", "unit", "seconds"], rows)

@@ -1,0 +1,169 @@
+"""The stages as the command line runs them: experiment, folder, view and mirror put together."""
+
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from pipeline._cli_results import show_front, show_places, show_trained
+from pipeline.checks import check, check_data
+from pipeline.config import Cluster, Experiment
+from pipeline.config_file import load_experiment, with_overrides
+from pipeline.console import View
+from pipeline.errors import UserError
+from pipeline.run_folder import RunFolder
+from pipeline.tracking import Mirror, sync
+
+
+@dataclass(frozen=True)
+class Driver:
+    """One experiment and its folder; each method is a command."""
+
+    experiment: Experiment
+    folder: RunFolder
+
+    @staticmethod
+    def start(config: str, overrides: Sequence[str], runs: Path, address: str | None = None) -> "Driver":
+        """For a run that may be new: the experiment comes from a file."""
+        return Driver._checked(load_experiment(config, overrides), runs, address)
+
+    @staticmethod
+    def resume(run: str, overrides: Sequence[str], runs: Path, address: str | None = None) -> "Driver":
+        """For a run that exists: the experiment is the one in its folder, if `run` does not name a file."""
+        folder = _found(run, runs)
+        if folder is None:
+            return Driver.start(run, overrides, runs, address)
+        experiment = with_overrides(folder.experiment(), overrides)
+        return Driver._checked(experiment, folder.path.parent, address)
+
+    @staticmethod
+    def _checked(experiment: Experiment, runs: Path, address: str | None) -> "Driver":
+        check(experiment)
+        if address:
+            experiment = experiment.model_copy(update={"cluster": Cluster(address=address)})
+        return Driver(experiment, RunFolder(runs / experiment.name))
+
+    def run(self) -> None:
+        """All stages."""
+        with self._driving() as mirror:
+            if self._finished:
+                typer.echo(f"{self.folder.path}: this run is finished; nothing is left to do.")
+            else:
+                check_data(self.experiment)
+                self._search(mirror)
+                self._select()
+                mirror.poke()
+                self._train(mirror)
+                self._report()
+        self._show()
+
+    def search(self) -> None:
+        """Stage 1."""
+        with self._driving() as mirror:
+            self._search(mirror)
+        typer.echo(f"Scores: {self.folder.scores}. Go on with `zenfront select {self.experiment.name}`.")
+
+    def select(self) -> None:
+        """Stage 2."""
+        with self._driving():
+            self._select()
+        show_front(self.folder)
+        typer.echo(f"Front: {self.folder.front}. Go on with `zenfront train {self.experiment.name}`.")
+
+    def train(self) -> None:
+        """Stage 3."""
+        with self._driving() as mirror:
+            self._train(mirror)
+        show_trained(self.folder)
+        typer.echo(f"Results: {self.folder.trained}. Go on with `zenfront report {self.experiment.name}`.")
+
+    def sync(self) -> None:
+        """Fills MLflow from the record."""
+        sent = sync(self.folder, self.experiment)
+        typer.echo(f"MLflow holds {self.experiment.name}: {len(sent)} runs.")
+
+    @contextmanager
+    def _driving(self) -> Iterator[Mirror]:
+        """Holds the folder and mirrors it; Ctrl-C ends in one line that tells how to go on."""
+        try:
+            with self.folder.driving(self.experiment), Mirror(self.folder, self.experiment, typer.echo) as mirror:
+                yield mirror
+        except KeyboardInterrupt as interrupt:
+            again = shlex.join(["zenfront", *sys.argv[1:]])
+            typer.echo(f"\nzenfront: interrupted; the record is kept. To go on: {again}", err=True)
+            raise typer.Exit(130) from interrupt
+
+    @property
+    def _finished(self) -> bool:
+        return self.folder.trained.exists() and (self.folder.report / "index.html").exists()
+
+    def _search(self, mirror: Mirror) -> None:
+        from pipeline.stages.search import search
+
+        self._say(f"searching {self.experiment.space} for {self.experiment.search.evaluations} architectures")
+        with View() as view:
+            search(self.experiment, self.folder, view)
+        mirror.poke()
+
+    def _select(self) -> None:
+        from pipeline.stages.select import select, shortfall
+
+        document = select(self.experiment, self.folder)
+        if short := shortfall(document, self.experiment.select.k):
+            self._say(short)
+
+    def _train(self, mirror: Mirror) -> None:
+        from pipeline.stages.train import train
+
+        train_config = self.experiment.train
+        self._say(f"training the selected architectures, up to {train_config.epochs} epochs each")
+        with View() as view:
+            train(self.experiment, self.folder, view)
+        mirror.poke()
+
+    def _report(self) -> None:
+        from pipeline.stages.report import report
+
+        report(self.folder)
+
+    def _say(self, text: str) -> None:
+        typer.echo(f"{self.experiment.name}: {text}")
+
+    def _show(self) -> None:
+        show_front(self.folder)
+        show_trained(self.folder)
+        show_places(self.folder, self.experiment)
+
+
+def report(names: Sequence[str], runs: Path) -> None:
+    """The report of one run, or the comparison of several.
+
+    Raises:
+        UserError: A name is no run.
+    """
+    from pipeline.stages.report import compare
+    from pipeline.stages.report import report as write
+
+    folders = [_run(name, runs) for name in names]
+    page = write(folders[0]) if len(folders) == 1 else compare(folders)
+    typer.echo(f"Report: {page}")
+
+
+def _found(run: str, runs: Path) -> RunFolder | None:
+    """The run of that name or folder, if there is one."""
+    for path in (runs / run, Path(run)):
+        if RunFolder(path).config.is_file():
+            return RunFolder(path)
+    return None
+
+
+def _run(name: str, runs: Path) -> RunFolder:
+    folder = _found(name, runs)
+    if folder is None:
+        known = sorted(path.parent.name for path in runs.glob("*/experiment.json"))
+        raise UserError(f"there is no run {name!r} in {runs}. Runs there: {', '.join(known) or 'none'}.")
+    return folder
