@@ -1,0 +1,101 @@
+"""Checkpoints that are whole or not there: written aside, checksummed, the last two kept."""
+
+import hashlib
+import io
+import logging
+import os
+import pickle
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline.errors import UserError
+from pipeline.run_folder import differences
+
+_MAGIC = b"zenfront checkpoint 1\n"
+_log = logging.getLogger(__name__)
+
+
+def save(folder: Path, epoch: int, identity: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    """Writes ``<folder>/<epoch>.pt`` whole or not at all; of the others only that of the epoch before stays.
+
+    Args:
+        folder: Of one training run.
+        epoch: Completed epochs, from 1.
+        identity: What the run depends on, as JSON values; `load` compares it.
+        state: Tensors, numbers, texts, lists and dictionaries.
+
+    Raises:
+        UserError: It cannot be written.
+    """
+    buffer = io.BytesIO()
+    torch.save({"identity": dict(identity), "state": dict(state)}, buffer)
+    payload = buffer.getbuffer()
+    target, before = _path(folder, epoch), _path(folder, epoch - 1)
+    aside = target.with_suffix(".new")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with aside.open("wb") as file:
+            file.writelines([_MAGIC, hashlib.sha256(payload).digest(), payload])
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(target)
+        for path in folder.glob("*.pt"):
+            if path not in (target, before):
+                path.unlink()
+    except OSError as error:
+        with suppress(OSError):  # the first error is the one to tell
+            aside.unlink(missing_ok=True)
+        raise UserError(
+            f"cannot write the checkpoint {target}: {error.strerror}. The earlier one is intact: "
+            "make room and run the same command to go on."
+        ) from error
+
+
+def load(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The state of the newest intact checkpoint, on the CPU; None if there is none. Damaged ones are logged.
+
+    Raises:
+        UserError: It belongs to another run, or cannot be read.
+    """
+    paths = sorted(folder.glob("*.pt"), reverse=True)
+    for path in paths:
+        stored = _read(path)
+        if stored is None:
+            _log.warning("%s is damaged: it is left out, an earlier checkpoint is looked for", path)
+            continue
+        if difference := list(differences(stored["identity"], dict(identity))):
+            raise UserError(
+                f"{path} is a checkpoint of another run:\n  " + "\n  ".join(difference) + f"\nDelete {folder}."
+            )
+        state: dict[str, Any] = stored["state"]
+        return state
+    if paths:
+        _log.warning("no checkpoint in %s is usable: training starts again from its first epoch", folder)
+    return None
+
+
+def _path(folder: Path, epoch: int) -> Path:
+    return folder / f"{epoch:06d}.pt"  # zeros, so that the order of the names is that of the epochs
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """The content of an undamaged checkpoint, else None."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"cannot read the checkpoint {path}: {error.strerror}. Make it readable or delete it."
+        ) from error
+    head = len(_MAGIC)
+    payload = content[head + 32 :]
+    if content[:head] != _MAGIC or content[head : head + 32] != hashlib.sha256(payload).digest():
+        return None
+    try:
+        stored: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError):  # another version of torch, or not made by us
+        return None
+    return stored
