@@ -1,0 +1,249 @@
+"""Training as a generator of epochs."""
+
+import hashlib
+import math
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from pipeline.config import Recipe
+from pipeline.errors import UserError
+from pipeline.seeds import numpy_generator, torch_generator
+from pipeline.training import checkpoint as checkpoints
+from pipeline.training.augment import augment, mixup
+from pipeline.training.data import Images, Part
+from spaces import Network, initialise
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What one epoch gave.
+
+    Attributes:
+        epoch: Completed epochs, from 1.
+        metrics: ``train_loss`` (of the augmented, smoothed task), ``val_loss`` (plain cross-entropy, nats),
+            ``val_accuracy`` (a fraction), ``learning_rate`` (of the last step), ``seconds``; finite; empty if and
+            only if the run failed.
+        failure: Why the run ended itself in this epoch, or None.
+    """
+
+    epoch: int
+    metrics: Mapping[str, float]
+    failure: str | None = None
+
+
+def train(
+    network: Network,
+    images: Images,
+    recipe: Recipe,
+    *,
+    epochs: int,
+    seed: int,
+    device: torch.device,
+    checkpoint: Path | None = None,
+) -> Generator[EpochResult, None, None]:
+    """Trains a network from fresh weights, or goes on from its checkpoint to the same bits as without the break.
+
+    When the last epoch is yielded, `network` holds the weights that its metrics belong to (with `recipe.ema` the
+    averaged ones): it is ready for `evaluate` on the test data. A run that diverges ends with an item that says why.
+
+    Args:
+        network: As built, on any device, the meta device too; it gets its weights here, from the seed.
+        images: The data.
+        recipe: How.
+        epochs: Length of the whole run; the schedule depends on it.
+        seed: Of weights, order and augmentation. Those of epoch e depend on (seed, e) alone.
+        device: Where.
+        checkpoint: Folder of the run's checkpoints, written before each epoch is yielded. If it holds one, the
+            results of its epochs are yielded first, as they were recorded, without training them again.
+
+    Raises:
+        UserError: The checkpoint belongs to another run or cannot be written; the recipe does not fit the images.
+    """
+    _check(recipe, images)
+    identity = _identity(network, images, recipe, epochs, seed)
+    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # numbers are drawn in memory order
+    initialise(network, torch_generator(seed, "weights"), "kaiming", device)
+    state = _State.start(network, recipe, epochs, len(images.train) // _batch_size(recipe, images))
+    history = state.resume(checkpoints.load(checkpoint, identity)) if checkpoint else []
+    if len(history) == epochs:
+        state.hand_over()
+    yield from history
+
+    train_part, validation = images.train.to(device), images.validation.to(device)
+    for epoch in range(len(history) + 1, epochs + 1):
+        start = time.perf_counter()
+        generator = numpy_generator(seed, "epoch", str(epoch))
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):  # same seed, same bits
+            train_loss, learning_rate = _epoch(state, train_part, images, recipe, generator)
+            val_loss, val_accuracy = evaluate(state.evaluated, validation, images)
+        metrics = {"train_loss": train_loss, "val_loss": val_loss, "val_accuracy": val_accuracy}
+        if failure := _divergence(metrics, recipe):
+            yield EpochResult(epoch, {}, failure)
+            return
+        metrics |= {"learning_rate": learning_rate, "seconds": time.perf_counter() - start}
+        history.append(EpochResult(epoch, metrics))
+        if checkpoint:
+            checkpoints.save(checkpoint, epoch, identity, state.state_dict(history))
+        if epoch == epochs:
+            state.hand_over()
+        yield history[-1]
+
+
+@torch.inference_mode()
+def evaluate(network: nn.Module, part: Part, images: Images) -> tuple[float, float]:
+    """Mean cross-entropy in nats and accuracy as a fraction, in float32, without augmentation.
+
+    Args:
+        network: On any device; left in evaluation mode.
+        part: What to classify.
+        images: The data that the network was trained on; gives the normalisation.
+    """
+    network.eval()
+    device = next(network.parameters()).device
+    loss = correct = torch.zeros((), dtype=torch.float64, device=device)
+    for first in range(0, len(part), 500):
+        labels = part.labels[first : first + 500].to(device)
+        logits = network(images.normalise(part.images[first : first + 500].to(device)))
+        loss = loss + F.cross_entropy(logits, labels, reduction="sum")
+        correct = correct + (logits.argmax(1) == labels).sum()
+    return loss.item() / len(part), correct.item() / len(part)
+
+
+def sgd(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+    """SGD with Nesterov momentum; weight decay on matrices and filters only, not on norms and biases."""
+    parameters = list(network.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.SGD(groups, recipe.learning_rate, recipe.momentum, nesterov=recipe.momentum > 0)
+
+
+def warmup_cosine(step: int, *, warmup: int, total: int) -> float:
+    """Share of the peak learning rate in a step, from 0: linear to 1 at the end of warm-up, then a half cosine to 0."""
+    if step < warmup:
+        return (step + 1) / warmup  # not step / warmup: the first step of a run must not be lost
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+
+
+@dataclass(frozen=True)
+class _State:
+    """All that changes during training."""
+
+    network: Network
+    averaged: AveragedModel | None
+    optimizer: torch.optim.SGD
+    schedule: LambdaLR
+
+    @staticmethod
+    def start(network: Network, recipe: Recipe, epochs: int, steps: int) -> "_State":
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster on CPUs
+        averaged = None
+        if recipe.ema:  # with the buffers: averaged weights need the BN statistics that belong to them
+            average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
+            averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+        optimizer = sgd(network, recipe)
+        factor = partial(warmup_cosine, warmup=recipe.warmup_epochs * steps, total=epochs * steps)
+        return _State(network, averaged, optimizer, LambdaLR(optimizer, factor))
+
+    @property
+    def evaluated(self) -> nn.Module:
+        return self.network if self.averaged is None else self.averaged.module
+
+    def hand_over(self) -> None:
+        """Gives the network the weights that are evaluated."""
+        self.network.load_state_dict(self.evaluated.state_dict())
+
+    def _parts(self) -> dict[str, Any]:
+        parts = {name: getattr(self, name) for name in ("network", "averaged", "optimizer", "schedule")}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def state_dict(self, history: list[EpochResult]) -> dict[str, Any]:
+        results = [{"epoch": result.epoch, "metrics": dict(result.metrics)} for result in history]
+        return {"history": results} | {name: part.state_dict() for name, part in self._parts().items()}
+
+    def resume(self, saved: dict[str, Any] | None) -> list[EpochResult]:
+        """Takes over a checkpoint; the results of its epochs."""
+        if saved is None:
+            return []
+        for name, part in self._parts().items():
+            part.load_state_dict(saved[name])
+        return [EpochResult(**result) for result in saved["history"]]
+
+
+def _epoch(
+    state: _State, part: Part, images: Images, recipe: Recipe, generator: np.random.Generator
+) -> tuple[float, float]:
+    """Mean loss and last learning rate of one pass over the data in random order."""
+    device = part.labels.device
+    size = _batch_size(recipe, images)
+    order = torch.from_numpy(generator.permutation(len(part))).to(device)
+    precision = torch.autocast(device.type, torch.bfloat16, enabled=_bfloat16(recipe, device))
+    losses: list[Tensor] = []
+    state.network.train()
+    for step in range(len(part) // size):  # without a smaller last mini-batch: BN would learn from its noise, or fail
+        batch = order[step * size : (step + 1) * size]
+        x = augment(images.normalise(part.images[batch]), recipe, generator)
+        y = F.one_hot(part.labels[batch], images.classes).float()
+        if recipe.mixup:
+            x, y = mixup(x, y, recipe.mixup, generator)
+        with precision:
+            loss = F.cross_entropy(state.network(x), y, label_smoothing=recipe.label_smoothing)
+        state.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        state.optimizer.step()
+        learning_rate = state.schedule.get_last_lr()[0]
+        state.schedule.step()
+        if state.averaged is not None:
+            state.averaged.update_parameters(state.network)
+        losses.append(loss.detach())  # read once at the end: each reading would wait for the GPU
+    return torch.stack(losses).double().mean().item(), float(learning_rate)
+
+
+def _batch_size(recipe: Recipe, images: Images) -> int:
+    return min(recipe.batch_size, len(images.train))
+
+
+def _bfloat16(recipe: Recipe, device: torch.device) -> bool:
+    if recipe.precision == "auto":
+        return device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return recipe.precision == "bfloat16"
+
+
+def _divergence(metrics: Mapping[str, float], recipe: Recipe) -> str | None:
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            return f"training diverged: {name} is {value} (learning rate at most {recipe.learning_rate:g})"
+    return None
+
+
+def _check(recipe: Recipe, images: Images) -> None:
+    side = min(images.train.images.shape[2:])
+    for name in ("crop_padding", "cutout"):
+        if getattr(recipe, name) >= side:
+            raise UserError(
+                f"train.recipe.{name} must be less than the side of the images, {side} pixels, "
+                f"but got {getattr(recipe, name)}."
+            )
+
+
+def _identity(network: Network, images: Images, recipe: Recipe, epochs: int, seed: int) -> dict[str, Any]:
+    """What the run depends on."""
+    return {
+        "network": hashlib.sha256(repr(network).encode()).hexdigest()[:16],
+        "recipe": recipe.model_dump(mode="json"),
+        "epochs": epochs,
+        "seed": seed,
+        "images": {"train": len(images.train), "mean": images.mean.tolist(), "std": images.std.tolist()},
+    }

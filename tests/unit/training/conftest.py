@@ -1,0 +1,31 @@
+"""A small network and few digits: an epoch takes milliseconds."""
+
+from collections.abc import Callable
+
+import pytest
+
+import spaces
+from pipeline.config import Data
+from pipeline.training.data import Images, load
+from spaces import Network, Task
+
+DIGITS = Task(1, 8, 8, 10)
+NewNetwork = Callable[..., Network]
+
+
+@pytest.fixture
+def digits() -> Images:
+    """108 images to train on, 12 to validate."""
+    return load(Data(limit=120), DIGITS, seed=0)
+
+
+@pytest.fixture
+def new_network() -> NewNetwork:
+    """A network of anynet3 on the meta device: three blocks of the given width."""
+
+    def build(width: int = 8) -> Network:
+        space = spaces.load("anynet3")
+        genes = {f"{gene}{i}": value for i in (1, 2, 3) for gene, value in (("d", 1), ("w", width), ("b", 2), ("g", 4))}
+        return space.network(space.architecture(genes), DIGITS)
+
+    return build

@@ -1,0 +1,205 @@
+"""Damaged, foreign and hostile checkpoints; a full disk."""
+
+import errno
+import hashlib
+import io
+import logging
+import os
+import pickle
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pipeline.config import Recipe
+from pipeline.errors import UserError
+from pipeline.training.checkpoint import load, save
+from pipeline.training.data import Images
+from pipeline.training.loop import EpochResult, train
+from spaces import Network
+
+CPU = torch.device("cpu")
+RECIPE = Recipe(batch_size=16, learning_rate=0.05, warmup_epochs=0, ema=0.5)
+IDENTITY = {"seed": 0, "recipe": {"batch_size": 16}}
+
+
+def save_three(folder: Path) -> list[Path]:
+    for epoch in (1, 2, 3):
+        save(folder, epoch, IDENTITY, {"epoch": epoch, "weights": torch.full((1000,), float(epoch))})
+    return sorted(folder.iterdir())
+
+
+def test_the_last_two_are_kept(tmp_path: Path) -> None:
+    older, newest = save_three(tmp_path)
+    state = load(tmp_path, IDENTITY)
+    assert state is not None
+    assert state["epoch"] == 3
+    assert torch.equal(state["weights"], torch.full((1000,), 3.0))
+    newest.unlink()
+    assert (load(tmp_path, IDENTITY) or {})["epoch"] == 2
+    older.unlink()
+    assert load(tmp_path, IDENTITY) is None
+
+
+def cut(content: bytes) -> bytes:
+    return content[:-1]
+
+
+def halve(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def empty(content: bytes) -> bytes:
+    return b""
+
+
+def flip_a_bit(content: bytes) -> bytes:
+    return content[:-500] + bytes([content[-500] ^ 1]) + content[-499:]
+
+
+def change_the_version(content: bytes) -> bytes:
+    return content.replace(b"checkpoint 1", b"checkpoint 9", 1)
+
+
+DAMAGES = [cut, halve, empty, flip_a_bit, change_the_version]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_one_falls_back_to_the_one_before(
+    damage: Callable[[bytes], bytes], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    newest = save_three(tmp_path)[-1]
+    newest.write_bytes(damage(newest.read_bytes()))
+    assert (load(tmp_path, IDENTITY) or {})["epoch"] == 2
+    assert [r.message for r in caplog.records] == [
+        f"{newest} is damaged: it is left out, an earlier checkpoint is looked for"
+    ]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_when_all_are_damaged_training_starts_again(
+    damage: Callable[[bytes], bytes], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for path in save_three(tmp_path):
+        path.write_bytes(damage(path.read_bytes()))
+    assert load(tmp_path, IDENTITY) is None
+    assert f"no checkpoint in {tmp_path} is usable: training starts again from its first epoch" in caplog.text
+
+
+def run(
+    network: Network, images: Images, folder: Path, recipe: Recipe = RECIPE, epochs: int = 4, seed: int = 0
+) -> list[EpochResult]:
+    return list(train(network, images, recipe, epochs=epochs, seed=seed, device=CPU, checkpoint=folder))
+
+
+def values(results: list[EpochResult]) -> list[tuple[float, float]]:
+    return [(r.metrics["train_loss"], r.metrics["val_loss"]) for r in results]
+
+
+@pytest.mark.parametrize("damaged", [1, 2])
+def test_training_goes_on_from_what_is_left(
+    damaged: int, digits: Images, new_network: Callable[[], Network], tmp_path: Path
+) -> None:
+    expected = run(new_network(), digits, tmp_path / "whole")
+    interrupted = train(new_network(), digits, RECIPE, epochs=4, seed=0, device=CPU, checkpoint=tmp_path / "cut")
+    for _ in range(3):
+        next(interrupted)
+    for path in sorted((tmp_path / "cut").iterdir(), reverse=True)[:damaged]:
+        path.write_bytes(cut(path.read_bytes()))
+    network = new_network()
+    assert values(run(network, digits, tmp_path / "cut")) == values(expected)
+    assert [p.name for p in sorted((tmp_path / "cut").iterdir())] == ["000003.pt", "000004.pt"]
+    assert values(run(network, digits, tmp_path / "cut")) == values(expected)  # and the new ones are whole
+
+
+def test_a_write_that_was_killed_leaves_the_earlier_one(tmp_path: Path) -> None:
+    save_three(tmp_path)
+    (tmp_path / "000004.new").write_bytes(b"half of it")
+    assert (load(tmp_path, IDENTITY) or {})["epoch"] == 3
+    save(tmp_path, 4, IDENTITY, {"epoch": 4})
+    assert [p.name for p in sorted(tmp_path.iterdir())] == ["000003.pt", "000004.pt"]
+
+
+def test_a_full_disk_is_named_and_leaves_the_earlier_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    save_three(tmp_path)
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(UserError, match=r"cannot write the checkpoint .*000004\.pt: No space left on device"):
+        save(tmp_path, 4, IDENTITY, {"epoch": 4})
+    assert (load(tmp_path, IDENTITY) or {})["epoch"] == 3
+    assert [p.name for p in sorted(tmp_path.iterdir())] == ["000002.pt", "000003.pt"]
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match=r"cannot write the checkpoint .*file/run/000001\.pt: Not a directory"):
+        save(tmp_path / "file" / "run", 1, IDENTITY, {})
+
+
+def test_a_checkpoint_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "000001.pt").mkdir()
+    with pytest.raises(UserError, match=r"cannot read the checkpoint .*000001\.pt: Is a directory"):
+        load(tmp_path, IDENTITY)
+
+
+FOREIGN: dict[str, tuple[dict[str, Any], str]] = {
+    "recipe": ({"recipe": RECIPE.model_copy(update={"momentum": 0.5})}, r"recipe\.momentum: 0\.9 -> 0\.5"),
+    "seed": ({"seed": 1}, r"seed: 0 -> 1"),
+    "epochs": ({"epochs": 9}, r"epochs: 4 -> 9"),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_checkpoint_of_another_run_is_refused(
+    name: str, digits: Images, new_network: Callable[[], Network], tmp_path: Path
+) -> None:
+    other, message = FOREIGN[name]
+    run(new_network(), digits, tmp_path)
+    with pytest.raises(UserError, match=rf"000004\.pt is a checkpoint of another run:\n  {message}\nDelete"):
+        run(new_network(), digits, tmp_path, **other)
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(
+    digits: Images, new_network: Callable[..., Network], tmp_path: Path
+) -> None:
+    run(new_network(), digits, tmp_path)
+    with pytest.raises(UserError, match=r"of another run:\n  network: "):
+        run(new_network(16), digits, tmp_path)
+
+
+def test_a_checkpoint_on_other_images_is_refused(
+    digits: Images, new_network: Callable[[], Network], tmp_path: Path
+) -> None:
+    run(new_network(), digits, tmp_path)
+    others = Images(digits.validation, digits.train, digits.mean + 1, digits.std, digits.test, 10)
+    with pytest.raises(UserError, match=r"images\.train: 108 -> 12"):
+        run(new_network(), others, tmp_path)
+
+
+class Hostile:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, victim: Path) -> None:
+        self.victim = victim
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        return os.mkdir, (str(self.victim),)
+
+
+@pytest.mark.parametrize("write", [torch.save, partial(pickle.dump, protocol=2)])
+def test_a_hostile_checkpoint_is_not_executed(
+    write: Callable[[Any, Any], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    buffer = io.BytesIO()
+    write({"identity": IDENTITY, "state": Hostile(tmp_path / "victim")}, buffer)
+    digest = hashlib.sha256(buffer.getvalue()).digest()
+    (tmp_path / "000001.pt").write_bytes(b"zenfront checkpoint 1\n" + digest + buffer.getvalue())
+    assert load(tmp_path, IDENTITY) is None
+    assert not (tmp_path / "victim").exists()
+    assert "000001.pt is damaged" in caplog.text
