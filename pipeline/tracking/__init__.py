@@ -1,0 +1,10 @@
+"""MLflow as a mirror of the record: filled in the background, and filled again from it at any time.
+
+One parent run per experiment, one child run per member of the front (`_entries` says what they hold), and
+all scored candidates as one parquet artifact. Importing this package does not import MLflow.
+"""
+
+from pipeline.tracking._mirror import Mirror, sync
+from pipeline.tracking._store import default_uri, tracking_uri
+
+__all__ = ["Mirror", "default_uri", "sync", "tracking_uri"]

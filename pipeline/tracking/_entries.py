@@ -1,0 +1,181 @@
+"""What MLflow is to hold of a run: a function of the record alone."""
+
+import statistics
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import spaces
+from pipeline.record import Record
+from pipeline.tracking._limits import finite, flat
+
+Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
+
+
+class Point(NamedTuple):
+    """A value of a metric over time."""
+
+    name: str
+    value: float
+    time: float
+    """Seconds since the Unix epoch."""
+    step: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One MLflow run.
+
+    Attributes:
+        key: What it is found by again, beside the id of the whole run: an architecture's id; empty: the parent.
+        name: Shown.
+        start: Seconds since the Unix epoch.
+        end: Seconds since the Unix epoch of the last that is known.
+        status: MLflow's.
+        params: By name.
+        metrics: Values that have no steps.
+        points: Values that have; only ever grows at its end.
+        tags: By name.
+        files: To be kept as artifacts; none as long as the work goes on and they may change.
+    """
+
+    key: str
+    name: str
+    start: float
+    end: float
+    status: Status
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    points: list[Point] = field(default_factory=list)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
+
+
+def parent(record: Record, origin: Mapping[str, Any], status: Status) -> Entry:
+    """The run of the whole experiment.
+
+    Params are the config without what may change from one call to the next (resources, tracking, cluster);
+    the metrics have the same names in every experiment: hypervolume, front_size, evaluations, infeasible, failures,
+    rate, seconds and best_<score> per generation; test_accuracy_best at the end.
+    """
+    experiment, git = record.experiment, origin["git"] or {"commit": "unknown", "dirty": "unknown"}
+    params = flat(experiment.identity())
+    params |= {
+        "objectives": ", ".join(f"{o.direction} {o.score}" for o in experiment.objective_values()),
+        "constraints": ", ".join(str(c) for c in experiment.constraint_values()) or "none",
+        "space_size": str(spaces.load(experiment.space).size),
+        "git.commit": git["commit"],
+        "git.dirty": str(git["dirty"]),
+    }
+    params |= {f"version.{name}": version for name, version in origin["versions"].items()}
+    means = [statistics.fmean(tested) for m in record.members if (tested := record.test_accuracies(m["id"]))]
+    ends = [origin["time"]] + [g["time"] for g in record.generations[-1:]] + [e.time for e in record.epochs[-1:]]
+    return Entry(
+        key="",
+        name=experiment.name,
+        start=origin["time"],
+        end=max(ends),
+        status=status,
+        params=params,
+        metrics={"test_accuracy_best": max(means)} if means else {},
+        points=[point for row in record.generations for point in _generation(row)],
+        tags={
+            "zenfront.folder": str(record.folder.path.resolve()),
+            "zenfront.space": experiment.space,
+            "zenfront.objectives": params["objectives"],
+            "mlflow.source.name": "zenfront",
+            "mlflow.source.git.commit": git["commit"],
+        },
+        files=tuple(path for path in _files(record) if path.exists()) if status != "RUNNING" else (),
+    )
+
+
+def children(record: Record, origin: Mapping[str, Any]) -> Iterator[Entry]:
+    """One run per member of the front.
+
+    Genes are params; scores are metrics (their standard errors <score>_error), the epochs' metrics are metrics with
+    steps. Those of the first seed have their plain names, those of a further seed s end in _seed<s>;
+    test_accuracy_mean and test_accuracy_std (of the sample) are taken over the finished seeds.
+    """
+    curves = _curves(record)
+    last = record.generations[-1]["time"] if record.generations else origin["time"]
+    for member in record.members:
+        architecture = member["id"]
+        points = curves.get(architecture, [])
+        status = _state(record, architecture, bool(points))
+        yield Entry(
+            key=architecture,
+            name=architecture,
+            start=points[0].time if points else last,
+            end=points[-1].time if points else last,
+            status={"training": "RUNNING", "diverged": "FAILED"}.get(status, "FINISHED"),  # type: ignore[arg-type]
+            params={"space": record.experiment.space, "notation": member["notation"], **flat(member["genes"])},
+            metrics=member["values"]
+            | {f"{name}_error": value for name, value in member["errors"].items()}
+            | _tested(record, architecture),
+            points=points,
+            tags={
+                "zenfront.notation": member["notation"],
+                "zenfront.selected": str(record.front is not None and architecture in record.front["selected"]),
+                "zenfront.training": status,
+            },
+        )
+
+
+def resting_status(record: Record) -> Status:
+    """Of a run that nobody works on: ``KILLED`` if its last stage did not come to its end."""
+    searched = record.front is not None or (
+        bool(record.generations) and record.generations[-1]["evaluations"] >= record.experiment.search.evaluations
+    )
+    return "FINISHED" if record.trials or (searched and not record.epochs) else "KILLED"
+
+
+def _generation(row: Mapping[str, Any]) -> Iterator[Point]:
+    metrics = {"front_size": row["front"]} | {f"best_{name}": value for name, value in row["best"].items()}
+    same = ("hypervolume", "evaluations", "infeasible", "failures", "rate", "seconds")
+    metrics |= {name: row[name] for name in same if row.get(name) is not None}
+    for name, value in finite(metrics).items():
+        yield Point(name, value, row["time"], row["generation"])
+
+
+def _suffix(record: Record, seed: int) -> str:
+    return "" if seed == record.experiment.train.seeds[0] else f"_seed{seed}"
+
+
+def _curves(record: Record) -> dict[str, list[Point]]:
+    curves: dict[str, list[Point]] = {}
+    for epoch in record.epochs:
+        architecture, _, seed = epoch.trial.rpartition("-")
+        for name, value in finite(epoch.metrics).items():
+            point = Point(name + _suffix(record, int(seed)), value, epoch.time, epoch.epoch)
+            curves.setdefault(architecture, []).append(point)
+    return curves
+
+
+def _tested(record: Record, architecture: str) -> dict[str, float]:
+    metrics = {}
+    for trial in record.trials_of(architecture):
+        for name in ("test_accuracy", "test_loss"):
+            if trial.get(name) is not None:
+                metrics[name + _suffix(record, trial["seed"])] = trial[name]
+    tested = record.test_accuracies(architecture)
+    if tested:
+        metrics["test_accuracy_mean"] = statistics.fmean(tested)
+    if len(tested) > 1:
+        metrics["test_accuracy_std"] = statistics.stdev(tested)
+    return metrics
+
+
+def _state(record: Record, architecture: str, begun: bool) -> str:
+    """How the training of the first seed ended; ``training``, or ``none``."""
+    trials = record.trials_of(architecture)
+    if trials:
+        return str(trials[0]["status"])
+    return "training" if begun and not record.trials else "none"
+
+
+def _files(record: Record) -> tuple[Path, ...]:
+    folder = record.folder
+    names = ("index.html", "front.html", "front.png", "front.csv")
+    return (folder.config, folder.front, folder.trained, *(folder.report / name for name in names))

@@ -1,0 +1,206 @@
+"""Keeps MLflow up to date with the record of a run, from the background or at once."""
+
+import fcntl
+import logging
+import os
+import re
+import tempfile
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from pipeline.config import Experiment
+from pipeline.errors import UserError
+from pipeline.origin import origin
+from pipeline.record import Record
+from pipeline.results import read_ledger
+from pipeline.run_folder import RunFolder
+from pipeline.tracking._entries import Status, children, parent, resting_status
+from pipeline.tracking._store import Store, tracking_uri
+
+logger = logging.getLogger(__name__)
+
+
+def sync(folder: RunFolder, experiment: Experiment | None = None) -> dict[str, str]:
+    """Sends what MLflow does not hold of a run; calling it again changes nothing.
+
+    Args:
+        folder: Of the run.
+        experiment: Gives the store, if not the stored one.
+
+    Returns:
+        MLflow's run ids by architecture id; the parent's is under the empty key.
+
+    Raises:
+        UserError: The folder holds no run, or the store cannot be reached.
+    """
+    experiment = experiment or folder.experiment()
+    try:
+        return _Session(folder, experiment).send(None)
+    except UserError:
+        raise
+    except Exception as error:  # requests, SQLAlchemy, MLflow: each store has its own; the cause goes along
+        raise UserError(
+            f"{_trouble(folder, experiment, error)} Then run `zenfront sync {folder.path.name}`."
+        ) from error
+
+
+class Mirror:
+    """Keeps MLflow up to date while a stage is at work; a context manager around it that never raises.
+
+    If the store is down or slow, the work goes on; it is told once, and once more at the end if something is
+    missing then.
+
+    Args:
+        folder: Of the run; held by the driver.
+        experiment: Of the run.
+        say: Shows a line to the user (`console.View.note`); the log if not given.
+        period: Seconds between two looks at the record; `poke` shortens them.
+        patience: Seconds to wait at the end, at most.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        experiment: Experiment,
+        say: Callable[[str], None] | None = None,
+        *,
+        period: float = 5.0,
+        patience: float = 60.0,
+    ) -> None:
+        self._folder, self._experiment = folder, experiment
+        self._say = say or logger.warning
+        self._period, self._patience = period, patience
+        self._session = _Session(folder, experiment)
+        self._wake = threading.Event()
+        self._end: Status | None = None
+        self._last: Status | None = None
+        self._trouble = ""
+        self._told = False
+        self._thread = threading.Thread(target=self._work, name="mlflow-mirror", daemon=True)
+
+    def __enter__(self) -> Self:
+        origin(self._folder)
+        self._thread.start()
+        return self
+
+    def poke(self) -> None:
+        """Says that there is something new; returns at once."""
+        self._wake.set()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._end = "FINISHED" if kind is None else "FAILED" if issubclass(kind, Exception) else "KILLED"
+        self._wake.set()
+        self._thread.join(self._patience)
+        if self._thread.is_alive() or self._trouble:
+            reason = f" ({self._trouble})" if self._trouble else ""
+            self._say(
+                f"MLflow lacks a part of this run{reason}. The record in {self._folder.path} is complete: "
+                f"`zenfront sync {self._folder.path.name}` sends what is missing."
+            )
+
+    def _work(self) -> None:
+        while self._end is None:
+            self._wake.wait(self._period)
+            self._wake.clear()
+            self._send("RUNNING" if self._end is None else self._end)
+        if self._last != self._end:
+            self._send(self._end)
+
+    def _send(self, status: Status) -> None:
+        self._last = status
+        try:
+            self._session.send(status)
+            self._trouble = ""
+        except Exception as error:  # tracking never stops the work, whatever happens to it
+            self._trouble = _first_line(error)
+            if not self._told and status == "RUNNING":
+                self._told = True
+                self._say(f"{_trouble(self._folder, self._experiment, error)} The work goes on without it.")
+
+
+class _Session:
+    """Sends a run again and again, and remembers what MLflow holds as long as nobody else sends the same run."""
+
+    def __init__(self, folder: RunFolder, experiment: Experiment) -> None:
+        self._folder, self._experiment = folder, experiment
+        self._name = uuid.uuid4().hex
+        self._store: Store | None = None
+        self._seen: object = None
+
+    def send(self, status: Status | None) -> dict[str, str]:
+        """Sends what is missing; status None: that of a run that nobody works on."""
+        with self._alone() as undisturbed:
+            seen = (status, *(_stamp(path) for path in (self._folder.generations, self._folder.front)))
+            seen += tuple(_stamp(path) for path in (self._folder.epochs, self._folder.trained))
+            store = self._store if undisturbed else None
+            if store and seen == self._seen:
+                return store.runs
+            self._store = None  # what was sent before an exception is unknown, so it is read again
+            come_from = origin(self._folder)
+            store = store or Store(self._experiment, self._folder.path.parent, come_from["run"])
+            record = Record.read(self._folder, self._experiment)
+            status = status or resting_status(record)
+            store.send(parent(record, come_from, status))
+            for child in children(record, come_from):
+                store.send(child)
+            if status != "RUNNING":
+                _send_scores(store, self._folder)
+            self._store, self._seen = store, seen
+            return store.runs
+
+    @contextmanager
+    def _alone(self) -> Iterator[bool]:
+        """One sender at a time, on this machine; yields whether the last one was this one."""
+        with (self._folder.path / "tracking.lock").open("a+", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            lock.seek(0)
+            undisturbed = lock.read() == self._name
+            lock.truncate(0)
+            lock.write(self._name)
+            lock.flush()
+            yield undisturbed
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Tells whether a file has changed; None: there is none."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def _send_scores(store: Store, folder: RunFolder) -> None:
+    """All scored candidates as one parquet file: a row each, genes and values as columns."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    rows = [_columns(row) for row in read_ledger(folder.scores)[0]]
+    if rows:
+        with tempfile.TemporaryDirectory() as temporary:
+            path = Path(temporary) / "scores.parquet"
+            names = dict.fromkeys(name for row in rows for name in row)
+            parquet.write_table(pa.table({name: [row.get(name) for row in rows] for name in names}), path)
+            store.send_file("", path)
+
+
+def _columns(row: Mapping[str, Any]) -> dict[str, Any]:
+    nested = {f"{k}.{name}": v for k, inner in row.items() if isinstance(inner, Mapping) for name, v in inner.items()}
+    return {name: value for name, value in row.items() if not isinstance(value, Mapping)} | nested
+
+
+def _first_line(error: BaseException) -> str:
+    return _without_password(f"{type(error).__name__}: {error}".splitlines()[0])[:200]
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"//[^/@\s]*@", "//", text)
+
+
+def _trouble(folder: RunFolder, experiment: Experiment, error: BaseException) -> str:
+    uri = _without_password(tracking_uri(experiment, folder.path.parent))
+    return f"MLflow at {uri} did not take the run ({_first_line(error)}). Check `tracking.uri` and that it is up."

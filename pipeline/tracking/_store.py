@@ -1,0 +1,200 @@
+"""What MLflow holds of a run, and how the missing rest gets there: the only place that talks to MLflow."""
+
+import hashlib
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.config import Experiment
+from pipeline.tracking._entries import Entry, Point
+from pipeline.tracking._limits import (
+    METRICS_A_CALL,
+    PAIRS_A_CALL,
+    VALUE,
+    chunks,
+    cut,
+    finite,
+    key,
+)
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+RUN = "zenfront.run"
+ENTRY = "zenfront.architecture"
+SENT = "zenfront.points"
+Pair = tuple[str, str]
+
+
+def default_uri(runs: Path) -> str:
+    """The SQLite store beside the runs."""
+    return f"sqlite:///{runs.resolve() / 'mlflow.db'}"
+
+
+def tracking_uri(experiment: Experiment, runs: Path) -> str:
+    """The configured store, or the one beside the runs."""
+    return experiment.tracking.uri or default_uri(runs)
+
+
+def _client(uri: str) -> "MlflowClient":
+    """A client that gives up soon; MLflow takes seconds to import and is only imported here."""
+    for name, value in (
+        ("MLFLOW_DISABLE_TELEMETRY", "true"),
+        ("DO_NOT_TRACK", "true"),
+        ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1"),
+        ("MLFLOW_HTTP_REQUEST_TIMEOUT", "10"),
+    ):
+        os.environ.setdefault(name, value)
+    from mlflow import MlflowClient
+
+    for name in ("mlflow", "alembic"):  # the import sets them to tell about every table of a new store
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+@dataclass
+class _Held:
+    """What MLflow holds of one run; kept up to date with what is sent."""
+
+    id: str
+    status: str
+    params: set[str] = field(default_factory=set)
+    metrics: dict[str, float] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+class Store:
+    """The runs of one experiment in MLflow; reads what is there when it is made.
+
+    Args:
+        experiment: Gives the MLflow experiment.
+        runs: The folder of the run folders: the default store lies beside them.
+        run: Id of the run, as in origin.json.
+
+    Raises:
+        MlflowException: The store cannot be reached.
+    """
+
+    def __init__(self, experiment: Experiment, runs: Path, run: str) -> None:
+        self._client = _client(tracking_uri(experiment, runs))
+        self._run = run
+        self._experiment = self._experiment_id(experiment, runs)
+        self._held: dict[str, _Held] = {}
+        for found in self._search():
+            self._keep_first(found)
+
+    def _experiment_id(self, experiment: Experiment, runs: Path) -> str:
+        name = experiment.tracking.experiment
+        if found := self._client.get_experiment_by_name(name):
+            return str(found.experiment_id)
+        served = tracking_uri(experiment, runs).startswith(("http://", "https://", "databricks"))
+        beside = None if served else (runs.resolve() / "mlartifacts").as_uri()
+        return str(self._client.create_experiment(name, artifact_location=beside))
+
+    def _search(self) -> Iterator["Run"]:
+        token = None
+        while True:
+            page = self._client.search_runs(
+                [self._experiment],
+                filter_string=f"tags.`{RUN}` = '{self._run}'",
+                order_by=["attributes.start_time ASC", "attributes.run_id ASC"],
+                page_token=token,
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def _keep_first(self, run: "Run") -> None:
+        """A request that was carried out though its answer was lost leaves a second run of the same: it is deleted."""
+        name = run.data.tags[ENTRY]
+        if name in self._held:
+            self._client.delete_run(run.info.run_id)
+            return
+        data = run.data
+        self._held[name] = _Held(
+            run.info.run_id, run.info.status, set(data.params), dict(data.metrics), dict(data.tags)
+        )
+
+    def send(self, entry: Entry) -> None:
+        """Sends what MLflow does not hold of an entry. Again, or after a kill anywhere: adds nothing twice."""
+        held = self._held.get(entry.key) or self._create(entry)
+        self._send_facts(held, entry)
+        self._send_points(held, entry.points)
+        for path in entry.files:
+            self.send_file(entry.key, path)
+        if held.status != entry.status:
+            if entry.status == "RUNNING":
+                self._client.update_run(held.id, status=entry.status)
+            else:
+                self._client.set_terminated(held.id, entry.status, end_time=_milliseconds(entry.end))
+            held.status = entry.status
+
+    def _create(self, entry: Entry) -> _Held:
+        tags = {RUN: self._run, ENTRY: entry.key, SENT: "0"}
+        if entry.key:
+            tags["mlflow.parentRunId"] = self._held[""].id
+        run = self._client.create_run(
+            self._experiment, start_time=_milliseconds(entry.start), tags=tags, run_name=entry.name
+        )
+        held = self._held[entry.key] = _Held(run.info.run_id, run.info.status, tags=tags)
+        return held
+
+    def _send_facts(self, held: _Held, entry: Entry) -> None:
+        """Params, metrics without steps, tags. Params cannot be changed: those of the first call stay."""
+        params = {key(k): cut(v, VALUE) for k, v in entry.params.items() if key(k) not in held.params}
+        metrics = {k: v for k, v in finite(entry.metrics).items() if held.metrics.get(k) != v}
+        tags = {key(k): cut(v, VALUE) for k, v in entry.tags.items()}
+        tags = {k: v for k, v in tags.items() if held.tags.get(k) != v}
+        points = [Point(name, value, entry.end, 0) for name, value in metrics.items()]
+        parts = (chunks(list(params.items()), PAIRS_A_CALL), chunks(points, METRICS_A_CALL))
+        for some_params, some_points, some_tags in zip_longest(
+            *parts, chunks(list(tags.items()), PAIRS_A_CALL), fillvalue=()
+        ):
+            self._log(held, some_points, some_tags, some_params)
+        held.params |= params.keys()
+        held.metrics |= metrics
+        held.tags |= tags
+
+    def _send_points(self, held: _Held, points: list[Point]) -> None:
+        """The count of points sent goes with them, so that a kill in between repeats them; MLflow keeps equals once."""
+        sent = int(held.tags[SENT])
+        for chunk in chunks(points[sent:], METRICS_A_CALL):
+            sent += len(chunk)
+            self._log(held, chunk, [(SENT, str(sent))])
+            held.tags[SENT] = str(sent)
+
+    def _log(
+        self, held: _Held, points: Sequence[Point] = (), tags: Sequence[Pair] = (), params: Sequence[Pair] = ()
+    ) -> None:
+        from mlflow.entities import Metric, Param, RunTag
+
+        self._client.log_batch(
+            held.id,
+            metrics=[Metric(key(p.name), p.value, _milliseconds(p.time), p.step) for p in points],
+            params=[Param(*pair) for pair in params],
+            tags=[RunTag(*pair) for pair in tags],
+        )
+
+    def send_file(self, entry: str, path: Path) -> None:
+        """Keeps a file as an artifact, unless MLflow holds the same content under its name."""
+        held, tag = self._held[entry], key(f"zenfront.artifact.{path.name}")
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        if held.tags.get(tag) != digest:
+            self._client.log_artifact(held.id, str(path))
+            self._log(held, tags=[(tag, digest)])
+            held.tags[tag] = digest
+
+    @property
+    def runs(self) -> dict[str, str]:
+        """MLflow's run ids by entry; the parent's is under the empty key."""
+        return {name: held.id for name, held in self._held.items()}
+
+
+def _milliseconds(seconds: float) -> int:
+    return int(seconds * 1000)

@@ -1,0 +1,143 @@
+import json
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow.parquet
+import pytest
+
+from pipeline.config import Experiment
+from pipeline.errors import UserError
+from pipeline.run_folder import RunFolder, write_json
+from pipeline.stages.select import select
+from pipeline.tracking import sync
+
+FakeRun = Callable[..., tuple[Experiment, RunFolder]]
+FakeTraining = Callable[[Experiment, RunFolder, dict[str, Any]], None]
+WithStore = Callable[[RunFolder], RunFolder]
+Held = Callable[[RunFolder], dict[str, Any]]
+
+
+def test_a_trained_run_is_mirrored_whole_and_once(
+    fake_run: FakeRun, fake_training: FakeTraining, with_store: WithStore, held: Held
+) -> None:
+    experiment, folder = fake_run(count=72)
+    with_store(folder)
+    document = select(experiment, folder)
+    fake_training(experiment, folder, document)
+    first = sync(folder)
+    contents = held(folder)
+    assert sync(folder) == first
+    assert held(folder) == contents
+
+    assert set(contents) == {"", *(member["id"] for member in document["front"])} == set(first)
+    parent = contents[""]
+    assert (parent["name"], parent["status"], parent["parent"]) == ("fake", "FINISHED", None)
+    assert [step for step, _, _ in parent["metrics"]["hypervolume"]] == [0, 1, 2]
+    assert parent["metrics"]["hypervolume"][-1][1] == pytest.approx(document["hypervolume"])
+    assert parent["metrics"]["front_size"][-1][1] == len(document["front"])
+    assert parent["params"]["search.population"] == "24"
+    assert parent["params"]["objectives"] == "maximise zen, minimise ntk, minimise flops"
+    assert parent["params"]["constraints"] == "params <= 1e+06"
+    assert parent["params"]["space_size"] == str(document["space_size"])
+    assert parent["artifacts"] == ["experiment.json", "front.json", "scores.parquet", "trained.json"]
+    assert "resources.device" not in parent["params"]
+
+    member = document["front"][0]
+    best = contents[member["id"]]
+    assert best["parent"] == ""
+    assert {name: best["params"][name] for name in member["genes"]} == {k: str(v) for k, v in member["genes"].items()}
+    assert [value for _, value, _ in best["metrics"]["zen"]] == [member["values"]["zen"]]
+
+    trials = json.loads(folder.trained.read_text())["trials"]
+    finished = contents[document["selected"][0]]
+    accuracies = [t["test_accuracy"] for t in trials if t["architecture"] == document["selected"][0]]
+    assert len(accuracies) == 2
+    assert [step for step, _, _ in finished["metrics"]["val_accuracy"]] == list(range(1, 10))
+    assert [step for step, _, _ in finished["metrics"]["val_accuracy_seed1"]] == list(range(1, 10))
+    assert finished["metrics"]["test_accuracy_mean"][0][1] == statistics.mean(accuracies)
+    assert finished["metrics"]["test_accuracy_std"][0][1] == statistics.stdev(accuracies)
+    assert contents[document["selected"][2]]["tags"]["zenfront.training"] == "stopped"
+    assert contents[document["selected"][3]]["status"] == "FAILED"
+
+    table = pyarrow.parquet.read_table(next(folder.path.parent.glob("mlartifacts/*/artifacts/scores.parquet")))
+    assert table.num_rows == 72
+    assert {"id", "failure", "genes.d1", "values.zen", "seconds.zen"} <= set(table.column_names)
+
+
+def test_a_run_grows_stage_by_stage(
+    fake_run: FakeRun, fake_training: FakeTraining, with_store: WithStore, held: Held
+) -> None:
+    experiment, folder = fake_run(count=48)
+    with_store(folder)
+    sync(folder)
+    assert list(held(folder)) == [""]
+    document = select(experiment, folder)
+    sync(folder)
+    assert all("val_accuracy" not in run["metrics"] for run in held(folder).values())
+    fake_training(experiment, folder, document)
+    sync(folder)
+    grown = held(folder)
+    (folder.path.parent / "mlflow.db").unlink()
+    with_store(folder)
+    sync(folder)
+    assert held(folder) == grown
+
+
+def test_an_interrupted_run_is_called_killed(fake_run: FakeRun, with_store: WithStore, held: Held) -> None:
+    _, folder = fake_run(count=48, search={"population": 24, "evaluations": 100})
+    with_store(folder)
+    sync(folder)
+    assert held(folder)[""]["status"] == "KILLED"
+
+
+def test_more_params_and_longer_values_than_mlflow_takes(fake_run: FakeRun, with_store: WithStore, held: Held) -> None:
+    options = {f"option{n}": "x" * 7000 for n in range(150)}
+    experiment, folder = fake_run(count=24, proxies={"zen": options})
+    with_store(folder)
+    document = select(experiment, folder)
+    document["front"][0]["values"]["odd[name]"] = 1.5
+    write_json(folder.front, document)
+    sync(folder)
+    contents = held(folder)
+    assert contents[""]["params"]["proxies.zen.option149"].startswith("xxx")
+    assert contents[document["front"][0]["id"]]["metrics"]["odd_name_"][0][1] == 1.5
+
+
+def test_params_of_the_first_call_stay(fake_run: FakeRun, with_store: WithStore, held: Held) -> None:
+    _, folder = fake_run(count=24)
+    with_store(folder)
+    sync(folder)
+    path = folder.path / "origin.json"
+    changed = json.loads(path.read_text())
+    torch = changed["versions"]["torch"]
+    changed["versions"] |= {"torch": "99", "new": "1"}
+    write_json(path, changed)
+    sync(folder)
+    params = held(folder)[""]["params"]
+    assert (params["version.torch"], params["version.new"]) == (torch, "1")
+
+
+def test_a_copied_folder_is_the_same_run_and_a_new_one_is_not(
+    fake_run: FakeRun, with_store: WithStore, held: Held
+) -> None:
+    _, folder = fake_run(count=24)
+    with_store(folder)
+    first = sync(folder)
+    moved = RunFolder(folder.path.rename(folder.path.with_name("moved")))
+    assert sync(moved) == first
+    _, again = fake_run(count=24)
+    assert sync(again) != first
+
+
+def test_a_store_that_does_not_answer_is_told_without_the_password(fake_run: FakeRun) -> None:
+    experiment, folder = fake_run(count=24, tracking={"uri": "http://user:secret@127.0.0.1:9"})
+    with pytest.raises(UserError, match=r"MLflow at http://127\.0\.0\.1:9 .*zenfront sync fake") as caught:
+        sync(folder, experiment)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_folder_without_a_run(fake_run: FakeRun) -> None:
+    _, folder = fake_run(count=24)
+    with pytest.raises(UserError, match="holds no run"):
+        sync(RunFolder(folder.path / "nothing"))
