@@ -1,0 +1,62 @@
+# Zenfront's verbs. Each wraps the console script `zenfront`; options and arguments go through.
+
+set positional-arguments
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+python := env("PYTHON", "python3")
+bin := justfile_directory() / ".venv/bin"
+
+[private]
+default:
+    @"{{ just_executable() }}" --justfile "{{ justfile() }}" --list --unsorted --list-heading $'Verbs; options go through: just search --help\n'
+
+# Make .venv, or bring it up to date
+setup:
+    @"{{ python }}" .ci/setup.py
+
+# All stages on a config; goes on where it ended
+[no-exit-message]
+search *args: setup
+    @"{{ bin }}/zenfront" run "$@"
+
+# The front of a search, and what of it to train
+[no-exit-message]
+select *args: setup
+    @"{{ bin }}/zenfront" select "$@"
+
+# Train what was selected, stop the weak early
+[no-exit-message]
+train *args: setup
+    @"{{ bin }}/zenfront" train "$@"
+
+# Tables, figures, a page; or runs compared
+[no-exit-message]
+report *args: setup
+    @"{{ bin }}/zenfront" report "$@"
+
+# MLflow on the results
+[no-exit-message]
+ui *args: setup
+    @"{{ bin }}/zenfront" ui "$@"
+
+# The tests
+[no-exit-message]
+test *args: setup
+    @"{{ bin }}/python" -m pytest "$@"
+
+# Format, lint and types
+[no-exit-message]
+check: setup
+    @"{{ just_executable() }}" --justfile "{{ justfile() }}" --fmt --check
+    @"{{ bin }}/ruff" format --check .
+    @"{{ bin }}/ruff" check .
+    @"{{ bin }}/mypy"
+
+# A benchmark by name; without one, their list
+[no-exit-message]
+bench name="" *args: setup
+    @if [ -n "$1" ]; then "{{ bin }}/python" "benchmarks/$1.py" "${@:2}"; else ls benchmarks/*.py; fi
+
+# The documents with their titles
+docs:
+    @for file in README.md CONTRIBUTING.md CHANGELOG.md docs/*.md docs/*/*.md; do [ ! -f "$file" ] || printf '%-44s %s\n' "$file" "$(grep -m1 '^# ' "$file" | cut -c3-)"; done
