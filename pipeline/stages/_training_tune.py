@@ -1,0 +1,172 @@
+"""What joins the training runs to Ray Tune: all of its hooks lead to one driver."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ray import cloudpickle, tune
+from ray.exceptions import RayTaskError
+from ray.tune.schedulers import FIFOScheduler
+from ray.tune.search import Searcher
+
+from pipeline.console import TrialProgress, View
+from pipeline.errors import UserError
+from pipeline.results import Epoch
+from pipeline.stages._ray import Fleeting
+from pipeline.stages._training_runs import WORKER_FAILED, Test, TrainingRuns
+
+Config = dict[str, Any]
+
+
+class Driver(Fleeting):
+    """Joins runs, record and view. A Tune trial is a job: a run from its checkpoint as far as it may go, or a test.
+
+    Attributes:
+        error: What ended everything; to be raised when Tune has ended, as Tune would swallow it.
+    """
+
+    def __init__(self, runs: TrainingRuns, view: View) -> None:
+        self.runs = runs
+        self.error: UserError | None = None
+        self._view = view
+        self._shown: dict[str, TrialProgress] = {}
+
+    def suggest(self) -> Config | str | None:
+        """The next job; None while there is nothing to do; FINISHED at the end."""
+        if self.error or self.runs.complete:
+            return str(Searcher.FINISHED)
+        job = self.runs.take()
+        if job is None:
+            return None
+        trial = job.trial
+        run = {"name": trial.name, "architecture": trial.architecture.to_json(), "seed": trial.seed}
+        return run | {"recorded": job.recorded, "test": job.test}
+
+    def receive(self, config: Config, result: dict[str, Any]) -> bool:
+        """Takes the result of a step; whether the job is done."""
+        if "error" in result:
+            self.error = UserError(result["error"])
+        elif "test" in result:
+            loss, accuracy = result["test"]
+            self.runs.tested(config["name"], Test(accuracy, loss))
+        else:
+            self._guarded(lambda: self._record(result["rows"]))
+        self.show()
+        return self.error is not None or config["test"] or self.runs.rests(config["name"])
+
+    def failed(self, config: Config, reason: str) -> None:
+        """A job has failed for good."""
+        name = config["name"]
+        if config["test"]:
+            self.runs.tested(name, Test(failure=f"{WORKER_FAILED}test: {reason}"))
+        else:
+            ended = Epoch(name, self.runs.recorded(name) + 1, {}, WORKER_FAILED + reason, time.time())
+            self._guarded(lambda: self.runs.receive(ended))
+        self.show()
+
+    def recovering(self, config: Config, reason: str) -> None:
+        """A job is started again."""
+        self._view.note(f"{config['name']}: {reason}; going on from its checkpoint")
+
+    def released(self, config: Config) -> None:
+        """The job has left its worker."""
+        self.runs.release(config["name"])
+        self.show()
+
+    def show(self) -> None:
+        """Tells the view what has changed."""
+        for trial in self.runs.wanted():
+            progress = self.runs.progress(trial.name)
+            if self._shown.get(trial.name) != progress:
+                self._shown[trial.name] = progress
+                self._view.trial(progress)
+
+    def _record(self, rows: list[dict[str, Any]]) -> None:
+        for row in rows:
+            self.runs.receive(Epoch.from_row(row | {"time": time.time()}))
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except UserError as error:
+            self.error = error
+
+
+class JobSearcher(Fleeting, Searcher):  # type: ignore[misc]
+    """Suggests the jobs of a driver."""
+
+    def __init__(self, driver: Driver) -> None:
+        super().__init__()
+        self._driver = driver
+        self._out: dict[str, Config] = {}
+
+    def suggest(self, trial_id: str) -> Config | str | None:
+        """The next job."""
+        job = self._driver.suggest()
+        if isinstance(job, dict):
+            self._out[trial_id] = job
+        return job
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """The job has left its worker."""
+        self._driver.released(self._out.pop(trial_id))
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: Tune never remembers."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: Tune never remembers."""
+
+
+class JobScheduler(Fleeting, FIFOScheduler):  # type: ignore[misc]
+    """Ends a job where the driver says so. Every epoch is on disk before Tune acts on it."""
+
+    def __init__(self, driver: Driver) -> None:
+        super().__init__()
+        self._driver = driver
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Called by Tune after every step."""
+        return str(self.STOP if self._driver.receive(trial.config, result) else self.CONTINUE)
+
+
+class JobCallback(Fleeting, tune.Callback):  # type: ignore[misc]
+    """Tells the driver of workers that died."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Called by Tune before it starts a trial again."""
+        self._driver.recovering(trial.config, failure_of(trial))
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Called by Tune when a trial has failed too often."""
+        self._driver.failed(trial.config, failure_of(trial))
+
+
+class StopOnError(Fleeting, tune.Stopper):  # type: ignore[misc]
+    """Ends the work in flight as soon as the driver has met an error."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """No trial is stopped alone."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether everything is to end."""
+        return self._driver.error is not None
+
+
+def failure_of(trial: Any) -> str:
+    """What went wrong last in a Tune trial, in one line."""
+    if trial.pickled_error_file is None:
+        return "an error within Ray Tune"
+    with open(trial.pickled_error_file, "rb") as file:  # written by Tune in this process
+        error = cloudpickle.load(file)
+    if isinstance(error, RayTaskError):
+        cause = error.cause
+        return f"{type(cause).__name__}: {' '.join(str(cause).split())}"
+    return "its worker died (out of memory, or a crash in native code)"

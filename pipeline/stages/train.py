@@ -1,0 +1,87 @@
+"""Stage 3: train what was selected, and look at the test data once."""
+
+import json
+
+from pipeline.config import Experiment
+from pipeline.console import View
+from pipeline.errors import UserError
+from pipeline.results import Ledger
+from pipeline.run_folder import RunFolder, write_json
+from pipeline.stages import _ray
+from pipeline.stages._training_runs import TrainingRuns
+from pipeline.stages._training_tune import Driver, JobCallback, JobScheduler, JobSearcher, StopOnError
+from pipeline.stages._training_worker import Training, TrainingWorker
+from pipeline.training import data
+from spaces import Architecture
+
+RETRIES = 3
+
+
+def train(experiment: Experiment, folder: RunFolder, view: View) -> None:
+    """Trains the selected architectures under the scheduler; goes on where an interrupted run ended.
+
+    Raises:
+        UserError: Nothing is selected; the data are missing; a record cannot be written; the cluster does not
+            answer; no worker could train anything.
+        KeyboardInterrupt: Interrupted; the record is complete up to here.
+    """
+    if folder.trained.exists():
+        view.note(f"training: finished already, see {folder.trained}")
+        return
+    selected = _selected(folder)
+    images = data.load(experiment.train.data, experiment.task.value(), experiment.search.seed)
+    with Ledger(folder.epochs) as ledger:
+        if ledger.rows:
+            view.note(f"training: going on after {len(ledger.rows)} epochs in {folder.epochs}")
+        runs = TrainingRuns(selected, experiment.train, experiment.search.seed, ledger)
+        if not runs.complete:
+            with _ray.cluster(experiment):
+                _run(experiment, folder, images, Driver(runs, view))
+        _require_one_trained(runs, folder)
+        write_json(folder.trained, runs.document())
+
+
+def _selected(folder: RunFolder) -> list[Architecture]:
+    if not folder.front.exists():
+        raise UserError(f"{folder.front} is missing: nothing is selected yet. Run `zenfront select` first.")
+    document = json.loads(folder.front.read_text(encoding="utf-8"))
+    genes = {member["id"]: member["genes"] for member in document["front"]}
+    return [Architecture(document["space"], tuple(genes[chosen].items())) for chosen in document["selected"]]
+
+
+def _run(experiment: Experiment, folder: RunFolder, images: data.Images, driver: Driver) -> None:
+    workers, settings = experiment.resources.train, experiment.train
+    training = Training(
+        task=experiment.task.value(),
+        images=images,
+        recipe=settings.recipe,
+        epochs=settings.epochs,
+        device=experiment.resources.device,
+        checkpoints=folder.checkpoints.resolve(),
+    )
+    driver.show()
+    _ray.run_tune(
+        TrainingWorker,
+        folder=folder.path,
+        workers=workers,
+        concurrent=_ray.worker_count(workers, "train"),
+        searcher=JobSearcher(driver),
+        callback=JobCallback(driver),
+        stopper=StopOnError(driver),
+        scheduler=JobScheduler(driver),
+        retries=RETRIES,
+        constants={"training": training, "threads": workers.cpus},
+    )
+    if driver.error:
+        raise driver.error
+    if not driver.runs.complete:
+        raise KeyboardInterrupt
+
+
+def _require_one_trained(runs: TrainingRuns, folder: RunFolder) -> None:
+    progress = [runs.progress(trial.name) for trial in runs.wanted()]
+    if progress and all(one.state == "failed" for one in progress):
+        raise UserError(
+            f"no worker could train anything; {progress[0].trial}: {progress[0].reason}. "
+            f"Put that right, delete {folder.epochs} and run the same command again."
+        )
