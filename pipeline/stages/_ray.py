@@ -24,6 +24,13 @@ from pipeline.config import Experiment, Workers
 from pipeline.errors import UserError
 
 
+class Fleeting:
+    """Pickled as an empty shell: Tune writes copies of what drives it, which are never read."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
 @contextmanager
 def cluster(experiment: Experiment) -> Iterator[None]:
     """Ray, for the time of a block: the cluster of the experiment, or one on this machine; a running one is kept.
@@ -79,6 +86,7 @@ def run_tune(
     callback: tune.Callback,
     stopper: tune.Stopper,
     scheduler: TrialScheduler | None = None,
+    retries: int = 0,
     constants: Mapping[str, Any],
 ) -> None:
     """Runs trials until the searcher has no more, on reused workers, in silence.
@@ -92,6 +100,7 @@ def run_tune(
         callback: Told of every result; must not raise.
         stopper: Ends everything at once.
         scheduler: Decides on running trials; None: first in, first out.
+        retries: How often a trial whose worker died or raised is started again.
         constants: Sent to every worker once.
     """
     resources: dict[str, float] = {"CPU": workers.cpus} | ({"GPU": workers.gpus} if workers.gpus else {})
@@ -113,6 +122,7 @@ def run_tune(
             stop=stopper,
             verbose=0,
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            failure_config=tune.FailureConfig(max_failures=retries),
         ),
     ).fit()
 

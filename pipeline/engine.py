@@ -1,0 +1,127 @@
+"""The deterministic heart of a search: who is asked, who is told, in which order. Knows nothing of Ray."""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+
+from pipeline.algorithms import Algorithm
+from pipeline.results import Scores
+from spaces import Architecture
+
+TRIES_ALONE = 2
+Told = Callable[[int, Sequence[Scores]], None]
+
+
+class SearchLoop:
+    """Hands out unscored architectures, takes their scores in any order, and tells them in the order of asking.
+
+    A generation is asked when all but `lookahead` - 1 of those before it are told, and told when it is complete
+    and all before it are told: the sequence of asks and tells depends on nothing but the scores. Resuming is
+    replay: an architecture whose scores are known is never handed out.
+
+    Args:
+        algorithm: Asks and is told.
+        population: Architectures in a generation.
+        evaluations: Architectures to ask in all.
+        lookahead: Generations in flight.
+        known: Scores of an interrupted run.
+        told: Called with the number, from 0, and the scores of every generation that was told, in order.
+    """
+
+    def __init__(
+        self,
+        algorithm: Algorithm,
+        *,
+        population: int,
+        evaluations: int,
+        lookahead: int,
+        known: Iterable[Scores],
+        told: Told,
+    ) -> None:
+        self._algorithm = algorithm
+        self._population = population
+        self._left = evaluations
+        self._lookahead = lookahead
+        self._told = told
+        self._known = {scores.architecture.id: scores for scores in known}
+        self._in_flight: deque[list[Architecture]] = deque()
+        self._queue: deque[Architecture] = deque()
+        self._suspects: deque[list[Architecture]] = deque()
+        self._deaths: Counter[str] = Counter()
+        self.asked = 0
+        self.generations = 0
+
+    def start(self) -> None:
+        """Asks the first generations, and replays what is known."""
+        self._advance()
+
+    @property
+    def done(self) -> bool:
+        """Whether every generation is told and no more will be asked."""
+        return not self._in_flight
+
+    @property
+    def waiting(self) -> int:
+        """Architectures that can be handed out now."""
+        return len(self._queue) + sum(map(len, self._suspects))
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the space had fewer architectures than evaluations were wanted."""
+        return self.done and self._left > 0
+
+    def take(self, count: int) -> list[Architecture]:
+        """At most `count` architectures to score; none if all are out. A suspect group comes whole and alone."""
+        if self._suspects:
+            return self._suspects.popleft()
+        taken = list(islice(self._queue, count))
+        for _ in taken:
+            self._queue.popleft()
+        return taken
+
+    def receive(self, scored: Iterable[Scores]) -> None:
+        """Takes scores, in any order, and goes on as far as they allow."""
+        self._known.update((scores.architecture.id, scores) for scores in scored)
+        self._advance()
+
+    def worker_died(self, architectures: Sequence[Architecture]) -> Architecture | None:
+        """Splits a group whose worker died, until the culprit stands alone.
+
+        Returns:
+            The architecture whose worker has died so often while it was alone that it is the culprit.
+        """
+        if len(architectures) == 1:
+            culprit = architectures[0]
+            self._deaths[culprit.id] += 1
+            if self._deaths[culprit.id] >= TRIES_ALONE:
+                return culprit
+            self._suspects.append([culprit])
+        elif architectures:
+            half = len(architectures) // 2
+            self._suspects.extend([list(architectures[:half]), list(architectures[half:])])
+        return None
+
+    def _advance(self) -> None:
+        while True:
+            if self._in_flight and all(a.id in self._known for a in self._in_flight[0]):
+                self._tell([self._known[a.id] for a in self._in_flight.popleft()])
+            elif len(self._in_flight) < self._lookahead and self._left > 0:
+                if not self._ask():
+                    return
+            else:
+                return
+
+    def _ask(self) -> bool:
+        asked = self._algorithm.ask(min(self._population, self._left))
+        if not asked:
+            return False
+        self._left -= len(asked)
+        self.asked += len(asked)
+        self._in_flight.append(asked)
+        self._queue.extend(a for a in asked if a.id not in self._known)
+        return True
+
+    def _tell(self, scored: list[Scores]) -> None:
+        self._algorithm.tell(scored)
+        self._told(self.generations, scored)
+        self.generations += 1

@@ -1,0 +1,89 @@
+"""The running account of a search: front, hypervolume, best values, failures."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import UserError
+from pipeline.objectives import Constraint, Objective, losses, violations
+from pipeline.pareto import bounding_box, front_indices, normalised_hypervolume
+from pipeline.results import Scores
+
+
+class Account:
+    """What has been told so far.
+
+    Attributes:
+        evaluations: Architectures told.
+        front: Losses (n, m) of the front of all feasible ones.
+        box: Ideal and nadir point of the first generation's front that has members; the unit of the hypervolume.
+        best: The best feasible value of every objective.
+        failures: Number of architectures by reason.
+        infeasible: Number of architectures that a constraint excludes.
+    """
+
+    def __init__(self, objectives: Sequence[Objective], constraints: Sequence[Constraint]) -> None:
+        self._objectives = objectives
+        self._constraints = constraints
+        self._nearest = np.inf
+        self._excluded: Counter[str] = Counter()
+        self.evaluations = 0
+        self.front = np.empty((0, len(objectives)))
+        self.box: tuple[list[float], list[float]] | None = None
+        self.failures: Counter[str] = Counter()
+        self.infeasible = 0
+
+    def add(self, scored: Sequence[Scores]) -> None:
+        """Adds a generation.
+
+        Raises:
+            UserError: Nothing feasible was ever found, and this generation came no nearer.
+        """
+        violation = violations(scored, self._constraints)
+        self.evaluations += len(scored)
+        self.failures.update(s.failure for s in scored if s.failure)
+        self.infeasible += sum(bool(v > 0) and not s.failure for v, s in zip(violation, scored, strict=True))
+        for scores in scored:
+            self._excluded.update(str(c) for c in self._constraints if c.excess(scores.values.get(c.score, np.nan)))
+        candidates = np.vstack([self.front, losses(scored, self._objectives)[violation <= 0]])
+        self.front = candidates[front_indices(candidates)]
+        if not len(self.front):
+            self._check_approach(float(violation.min()))
+        elif self.box is None:
+            self.box = bounding_box(self.front)
+
+    def _check_approach(self, nearest: float) -> None:
+        if nearest >= self._nearest:
+            raise UserError(f"the search is infeasible: {self.explanation()}. Relax what excludes them.")
+        self._nearest = nearest
+
+    def explanation(self) -> str:
+        """Which constraint, or which failure, excludes how many."""
+        counts = [*self._excluded.most_common(), *((f"failure {k!r}", n) for k, n in self.failures.most_common(3))]
+        return "; ".join(f"{what} excludes {n} of {self.evaluations}" for what, n in counts)
+
+    @property
+    def best(self) -> dict[str, float]:
+        """The best feasible value of every objective; empty without a front."""
+        if not len(self.front):
+            return {}
+        return {o.score: float(o.sign * x) for o, x in zip(self._objectives, self.front.min(0), strict=True)}
+
+    @property
+    def hypervolume(self) -> float | None:
+        """Of the front, in units of the box; None without a front."""
+        return None if self.box is None else normalised_hypervolume(self.front, *self.box)
+
+    def row(self) -> dict[str, Any]:
+        """The account as part of a ledger row."""
+        return {
+            "evaluations": self.evaluations,
+            "front": len(self.front),
+            "hypervolume": self.hypervolume,
+            "box": self.box and {"ideal": self.box[0], "nadir": self.box[1]},
+            "best": self.best,
+            "failures": self.failures.total(),
+            "infeasible": self.infeasible,
+        }

@@ -1,0 +1,256 @@
+"""Stage 1: search a space for a Pareto front, without training."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from ray import tune
+from ray.tune.search import Searcher
+
+from pipeline import algorithms, proxies
+from pipeline.algorithms import Problem
+from pipeline.config import Experiment
+from pipeline.console import SearchProgress, View
+from pipeline.engine import SearchLoop
+from pipeline.errors import UserError
+from pipeline.progress import Account
+from pipeline.proxies import Batch
+from pipeline.results import Ledger, Scores
+from pipeline.run_folder import RunFolder
+from pipeline.scoring import Scoring, noise_batch
+from pipeline.stages import _ray
+from pipeline.stages._scoring_worker import ScoringWorker
+from pipeline.training import data
+from spaces import Architecture
+from spaces import load as load_space
+
+TRIAL_SECONDS = 4.0
+FIRST_TRIAL = 4
+
+
+def search(experiment: Experiment, folder: RunFolder, view: View) -> None:
+    """Scores as many architectures as the experiment wants; goes on where an interrupted run ended.
+
+    Raises:
+        UserError: Nothing is feasible; the record cannot be written; the cluster does not answer.
+        KeyboardInterrupt: Interrupted; the record is complete up to here.
+    """
+    with Ledger(folder.scores) as scores, Ledger(folder.generations) as generations:
+        driver = _Driver(experiment, scores, generations, view)
+        if driver.loop.done:
+            view.note(f"search: finished already, {driver.account.evaluations} architectures in {folder.scores}")
+            return
+        if scores.rows:
+            view.note(f"search: going on after {len(scores.rows)} architectures in {folder.scores}")
+        with _ray.cluster(experiment):
+            driver.run(folder)
+        if driver.loop.exhausted:
+            view.note(f"search: the space is exhausted after {driver.account.evaluations} architectures")
+
+
+def scoring_of(experiment: Experiment) -> Scoring:
+    """What the workers need to know: real images only where a proxy asks for them."""
+    task = experiment.task.value()
+    names = experiment.score_names()
+    return Scoring(
+        space=load_space(experiment.space),
+        task=task,
+        names=names,
+        batch=_batch(experiment, names),
+        seed=experiment.search.seed,
+        constraints=experiment.constraint_values(),
+        repeats=experiment.search.repeats,
+        options=experiment.proxies,
+        device=experiment.resources.device,
+    )
+
+
+def _batch(experiment: Experiment, names: Iterable[str]) -> Batch:
+    task, settings = experiment.task.value(), experiment.search
+    if not any(proxies.load(name).needs & {"images", "labels"} for name in names):
+        return noise_batch(task, settings.batch, settings.seed)
+    images = data.load(experiment.train.data, task, settings.seed)
+    return Batch(*data.proxy_batch(images, settings.batch, settings.seed))
+
+
+class _Driver(_ray.Fleeting):
+    """Joins the loop, the record, the account and the view."""
+
+    def __init__(self, experiment: Experiment, scores: Ledger, generations: Ledger, view: View) -> None:
+        settings = experiment.search
+        objectives, constraints = experiment.objective_values(), experiment.constraint_values()
+        self.experiment = experiment
+        self.scores = scores
+        self.generations = generations
+        self.view = view
+        self.account = Account(objectives, constraints)
+        self.error: Exception | None = None
+        self._start = time.monotonic()
+        self._before = generations.rows[-1]["seconds"] if generations.rows else 0.0
+        self._found = len(scores.rows)
+        self._taken: dict[str, float] = {}
+        problem = Problem(load_space(experiment.space), objectives, constraints, settings.population, settings.seed)
+        self.loop = SearchLoop(
+            algorithms.load(settings.algorithm)(problem),
+            population=settings.population,
+            evaluations=settings.evaluations,
+            lookahead=settings.lookahead,
+            known=map(Scores.from_row, scores.rows),
+            told=self._told,
+        )
+        self.loop.start()
+
+    def run(self, folder: RunFolder) -> None:
+        """Scores what is left on the cluster."""
+        workers = self.experiment.resources.search
+        self.workers = _ray.worker_count(workers, "search")
+        _ray.run_tune(
+            ScoringWorker,
+            folder=folder.path,
+            workers=workers,
+            concurrent=self.workers,
+            searcher=_BatchSearcher(self),
+            callback=_Refresh(self),
+            stopper=_StopOnError(self),
+            constants={"scoring": scoring_of(self.experiment), "threads": workers.cpus},
+        )
+        if self.error:
+            raise self.error
+        if not self.loop.done:
+            raise KeyboardInterrupt
+        self.show()
+
+    def receive(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Records rows that came from a worker, then lets the loop go on."""
+        fresh = list(rows)
+        self.scores.append(fresh)
+        for row in fresh:
+            self._taken[row["id"]] = sum(row["seconds"].values())
+        self.loop.receive(map(Scores.from_row, fresh))
+
+    def died(self, architectures: list[Architecture]) -> None:
+        """A worker died on these."""
+        culprit = self.loop.worker_died(architectures)
+        if culprit:
+            reason = "its worker died each time it was scored alone (out of memory, or a crash in native code)"
+            self.receive([Scores(culprit, {}, reason, self.experiment.search.seed).to_row()])
+
+    def batch_size(self) -> int:
+        """Candidates of the next trial: what takes some seconds, and no more than the worker's share."""
+        fixed = self.experiment.search.candidates_per_trial
+        if fixed != "auto":
+            return fixed
+        share = math.ceil(self.loop.waiting / self.workers)
+        if not self._taken:
+            return max(1, min(FIRST_TRIAL, share))
+        mean = sum(self._taken.values()) / len(self._taken)
+        return max(1, min(round(TRIAL_SECONDS / max(mean, 1e-6)), share))
+
+    def show(self) -> None:
+        """Tells the view where the search stands."""
+        seconds = time.monotonic() - self._start
+        done = len(self.scores.rows)
+        self.view.search(
+            SearchProgress(
+                generation=self.loop.generations,
+                evaluations=done,
+                total=self.experiment.search.evaluations,
+                rate=(done - self._found) / seconds,
+                front=len(self.account.front),
+                hypervolume=self.account.hypervolume,
+                best=self.account.best,
+                failures=self.account.failures,
+                infeasible=self.account.infeasible,
+                seconds=seconds,
+            )
+        )
+
+    def _told(self, number: int, scored: Sequence[Scores]) -> None:
+        self.account.add(scored)
+        if number < len(self.generations.rows):
+            return  # replayed
+        seconds = time.monotonic() - self._start
+        timing = {
+            "seconds": self._before + seconds,
+            "rate": (len(self.scores.rows) - self._found) / seconds,
+            "time": time.time(),
+        }
+        self.generations.append([{"generation": number, **self.account.row(), **timing}])
+
+
+class _BatchSearcher(Searcher):  # type: ignore[misc]
+    """A Tune trial is a batch of candidates; what it has not reported when its worker dies is split."""
+
+    def __init__(self, driver: _Driver) -> None:
+        super().__init__()
+        self._driver = driver
+        self._out: dict[str, dict[str, Architecture]] = {}
+        self._number = 0
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next batch; None while all candidates are out; FINISHED at the end."""
+        if self._driver.error or self._driver.loop.done:
+            return str(self.FINISHED)
+        batch = self._driver.loop.take(self._driver.batch_size())
+        if not batch:
+            return None
+        self._number += 1
+        self._out[trial_id] = {architecture.id: architecture for architecture in batch}
+        name = f"generation {self._driver.loop.generations}, batch {self._number}"
+        return {"name": name, "candidates": [architecture.to_json() for architecture in batch]}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Rows of a batch that is not done yet."""
+        waiting = self._out[trial_id]
+        fresh = [row for row in result["rows"] if waiting.pop(row["id"], None)]
+        self._guarded(lambda: self._driver.receive(fresh))
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """The last rows of a batch, or the death of its worker."""
+        if result and not error:
+            self.on_trial_result(trial_id, result)
+        unscored = list(self._out.pop(trial_id).values())
+        if error:
+            self._guarded(lambda: self._driver.died(unscored))
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:  # raised again when Tune has ended: it would be a line in its log
+            self._driver.error = error
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: Tune never remembers."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: Tune never remembers."""
+
+
+class _Refresh(tune.Callback):  # type: ignore[misc]
+    """Shows the progress about twice a second."""
+
+    def __init__(self, driver: _Driver) -> None:
+        self._driver = driver
+        self._next = 0.0
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Called by Tune after every event."""
+        if time.monotonic() >= self._next:
+            self._driver.show()
+            self._next = time.monotonic() + 0.5
+
+
+class _StopOnError(tune.Stopper):  # type: ignore[misc]
+    """Ends the work in flight as soon as the driver has met an error."""
+
+    def __init__(self, driver: _Driver) -> None:
+        self._driver = driver
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """No trial is stopped alone."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether everything is to end."""
+        return self._driver.error is not None
