@@ -84,7 +84,6 @@ def symmetric(network: Network) -> Network:
                 module.bias.data.fill_(0.1)
         elif isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()
-            module.bias.data.fill_(0.05)
     return network.eval()
 
 

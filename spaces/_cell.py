@@ -1,0 +1,94 @@
+"""Cells whose edges carry operations: node i = sum over j < i of op_ij(node j), as in NAS-Bench-201."""
+
+from collections.abc import Iterable, Mapping
+
+from torch import Tensor, nn
+
+from pipeline.errors import UserError
+from spaces._blocks import conv_bn
+
+Edge = tuple[int, int]
+EDGES: tuple[Edge, ...] = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+
+
+def gene(edge: Edge) -> str:
+    """The name of an edge's gene."""
+    return f"edge_{edge[0]}_{edge[1]}"
+
+
+class EdgeCell(nn.Module):
+    """The cell of these operations; node 0 is the input, the last node the output."""
+
+    def __init__(self, operations: Mapping[Edge, nn.Module]) -> None:
+        super().__init__()
+        self.into: dict[int, list[tuple[int, str]]] = {}
+        self.operations = nn.ModuleDict()
+        for edge, operation in operations.items():
+            self.operations[gene(edge)] = operation
+            self.into.setdefault(edge[1], []).append((edge[0], gene(edge)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to the shape that the operations give."""
+        nodes = {0: x}
+        for target, sources in sorted(self.into.items()):
+            terms = [self.operations[name](nodes[source]) for source, name in sources]
+            nodes[target] = sum(terms[1:], start=terms[0])
+        return nodes[max(nodes)]
+
+
+class Zero(nn.Module):
+    """x times 0: an absent operation where nothing else feeds the node."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape to the same shape."""
+        return x * 0
+
+
+def relu_conv_bn(w_in: int, w_out: int, k: int, stride: int = 1) -> nn.Sequential:
+    """ReLU, a k x k convolution without bias, batch normalisation: the order of cell-based spaces."""
+    return nn.Sequential(nn.ReLU(), *conv_bn(w_in, w_out, k, stride))
+
+
+def present(names: Mapping[Edge, str], absent: str = "none") -> dict[Edge, str]:
+    """The edges to build: all but the absent ones, and one absent edge into a node that nothing else feeds."""
+    fed = {target for (_, target), name in names.items() if name != absent}
+    kept = {edge: name for edge, name in names.items() if name != absent}
+    kept |= {edge: name for edge, name in names.items() if edge[1] not in fed and edge[0] == 0}
+    return {edge: kept[edge] for edge in names if edge in kept}
+
+
+def live_edges(edges: Iterable[Edge], output: int) -> set[Edge]:
+    """The edges that lie on a path from node 0 to the output."""
+    edges = sorted(edges)
+    reached, leading = {0}, {output}
+    for source, target in edges:
+        if source in reached:
+            reached.add(target)
+    for source, target in sorted(edges, key=lambda edge: -edge[0]):
+        if target in leading:
+            leading.add(source)
+    return {(source, target) for source, target in edges if source in reached and target in leading}
+
+
+def print_edges(names: Mapping[Edge, str]) -> str:
+    """``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``: a group a node, an operation and its source an edge."""
+    groups: dict[int, str] = {}
+    for source, target in EDGES:
+        groups[target] = groups.get(target, "|") + f"{names[source, target]}~{source}|"
+    return "+".join(groups.values())
+
+
+def parse_edges(text: str) -> dict[Edge, str]:
+    """The inverse of `print_edges`.
+
+    Raises:
+        UserError: The text is not of that form.
+    """
+    found: dict[Edge, str] = {}
+    for target, group in enumerate(text.strip().split("+"), start=1):
+        for part in group.strip("|").split("|"):
+            name, _, source = part.partition("~")
+            found[int(source) if source.isdecimal() else -1, target] = name
+    if set(found) != set(EDGES):
+        raise UserError(f"a cell is written as |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, but got {text!r}.")
+    return found

@@ -1,0 +1,68 @@
+"""What NAS-Bench-201 and NATS-Bench's size space share: operations, the reduction block, the network around cells."""
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from spaces._blocks import classifier, conv_bn
+from spaces._cell import Edge, EdgeCell, Zero, present, relu_conv_bn
+from spaces._network import Auxiliary, Network
+from spaces._task import Task
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+
+
+class ReductionBlock(Auxiliary):
+    """Two ReLU-conv-BN, the first of stride 2, beside 2 x 2 average pooling and a 1 x 1 convolution without BN."""
+
+    def __init__(self, w_in: int, w_out: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(relu_conv_bn(w_in, w_out, 3, 2), relu_conv_bn(w_out, w_out, 3))
+        # The reference rounds odd sides down and fails there; rounding up is the same on even sides.
+        pool = nn.AvgPool2d(2, 2, ceil_mode=True)
+        self.shortcut = nn.Sequential(pool, nn.Conv2d(w_in, w_out, 1, bias=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, w_in, H, W) to (N, w_out, ceil(H / 2), ceil(W / 2))."""
+        y: Tensor = self.branch(x)
+        return y + self.shortcut(x) if self.active else y
+
+
+def _operation(name: str, w_in: int, w_out: int) -> nn.Module:
+    match name:
+        case "nor_conv_3x3":
+            return relu_conv_bn(w_in, w_out, 3)
+        case "nor_conv_1x1":
+            return relu_conv_bn(w_in, w_out, 1)
+        case "avg_pool_3x3":
+            return nn.AvgPool2d(3, 1, 1, count_include_pad=False)
+        case "skip_connect":
+            return nn.Identity() if w_in == w_out else nn.Sequential(*conv_bn(w_in, w_out, 1))
+    return Zero()
+
+
+def _cell(names: Mapping[Edge, str], w_in: int, w_out: int) -> EdgeCell:
+    kept = present(names)
+    return EdgeCell({edge: _operation(kept[edge], w_in if edge[0] == 0 else w_out, w_out) for edge in kept})
+
+
+def nats_network(names: Mapping[Edge, str], widths: Sequence[int], cells: int, task: Task) -> Network:
+    """A 3 x 3 stem, three stages of cells with reduction blocks between, BN-ReLU, pooling and a linear layer.
+
+    Args:
+        names: The operation of every edge of the cell.
+        widths: Of the stem and stage 1, of the first reduction, of stage 2, of the second reduction, of stage 3.
+        cells: In each stage.
+        task: Images and classes.
+    """
+    layers: list[nn.Module] = [nn.Sequential(*conv_bn(task.channels, widths[0]))]
+    w = widths[0]
+    for stage, width in enumerate((widths[0], widths[2], widths[4])):
+        if stage > 0:
+            layers.append(ReductionBlock(w, widths[2 * stage - 1]))
+            w = widths[2 * stage - 1]
+        for _ in range(cells):
+            layers.append(_cell(names, w, width))
+            w = width
+    layers.append(nn.Sequential(nn.BatchNorm2d(w), nn.ReLU()))
+    return Network(nn.Sequential(*layers), classifier(w, task.classes))

@@ -1,0 +1,93 @@
+"""NAS-Bench-201, the topology space of NATS-Bench: one cell of four nodes, an operation on each of its six edges.
+
+Stem of 16 channels, three stages of five cells with 16, 32 and 64 channels, a residual block of stride 2 between.
+Two cells are isomorphic when the official ``to_unique_str`` writes them alike: ``none`` gives zero, so does every
+operation on zero, ``skip_connect`` passes on, the terms of a sum have no order, and what does not reach the output does
+not count; 6,466 of 15,625 differ. The canonical cell is the cheapest of its class. The official form has two limits that
+are kept, for its classes are the field's: a sum of zeros is not seen to be zero, and a shared node is written out where
+it is used, so that a class may hold the same expression with shared and with separate weights.
+"""
+
+from functools import cache
+from itertools import product
+
+from optuna.distributions import CategoricalDistribution
+
+from spaces._anynet import too_small
+from spaces._architecture import Architecture
+from spaces._cell import EDGES, Edge, gene, parse_edges, print_edges
+from spaces._nats import OPERATIONS, nats_network
+from spaces._network import Network
+from spaces._space import Space
+from spaces._task import Task
+
+WIDTHS = (16, 32, 32, 64, 64)
+CELLS = 5
+COSTLIEST_FIRST = ("nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3", "skip_connect")
+ZERO = "#"
+
+Cell = tuple[str, ...]
+
+
+def _expression(cell: Cell) -> str:
+    """What the output node computes, written so that isomorphic cells are written alike."""
+    nodes = {0: "0"}
+    sums: dict[int, list[str]] = {}
+    for (source, target), name in zip(EDGES, cell, strict=True):
+        value = nodes[source]
+        term = value if name == "skip_connect" else f"({value})@{name}"
+        sums.setdefault(target, []).append(ZERO if name == "none" or value == ZERO else term)
+        nodes[target] = "+".join(sorted(sums[target]))
+    return nodes[3]
+
+
+def _cost(cell: Cell) -> tuple[int, ...]:
+    return tuple(cell.count(name) for name in COSTLIEST_FIRST)
+
+
+@cache
+def _representatives() -> dict[Cell, Cell]:
+    """The canonical cell of each of the 15,625."""
+    expressions = {cell: _expression(cell) for cell in product(OPERATIONS, repeat=len(EDGES))}
+    cheapest: dict[str, Cell] = {}
+    for cell in sorted(expressions, key=lambda cell: (_cost(cell), cell)):
+        cheapest.setdefault(expressions[cell], cell)
+    return {cell: cheapest[expression] for cell, expression in expressions.items()}
+
+
+def _names(architecture: Architecture) -> dict[Edge, str]:
+    return {edge: str(architecture[gene(edge)]) for edge in EDGES}
+
+
+def _canonical(architecture: Architecture) -> Architecture:
+    representative = _representatives()[tuple(_names(architecture).values())]
+    genes = ((gene(edge), name) for edge, name in zip(EDGES, representative, strict=True))
+    return Architecture(architecture.space, tuple(genes))
+
+
+def _build(architecture: Architecture, task: Task) -> Network:
+    return nats_network(_names(architecture), WIDTHS, CELLS, task)
+
+
+def _violation(architecture: Architecture, task: Task) -> str | None:
+    return too_small(task, 2)
+
+
+def _notation(architecture: Architecture) -> str:
+    return print_edges(_names(architecture))
+
+
+def _parse(text: str) -> dict[str, object]:
+    return {gene(edge): name for edge, name in parse_edges(text).items()}
+
+
+SPACE = Space(
+    name="nasbench201",
+    distributions={gene(edge): CategoricalDistribution(OPERATIONS) for edge in EDGES},
+    build=_build,
+    canonical=_canonical,
+    violation=_violation,
+    notation=_notation,
+    parse=_parse,
+    source="Dong and Yang, NAS-Bench-201, ICLR 2020, arXiv:2001.00326",
+)
