@@ -3,9 +3,9 @@
 Stem of 16 channels, three stages of five cells with 16, 32 and 64 channels, a residual block of stride 2 between.
 Two cells are isomorphic when the official ``to_unique_str`` writes them alike: ``none`` gives zero, so does every
 operation on zero, ``skip_connect`` passes on, the terms of a sum have no order, and what does not reach the output does
-not count; 6,466 of 15,625 differ. The canonical cell is the cheapest of its class. The official form has two limits that
-are kept, for its classes are the field's: a sum of zeros is not seen to be zero, and a shared node is written out where
-it is used, so that a class may hold the same expression with shared and with separate weights.
+not count; 6,466 of 15,625 differ. The canonical cell is the cheapest of its class. Two limits of the official form are
+kept, for its classes are the field's: a sum of zeros is not seen to be zero, and a shared node is written out where it
+is used, so that a class may hold the same expression with shared and with separate weights.
 """
 
 from functools import cache
