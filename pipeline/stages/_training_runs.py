@@ -31,7 +31,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Test:
+class Evaluation:
     """The one look at the test data.
 
     Attributes:
@@ -80,7 +80,7 @@ class TrainingRuns:
         self._ledger = ledger
         self._last: dict[str, Epoch] = {}
         self._accuracy: dict[str, float] = {}
-        self._tests: dict[str, Test] = {}
+        self._tests: dict[str, Evaluation] = {}
         self._busy: set[str] = set()
         budget = Budget(
             tuple(trial.name for trial in self._rounds[0]),
@@ -116,7 +116,7 @@ class TrainingRuns:
         self._ledger.append([epoch.to_row()])
         self._note(epoch)
 
-    def tested(self, trial: str, test: Test) -> None:
+    def tested(self, trial: str, test: Evaluation) -> None:
         """Takes the result of a test."""
         self._tests[trial] = test
 
@@ -171,7 +171,7 @@ class TrainingRuns:
 
     def _row(self, trial: Trial) -> dict[str, Any]:
         name = trial.name
-        test = self._tests.get(name, Test())
+        test = self._tests.get(name, Evaluation())
         last = self._last.get(name)
         return {
             "trial": name,

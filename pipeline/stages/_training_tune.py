@@ -13,7 +13,7 @@ from pipeline.console import TrialProgress, View
 from pipeline.errors import UserError
 from pipeline.results import Epoch
 from pipeline.stages._ray import Fleeting
-from pipeline.stages._training_runs import WORKER_FAILED, Test, TrainingRuns
+from pipeline.stages._training_runs import WORKER_FAILED, Evaluation, TrainingRuns
 
 Config = dict[str, Any]
 
@@ -38,6 +38,7 @@ class Driver(Fleeting):
         job = self.runs.take()
         if job is None:
             return None
+        self.show()
         trial = job.trial
         run = {"name": trial.name, "architecture": trial.architecture.to_json(), "seed": trial.seed}
         return run | {"recorded": job.recorded, "test": job.test}
@@ -48,7 +49,7 @@ class Driver(Fleeting):
             self.error = UserError(result["error"])
         elif "test" in result:
             loss, accuracy = result["test"]
-            self.runs.tested(config["name"], Test(accuracy, loss))
+            self.runs.tested(config["name"], Evaluation(accuracy, loss))
         else:
             self._guarded(lambda: self._record(result["rows"]))
         self.show()
@@ -58,7 +59,7 @@ class Driver(Fleeting):
         """A job has failed for good."""
         name = config["name"]
         if config["test"]:
-            self.runs.tested(name, Test(failure=f"{WORKER_FAILED}test: {reason}"))
+            self.runs.tested(name, Evaluation(failure=f"{WORKER_FAILED}test: {reason}"))
         else:
             ended = Epoch(name, self.runs.recorded(name) + 1, {}, WORKER_FAILED + reason, time.time())
             self._guarded(lambda: self.runs.receive(ended))
