@@ -26,6 +26,10 @@ class SearchLoop:
         lookahead: Generations in flight.
         known: Scores of an interrupted run.
         told: Called with the number, from 0, and the scores of every generation that was told, in order.
+
+    Attributes:
+        generations: How many were told.
+        exhausted: Whether the space had fewer architectures than evaluations were wanted.
     """
 
     def __init__(
@@ -48,8 +52,8 @@ class SearchLoop:
         self._queue: deque[Architecture] = deque()
         self._suspects: deque[list[Architecture]] = deque()
         self._deaths: Counter[str] = Counter()
-        self.asked = 0
         self.generations = 0
+        self.exhausted = False
 
     def start(self) -> None:
         """Asks the first generations, and replays what is known."""
@@ -64,11 +68,6 @@ class SearchLoop:
     def waiting(self) -> int:
         """Architectures that can be handed out now."""
         return len(self._queue) + sum(map(len, self._suspects))
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether the space had fewer architectures than evaluations were wanted."""
-        return self.done and self._left > 0
 
     def take(self, count: int) -> list[Architecture]:
         """At most `count` architectures to score; none if all are out. A suspect group comes whole and alone."""
@@ -102,24 +101,21 @@ class SearchLoop:
         return None
 
     def _advance(self) -> None:
-        while True:
-            if self._in_flight and all(a.id in self._known for a in self._in_flight[0]):
+        while True:  # asking comes first, or the order of the calls would depend on that of finishing
+            if len(self._in_flight) < self._lookahead and self._left > 0 and not self.exhausted:
+                self._ask()
+            elif self._in_flight and all(a.id in self._known for a in self._in_flight[0]):
                 self._tell([self._known[a.id] for a in self._in_flight.popleft()])
-            elif len(self._in_flight) < self._lookahead and self._left > 0:
-                if not self._ask():
-                    return
             else:
                 return
 
-    def _ask(self) -> bool:
+    def _ask(self) -> None:
         asked = self._algorithm.ask(min(self._population, self._left))
-        if not asked:
-            return False
-        self._left -= len(asked)
-        self.asked += len(asked)
-        self._in_flight.append(asked)
-        self._queue.extend(a for a in asked if a.id not in self._known)
-        return True
+        self.exhausted = not asked
+        if asked:
+            self._left -= len(asked)
+            self._in_flight.append(asked)
+            self._queue.extend(a for a in asked if a.id not in self._known)
 
     def _tell(self, scored: list[Scores]) -> None:
         self._algorithm.tell(scored)
