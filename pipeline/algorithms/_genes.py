@@ -37,7 +37,7 @@ class UniformSampling(Sampling):  # type: ignore[misc]
 
 
 class GeneMutation(Mutation):  # type: ignore[misc]
-    """Changes each gene with probability 1 / n, at least one: numbers by a geometric step, categories to any other.
+    """Changes each gene with probability 1 / n and one for sure: numbers by a step, categories to any other.
 
     Steps are +-s with P(s) = 2^-s, reflected at the bounds: mostly the next level, now and then far.
     """

@@ -1,0 +1,89 @@
+"""What every search algorithm keeps: one seed, one sequence; no architecture twice; failures are survived."""
+
+from collections import deque
+from collections.abc import Sequence
+
+import pytest
+from optuna.distributions import CategoricalDistribution, IntDistribution
+
+import spaces
+from pipeline import algorithms
+from pipeline.algorithms import Algorithm, Problem
+from pipeline.objectives import Constraint, Objective
+from pipeline.results import Scores
+from spaces import Architecture, Space
+
+ANYNET3 = spaces.load("anynet3")
+OBJECTIVES = (Objective("width", "maximise"), Objective("depth", "minimise"))
+CONSTRAINTS = (Constraint("width", at_most=500),)
+
+
+def scored(architecture: Architecture, failing: int = 0) -> Scores:
+    """Sums of the genes; every architecture whose id is divisible by `failing` fails."""
+    if failing and int(architecture.id, 16) % failing == 0:
+        return Scores(architecture, {}, "it fails", 0)
+    genes = {name: int(value) for name, value in architecture.genes}
+    values = {"width": float(genes["w1"] + genes["w2"] + genes["w3"]), "depth": float(genes["d1"] + genes["d2"])}
+    return Scores(architecture, values, None, 0)
+
+
+def make(name: str, seed: int = 0, constraints: Sequence[Constraint] = (), space: Space = ANYNET3) -> Algorithm:
+    return algorithms.load(name)(Problem(space, OBJECTIVES, constraints, 10, seed))
+
+
+def asked(algorithm: Algorithm, generations: int = 6, lookahead: int = 1, failing: int = 0) -> list[Architecture]:
+    sequence: list[Architecture] = []
+    flight: deque[list[Architecture]] = deque()
+    for _ in range(generations):
+        flight.append(algorithm.ask(10))
+        sequence += flight[-1]
+        if len(flight) == lookahead:
+            algorithm.tell([scored(a, failing) for a in flight.popleft()])
+    return sequence
+
+
+@pytest.fixture(params=algorithms.names())
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.mark.parametrize("lookahead", [1, 2, 3])
+def test_the_seed_decides_the_sequence(name: str, lookahead: int) -> None:
+    first = asked(make(name, seed=1), lookahead=lookahead)
+    assert asked(make(name, seed=1), lookahead=lookahead) == first
+    assert asked(make(name, seed=2), lookahead=lookahead) != first
+
+
+@pytest.mark.parametrize("lookahead", [1, 2])
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_nothing_is_asked_twice_and_failures_are_survived(name: str, lookahead: int, failing: int) -> None:
+    sequence = asked(make(name, constraints=CONSTRAINTS), lookahead=lookahead, failing=failing)
+    assert len(sequence) == len(set(sequence)) == 60
+
+
+def test_what_is_asked_is_canonical_and_legal(name: str) -> None:
+    for architecture in asked(make(name)):
+        assert ANYNET3.canonical(architecture) == architecture
+        assert ANYNET3.architecture(architecture.mapping) == architecture
+
+
+def test_a_generation_may_be_smaller_than_the_population(name: str) -> None:
+    algorithm = make(name)
+    assert len(algorithm.ask(3)) == 3
+
+
+def test_a_small_space_is_searched_to_the_end(name: str) -> None:
+    tiny = Space(
+        name="anynet3",
+        distributions={
+            gene: IntDistribution(1, 2) if gene in ("d1", "w1") else CategoricalDistribution((1,))
+            for gene in ANYNET3.distributions
+        },
+        build=ANYNET3.build,
+        source="four architectures",
+    )
+    algorithm, found = make(name, space=tiny), list[Architecture]()
+    while generation := algorithm.ask(3):
+        found += generation
+        algorithm.tell([scored(a) for a in generation])
+    assert len(found) == len(set(found)) == tiny.size == 4

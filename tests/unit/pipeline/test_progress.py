@@ -1,0 +1,56 @@
+"""The running account of a search."""
+
+import pytest
+
+import spaces
+from pipeline.errors import UserError
+from pipeline.objectives import Constraint, Objective
+from pipeline.progress import Account
+from pipeline.results import Scores
+from pipeline.seeds import numpy_generator
+
+OBJECTIVES = [Objective("zen", "maximise"), Objective("flops", "minimise")]
+ARCHITECTURE = spaces.load("anynet3").sample(numpy_generator(0, "progress"))
+
+
+def point(zen: float, flops: float) -> Scores:
+    return Scores(ARCHITECTURE, {"zen": zen, "flops": flops}, None, 0)
+
+
+FAILED = Scores(ARCHITECTURE, {}, "ntk: singular", 0)
+
+
+def test_hypervolume_is_in_units_of_the_first_front() -> None:
+    account = Account(OBJECTIVES, [])
+    account.add([point(10, 100), point(20, 200), point(5, 300)])
+    # Front (0, 0.. ) in the unit box: corners (1, 0) and (0, 1); reference 1.1: 1.1 * 0.1 + 0.1 * 1.1 - 0.1 * 0.1.
+    assert account.hypervolume == pytest.approx(0.21)
+    assert account.row()["box"] == {"ideal": [-20, 100], "nadir": [-10, 200]}
+    account.add([point(20, 100)])
+    assert account.hypervolume == pytest.approx(1.21)
+    assert len(account.front) == 1
+    assert account.best == {"zen": 20, "flops": 100}
+
+
+def test_failures_and_infeasible_are_counted_apart_and_not_on_the_front() -> None:
+    account = Account(OBJECTIVES, [Constraint("flops", at_most=150)])
+    account.add([point(10, 100), point(20, 200), FAILED, FAILED])
+    row = account.row()
+    assert (row["front"], row["failures"], row["infeasible"], row["evaluations"]) == (1, 2, 1, 4)
+    assert account.failures == {"ntk: singular": 2}
+
+
+def test_a_search_that_comes_no_nearer_is_infeasible_and_says_what_excludes() -> None:
+    account = Account(OBJECTIVES, [Constraint("flops", at_most=10)])
+    account.add([point(10, 300), point(10, 200)])
+    account.add([point(10, 250), point(10, 100)])
+    with pytest.raises(UserError, match="flops <= 10 excludes 6 of 6"):
+        account.add([point(10, 100), point(20, 200)])
+
+
+def test_a_search_in_which_all_fail_says_why() -> None:
+    account = Account(OBJECTIVES, [])
+    account.add([FAILED, FAILED])
+    assert account.hypervolume is None
+    with pytest.raises(UserError, match="'ntk: singular' excludes 4 of 4"):
+        account.add([FAILED, FAILED])
