@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Sequence
+from dataclasses import replace
 
 import typer
 
@@ -19,7 +20,7 @@ def list_spaces() -> None:
     rows = []
     for name in spaces.names():
         space = spaces.load(name)
-        rows.append([name, len(space.distributions), f"{space.size:.3g}", space.source.partition(". ")[0]])
+        rows.append([name, len(space.distributions), f"{space.size:.3g}", space.source])
     print_table("Search spaces", ["name", "genes", "points", "source"], rows)
 
 
@@ -65,6 +66,7 @@ def score(experiment: Experiment, architecture: str, space: str | None, names: S
     Raises:
         UserError: A name is unknown, the architecture is not in the space, or a score is undefined on it.
     """
+    from pipeline.device import resolve
     from pipeline.stages.search import scoring_of
 
     names = list(names or experiment.score_names())
@@ -73,6 +75,7 @@ def score(experiment: Experiment, architecture: str, space: str | None, names: S
     experiment = experiment.model_copy(update=changes)
     check(experiment)
     scoring = scoring_of(experiment)
+    scoring = replace(scoring, device=resolve(scoring.device))
     scores = scoring.score(scoring.space.architecture(scoring.space.parse(architecture)))
     if scores.failure:
         raise UserError(f"{architecture}: {scores.failure}.")

@@ -1,12 +1,14 @@
 """Fixtures that several folders of tests share."""
 
 import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import spaces
 from pipeline.config import Experiment
@@ -16,6 +18,9 @@ from pipeline.results import Epoch, Ledger, Scores
 from pipeline.run_folder import RunFolder, write_json
 from pipeline.seeds import numpy_generator
 from spaces import Architecture
+
+os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
+torch.set_num_threads(1)
 
 THREE = [("zen", "maximise"), ("ntk", "minimise"), ("flops", "minimise")]
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]
@@ -92,6 +97,21 @@ def _train(experiment: Experiment, folder: RunFolder, document: dict[str, Any]) 
     with Ledger(folder.epochs) as ledger:
         ledger.append(rows)
     write_json(folder.trained, {"trials": trials})
+
+
+def _global_generators() -> tuple[str, str]:
+    numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002 - the one way to see that nobody uses it
+    return str(torch.get_rng_state().tolist()), str(numpy_state)
+
+
+@pytest.fixture(autouse=True)
+def _global_generators_are_left_alone(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Randomness comes from `pipeline.seeds`: who draws from a global generator of torch or NumPy fails his test."""
+    before = _global_generators()
+    yield
+    assert request.node.get_closest_marker("global_rng") or _global_generators() == before, (
+        "a global generator was used"
+    )
 
 
 @pytest.fixture

@@ -71,6 +71,7 @@ def _ray_decisions(budget: Budget, reports: list[tuple[str, int, float]]) -> Ite
         yield name in stopped
 
 
+@pytest.mark.global_rng
 @pytest.mark.parametrize("seed", range(10))
 def test_on_finite_distinct_values_it_decides_as_rays_asha(seed: int) -> None:
     rng = numpy_generator(seed, "oracle")
@@ -90,6 +91,7 @@ def test_on_finite_distinct_values_it_decides_as_rays_asha(seed: int) -> None:
     assert 0 < len(ours.stopped) < len(names)
 
 
+@pytest.mark.global_rng
 def test_rays_asha_lets_nan_go_on_and_ours_does_not() -> None:
     """The reason for having our own; when Ray changes this, look again."""
     budget = Budget(("a", "b"), 9, 1, 3)
@@ -101,6 +103,7 @@ def test_rays_asha_lets_nan_go_on_and_ours_does_not() -> None:
     assert set(ours.stopped) == {"b"}
 
 
+@pytest.mark.global_rng
 def test_rounding_does_not_break_a_tie_with_the_cutoff_and_in_rays_asha_it_does() -> None:
     """The 2/3 quantile of 0, 1, ..., 9 is 6; in floating point (1 - 1/3) * 9 is a little more than 6."""
     names = tuple(f"t{i}" for i in range(11))
