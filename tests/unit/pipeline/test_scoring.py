@@ -1,0 +1,99 @@
+"""Scores depend on seed, architecture and proxy alone; costs come first; a failure is a stated reason."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+import spaces
+from pipeline import proxies
+from pipeline.errors import ScoreUndefined
+from pipeline.objectives import Constraint
+from pipeline.proxies import Batch, Proxy
+from pipeline.scoring import Scoring, noise_batch
+from pipeline.seeds import numpy_generator
+from spaces import Network, Task
+
+SPACE = spaces.load("anynet3")
+TASK = Task(1, 8, 8, 10)
+SMALL = SPACE.architecture(SPACE.parse("d1=1,w1=16,b1=2,g1=4,d2=1,w2=16,b2=1,g2=8,d3=2,w3=24,b3=2,g3=1"))
+SCORING = Scoring(SPACE, TASK, ["zen", "ntk", "flops", "depth"], noise_batch(TASK, 8, 0), seed=0)
+
+
+def broken(network: Network, batch: Batch, generator: torch.Generator) -> float:
+    raise MemoryError("no room")
+
+
+def undefined(network: Network, batch: Batch, generator: torch.Generator) -> float:
+    raise ScoreUndefined("a dead network")
+
+
+def infinite(network: Network, batch: Batch, generator: torch.Generator) -> float:
+    return float("inf")
+
+
+@pytest.fixture
+def with_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Adds the three proxies above to those that can be loaded."""
+    known = {f.__name__: Proxy(f.__name__, f, "1", "maximise", "a test") for f in (broken, undefined, infinite)}
+    load = proxies.load
+    monkeypatch.setattr(proxies, "load", lambda name: known.get(name) or load(name))
+
+
+def test_a_score_does_not_depend_on_the_others_or_on_what_was_scored_before() -> None:
+    together = SCORING.score(SMALL)
+    SCORING.score(SPACE.sample(numpy_generator(0, "another")))
+    for name in SCORING.names:
+        alone = replace(SCORING, names=[name]).score(SMALL)
+        assert alone.values[name] == together.values[name]
+    assert replace(SCORING, names=list(reversed(SCORING.names))).score(SMALL).values == together.values
+
+
+def test_the_seed_changes_sampled_scores_and_not_costs() -> None:
+    one, other = SCORING.score(SMALL).values, replace(SCORING, seed=1).score(SMALL).values
+    assert one["zen"] != other["zen"]
+    assert one["ntk"] != other["ntk"]
+    assert (one["flops"], one["depth"]) == (other["flops"], other["depth"])
+
+
+def test_repeats_give_mean_and_standard_error() -> None:
+    single, repeated = SCORING.score(SMALL), replace(SCORING, repeats=3).score(SMALL)
+    assert not single.errors
+    assert set(repeated.errors) == {"zen", "ntk"}
+    assert repeated.errors["zen"] > 0
+    more = replace(SCORING, repeats=2).score(SMALL)
+    second = 2 * more.values["zen"] - single.values["zen"]  # of two values, from the first and their mean
+    assert more.errors["zen"] == pytest.approx(abs(second - single.values["zen"]) / 2)
+
+
+def test_what_a_cheap_constraint_excludes_is_not_scored_further() -> None:
+    tight = replace(SCORING, constraints=[Constraint("flops", at_most=10)])
+    scores = tight.score(SMALL)
+    assert set(scores.values) == {"flops", "depth"}
+    assert set(scores.seconds) == {"build", "flops", "depth"}
+
+
+@pytest.mark.usefixtures("with_score")
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("broken", "broken: MemoryError: no room"),
+        ("undefined", "undefined: a dead network"),
+        ("infinite", "infinite: the value is inf"),
+    ],
+)
+def test_whatever_goes_wrong_becomes_the_reason(name: str, reason: str) -> None:
+    scores = replace(SCORING, names=["flops", name]).score(SMALL)
+    assert scores.failure == reason
+    assert not scores.values
+
+
+def test_a_network_too_deep_for_the_images_is_a_stated_failure() -> None:
+    scores = replace(SCORING, task=Task(1, 2, 2, 10)).score(SMALL)
+    assert scores.failure is not None
+    assert "resolution" in scores.failure
+
+
+def test_options_reach_the_proxy() -> None:
+    reference = replace(SCORING, options={"zen": {"mode": "reference"}})
+    assert reference.score(SMALL).values["zen"] != SCORING.score(SMALL).values["zen"]
