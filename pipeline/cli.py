@@ -2,6 +2,7 @@
 
 import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -59,6 +60,9 @@ RUNS = Path("runs")
 
 def main() -> None:
     """The console script `zenfront`: a user's mistake is one message and exit code 2, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an arrow must not end a run on a terminal without arrows
     try:
         app()
     except UserError as error:

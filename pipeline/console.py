@@ -4,6 +4,7 @@ import math
 import sys
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
@@ -13,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+PLAIN_WIDTH = 200  # of a table that goes into a file or a pipe
 TrialState = Literal["waiting", "running", "stopped", "finished", "diverged", "failed"]
 _OVER = ("stopped", "finished", "diverged", "failed")
 _STYLE = {"running": "cyan", "stopped": "yellow", "finished": "green", "diverged": "red", "failed": "red"}
@@ -163,7 +165,12 @@ class View:
             action()
         except Exception as error:  # whatever goes wrong here must not reach the hours of work behind it
             self._quiet = True
-            print(f"zenfront: the view stopped ({type(error).__name__}: {clean(error)})", file=sys.stderr)  # noqa: T201
+            with suppress(Exception):
+                if self._live:
+                    self._live.stop()  # gives standard error back
+            with suppress(Exception):
+                reason = f"{type(error).__name__}: {clean(error)}"
+                print(f"zenfront: the view stopped ({reason})", file=sys.stderr)  # noqa: T201
 
 
 def search_line(progress: SearchProgress) -> str:
@@ -230,6 +237,7 @@ def trials_panel(trials: Sequence[TrialProgress]) -> RenderableType:
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Prints a table on standard output: numbers to the right, the last column cut where the terminal ends."""
     console = Console(highlight=False)
+    console = console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
     table = Table(title=Text(clean(title)), title_justify="left", box=None, pad_edge=False, header_style="bold")
     for index, name in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[index], int | float) or row[index] is None for row in rows)
