@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from spaces._blocks import Residual, SqueezeExcitation, classifier, conv_bn, conv_bn_relu
+from spaces._blocks import Residual, SqueezeExcitation, classifier, conv_bn, conv_bn_relu, shortcut
 from spaces._network import Network
 from spaces._task import Task
 
@@ -42,7 +42,7 @@ def vanilla(w_in: int, stage: Stage, stride: int) -> nn.Module:
 def basic(w_in: int, stage: Stage, stride: int) -> nn.Module:
     """The block of ResNet-18 and ResNet-56: two 3 x 3 convolutions and a shortcut around them."""
     branch = nn.Sequential(*conv_bn_relu(w_in, stage.w, 3, stride), *conv_bn(stage.w, stage.w))
-    return Residual(branch, w_in, stage.w, stride)
+    return nn.Sequential(Residual(branch, shortcut(w_in, stage.w, stride)), nn.ReLU())
 
 
 def bottleneck(w_in: int, stage: Stage, stride: int) -> nn.Module:
@@ -55,7 +55,7 @@ def bottleneck(w_in: int, stage: Stage, stride: int) -> nn.Module:
         *squeeze,
         *conv_bn(w_b, stage.w, 1),
     )
-    return Residual(branch, w_in, stage.w, stride)
+    return nn.Sequential(Residual(branch, shortcut(w_in, stage.w, stride)), nn.ReLU())
 
 
 def cifar_stem(task: Task, w: int) -> nn.Module:

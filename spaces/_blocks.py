@@ -19,29 +19,35 @@ def conv_bn_relu(w_in: int, w_out: int, k: int = 3, stride: int = 1, groups: int
 
 
 class Residual(Auxiliary):
-    """relu(branch(x) + shortcut(x)): a 1 x 1 projection where the shape changes, else the identity."""
+    """branch(x) + shortcut(x)."""
 
-    def __init__(self, branch: nn.Module, w_in: int, w_out: int, stride: int) -> None:
+    def __init__(self, branch: nn.Module, shortcut: nn.Module) -> None:
         super().__init__()
         self.branch = branch
-        same = w_in == w_out and stride == 1
-        self.shortcut = nn.Identity() if same else nn.Sequential(*conv_bn(w_in, w_out, 1, stride))
-        self.act = nn.ReLU()
+        self.shortcut = shortcut
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, w_in, H, W) to (N, w_out, ceil(H / stride), ceil(W / stride))."""
-        y = self.branch(x)
-        return self.act(y + self.shortcut(x) if self.active else y)  # type: ignore[no-any-return]
+        """(N, C, H, W) to the shape that both give."""
+        y: Tensor = self.branch(x)
+        return y + self.shortcut(x) if self.active else y
+
+
+def shortcut(w_in: int, w_out: int, stride: int) -> nn.Module:
+    """The identity, or a 1 x 1 projection with BN where the shape changes."""
+    return nn.Identity() if w_in == w_out and stride == 1 else nn.Sequential(*conv_bn(w_in, w_out, 1, stride))
 
 
 class SqueezeExcitation(Auxiliary):
-    """x * sigmoid(W_2 relu(W_1 mean(x))): channels weighted by what they hold (Hu et al., CVPR 2018)."""
+    """x * sigmoid(W_2 relu(W_1 mean(x))): channels weighted by what they hold (Hu et al., CVPR 2018).
 
-    def __init__(self, w: int, w_squeezed: int) -> None:
+    W_1 and W_2 have biases, or with `norm` a BN after each instead.
+    """
+
+    def __init__(self, w: int, w_squeezed: int, norm: bool = False) -> None:
         super().__init__()
-        self.excite = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1), nn.Conv2d(w, w_squeezed, 1), nn.ReLU(), nn.Conv2d(w_squeezed, w, 1), nn.Sigmoid()
-        )
+        first = conv_bn(w, w_squeezed, 1) if norm else [nn.Conv2d(w, w_squeezed, 1)]
+        second = conv_bn(w_squeezed, w, 1) if norm else [nn.Conv2d(w_squeezed, w, 1)]
+        self.excite = nn.Sequential(nn.AdaptiveAvgPool2d(1), *first, nn.ReLU(), *second, nn.Sigmoid())
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, w, H, W) to the same shape."""

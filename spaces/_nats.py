@@ -2,30 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 
-from torch import Tensor, nn
+from torch import nn
 
-from spaces._blocks import classifier, conv_bn
+from spaces._blocks import Residual, classifier, conv_bn
 from spaces._cell import Edge, EdgeCell, Zero, present, relu_conv_bn
-from spaces._network import Auxiliary, Network
+from spaces._network import Network
 from spaces._task import Task
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
 
-class ReductionBlock(Auxiliary):
+def _reduction(w_in: int, w_out: int) -> Residual:
     """Two ReLU-conv-BN, the first of stride 2, beside 2 x 2 average pooling and a 1 x 1 convolution without BN."""
-
-    def __init__(self, w_in: int, w_out: int) -> None:
-        super().__init__()
-        self.branch = nn.Sequential(relu_conv_bn(w_in, w_out, 3, 2), relu_conv_bn(w_out, w_out, 3))
-        # The reference rounds odd sides down and fails there; rounding up is the same on even sides.
-        pool = nn.AvgPool2d(2, 2, ceil_mode=True)
-        self.shortcut = nn.Sequential(pool, nn.Conv2d(w_in, w_out, 1, bias=False))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, w_in, H, W) to (N, w_out, ceil(H / 2), ceil(W / 2))."""
-        y: Tensor = self.branch(x)
-        return y + self.shortcut(x) if self.active else y
+    # The reference rounds odd sides down and fails there; rounding up is the same on even sides.
+    pool = nn.AvgPool2d(2, 2, ceil_mode=True)
+    branch = nn.Sequential(relu_conv_bn(w_in, w_out, 3, 2), relu_conv_bn(w_out, w_out, 3))
+    return Residual(branch, nn.Sequential(pool, nn.Conv2d(w_in, w_out, 1, bias=False)))
 
 
 def _operation(name: str, w_in: int, w_out: int) -> nn.Module:
@@ -59,7 +51,7 @@ def nats_network(names: Mapping[Edge, str], widths: Sequence[int], cells: int, t
     w = widths[0]
     for stage, width in enumerate((widths[0], widths[2], widths[4])):
         if stage > 0:
-            layers.append(ReductionBlock(w, widths[2 * stage - 1]))
+            layers.append(_reduction(w, widths[2 * stage - 1]))
             w = widths[2 * stage - 1]
         for _ in range(cells):
             layers.append(_cell(names, w, width))

@@ -1,7 +1,7 @@
 """What can be built: a search space as flat, static Optuna distributions."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -48,6 +48,8 @@ class Space:
         canonical: The representative of all architectures that build the same network.
         violation: Why the architecture cannot be built for the task, or None.
         notation: The field's way of writing an architecture.
+        mutations: The genes of all architectures one mutation away, repeats allowed, where the field has its own
+            mutation; else an adjacent level or any other category of one gene.
         parse: The inverse of `notation`: text -> genes by name; `UserError` if it is not in the notation.
         counted: Number of architectures in the literature, where it is not the product of the levels: some
             points are violations, or the literature counts up to isomorphism.
@@ -61,6 +63,7 @@ class Space:
     violation: Callable[[Architecture, Task], str | None] = _no_violation
     notation: Callable[[Architecture], str] = _gene_list
     parse: Callable[[str], Mapping[str, object]] = _parse_gene_list
+    mutations: Callable[[Architecture], Iterable[Mapping[str, object]]] | None = None
     counted: int | None = None
 
     @cached_property
@@ -99,25 +102,36 @@ class Space:
         return [levels.index(name, architecture[name]) for name, levels in self.levels.items()]
 
     def sample(self, generator: np.random.Generator) -> Architecture:
-        """One architecture, uniformly over the levels of every gene."""
+        """One architecture, every gene drawn from its distribution."""
         return self.decode(self.random_levels(generator))
 
     def random_levels(self, generator: np.random.Generator) -> list[int]:
-        """One level a gene, each uniform."""
-        return [int(generator.integers(len(levels.values))) for levels in self.levels.values()]
+        """One level a gene: uniform, or log-uniform where the distribution says so."""
+        return [
+            _log_uniform(distribution, generator)
+            if isinstance(distribution, IntDistribution) and distribution.log
+            else int(generator.integers(len(self.levels[name].values)))
+            for name, distribution in self.distributions.items()
+        ]
 
     def neighbours(self, architecture: Architecture) -> Iterator[Architecture]:
-        """All other architectures one mutation away: an adjacent level, or any other category."""
-        here = self.encode(architecture)
+        """All other architectures one mutation away, each once."""
+        others = self._one_gene_away(architecture)
+        if self.mutations is not None:
+            others = (self.architecture(genes) for genes in self.mutations(architecture))
         seen = {architecture}
+        for other in others:
+            if other not in seen:
+                seen.add(other)
+                yield other
+
+    def _one_gene_away(self, architecture: Architecture) -> Iterator[Architecture]:
+        here = self.encode(architecture)
         for position, levels in enumerate(self.levels.values()):
             near = (here[position] - 1, here[position] + 1) if levels.ordered else range(len(levels.values))
             for index in near:
                 if 0 <= index < len(levels.values):
-                    other = self.decode([*here[:position], index, *here[position + 1 :]])
-                    if other not in seen:
-                        seen.add(other)
-                        yield other
+                    yield self.decode([*here[:position], index, *here[position + 1 :]])
 
     def network(self, architecture: Architecture, task: Task) -> Network:
         """The network on the meta device: shapes without memory. `initialise` gives it weights.
@@ -137,9 +151,18 @@ class Space:
         domains: dict[str, Any] = {}
         for name, distribution in self.distributions.items():
             match distribution:
+                case IntDistribution(low=low, high=high, log=True):
+                    domains[name] = tune.lograndint(low, high + 1)
                 # Ray's quantised integers are multiples of the step, not low plus multiples of it.
                 case IntDistribution(low=low, high=high, step=step) if low % step == 0:
                     domains[name] = tune.qrandint(low, high, step)
                 case _:
                     domains[name] = tune.choice(list(self.levels[name].values))
         return domains
+
+
+def _log_uniform(distribution: IntDistribution, generator: np.random.Generator) -> int:
+    """A level between the logarithms of low - 1/2 and high + 1/2, as Optuna draws it."""
+    bounds = math.log(distribution.low - 0.5), math.log(distribution.high + 0.5)
+    value = round(math.exp(generator.uniform(*bounds)))
+    return min(max(value, distribution.low), distribution.high) - distribution.low

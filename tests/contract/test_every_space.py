@@ -69,22 +69,21 @@ def assert_legal(space: Space, architecture: Architecture, task: Task) -> None:
 
 
 def symmetric(network: Network) -> Network:
-    """Weights that depend on a layer's shape alone, equal over its channels.
+    """Weights that depend on a kernel's shape alone, equal over channels; BN with batch statistics; double precision.
 
     Two networks that differ in the order of equal layers or of concatenated channels then give equal outputs.
     """
-    network.to_empty(device="cpu")
+    network.to_empty(device="cpu").double()
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             kernel = module.weight.shape[2:]
-            generator = torch_generator(SEED, str(tuple(module.weight.shape)))
-            values = torch.rand(kernel, generator=generator) + 0.1
+            values = torch.randn(kernel, generator=torch_generator(SEED, str(tuple(kernel))), dtype=torch.float64)
             module.weight.data = values.expand(module.weight.shape) / module.weight[0].numel()
             if module.bias is not None:
                 module.bias.data.fill_(0.1)
         elif isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()
-    return network.eval()
+    return network
 
 
 def test_its_name_is_its_module(space: Space) -> None:
@@ -167,21 +166,15 @@ def test_canonical_is_idempotent_and_keeps_validity(space: Space) -> None:
 
 def test_canonical_keeps_the_function(space: Space) -> None:
     generator = numpy_generator(SEED, space.name, "function")
-    images = torch.randn(2, 3, 32, 32, generator=torch_generator(SEED, "images"))
-    compared = 0
-    for _ in range(400):
-        literal = space.literal(space.random_levels(generator))
-        canonical = space.canonical(literal)
-        if literal == canonical or space.violation(literal, CIFAR) is not None:
-            continue
-        with torch.no_grad(), torch.device("meta"):
-            networks = space.build(literal, CIFAR), space.build(canonical, CIFAR)
+    drawn = [space.literal(space.random_levels(generator)) for _ in range(100)]
+    changed = [one for one in drawn if one != space.canonical(one) and space.violation(one, CIFAR) is None]
+    images = torch.randn(2, 3, 32, 32, generator=torch_generator(SEED, "images"), dtype=torch.float64)
+    for literal in sorted(changed[:20], key=lambda one: parameters(space, one))[:4]:
+        with torch.device("meta"):
+            networks = space.build(literal, CIFAR), space.build(space.canonical(literal), CIFAR)
         with torch.no_grad():
             outputs = [symmetric(network)(images) for network in networks]
-        torch.testing.assert_close(outputs[0], outputs[1], rtol=1e-4, atol=1e-5)
-        compared += 1
-        if compared == 5:
-            return
+        torch.testing.assert_close(outputs[0], outputs[1])
 
 
 def test_forward_and_backward_at_batch_two(space: Space) -> None:
@@ -206,7 +199,7 @@ def test_any_task_builds_or_states_a_violation(space: Space) -> None:
 
 def test_neighbours_are_legal_and_others(space: Space) -> None:
     generator = numpy_generator(SEED, space.name, "neighbours")
-    for architecture in valid_samples(space, 3, "neighbours"):
+    for architecture in valid_samples(space, 1, "neighbours"):
         around = list(space.neighbours(architecture))
         assert around
         assert architecture not in around
