@@ -1,0 +1,225 @@
+"""The search stage on Ray: any workers and batches, dying workers and killed drivers, one result."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from pipeline.config import Experiment
+from pipeline.console import View
+from pipeline.errors import UserError
+from pipeline.results import read_ledger
+from pipeline.run_folder import RunFolder
+from pipeline.stages.search import search
+from pipeline.stages.select import select
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+DRIVER = """
+import sys
+from pathlib import Path
+from pipeline.config import Experiment
+from pipeline.console import View
+from pipeline.run_folder import RunFolder
+from pipeline.stages.search import search
+search(Experiment.model_validate_json(sys.argv[1]), RunFolder(Path(sys.argv[2])), View())
+"""
+PLUGIN = """
+import os, signal, time
+from pipeline.proxies import Proxy
+
+def deadly(network, batch, generator):
+    time.sleep(0.05)
+    if sum(p.numel() for p in network.parameters()) % 10 == 3:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return 1.0
+
+PROXY = Proxy("deadly", deadly, "1", "maximise", "a test", weights="none")
+"""
+
+
+def experiment_of(workers: int = 1, batch: int | str = 4, **search: Any) -> Experiment:
+    return Experiment.model_validate(
+        {
+            "name": "tiny",
+            "space": "anynet3",
+            "task": {"channels": 1, "height": 8, "width": 8, "classes": 10},
+            "objectives": [
+                {"score": "zen", "direction": "maximise"},
+                {"score": "ntk", "direction": "minimise"},
+                {"score": "flops", "direction": "minimise"},
+            ],
+            "constraints": [{"score": "params", "at_most": 3e5}],
+            "search": {"population": 8, "evaluations": 24, "batch": 4, "candidates_per_trial": batch} | search,
+            "resources": {"device": "cpu", "search": {"workers": workers}},
+            "select": {"k": 3},
+        }
+    )
+
+
+def run(experiment: Experiment, folder: RunFolder) -> str:
+    """Searches and selects; what the view said."""
+    said = StringIO()
+    with View(Console(file=said, width=200)) as view:
+        search(experiment, folder, view)
+    select(experiment, folder)
+    return said.getvalue()
+
+
+def result(folder: RunFolder) -> tuple[Any, list[str]]:
+    """The selection, and every score by architecture: without times and order."""
+    rows = sorted(json.dumps([r["id"], r["values"], r["failure"]]) for r in read_ledger(folder.scores)[0])
+    return json.loads(folder.front.read_text()), rows
+
+
+def generations(folder: RunFolder) -> list[dict[str, Any]]:
+    timing = {"seconds", "rate", "time"}
+    return [{k: v for k, v in row.items() if k not in timing} for row in read_ledger(folder.generations)[0]]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Callable[[int], RunFolder]:
+    """Uninterrupted searches on one worker with batches of one, by lookahead."""
+    done: dict[int, RunFolder] = {}
+
+    def get(lookahead: int = 1) -> RunFolder:
+        if lookahead not in done:
+            done[lookahead] = RunFolder(tmp_path_factory.mktemp(f"lookahead-{lookahead}"))
+            run(experiment_of(1, 1, lookahead=lookahead), done[lookahead])
+        return done[lookahead]
+
+    return get
+
+
+@pytest.mark.parametrize(
+    ("workers", "batch", "lookahead"), [(1, 8, 1), (2, 1, 1), (2, 8, 1), (2, "auto", 1), (2, 3, 2)]
+)
+def test_the_result_depends_neither_on_workers_nor_on_batches(
+    whole: Callable[[int], RunFolder], tmp_path: Path, workers: int, batch: int | str, lookahead: int
+) -> None:
+    folder = RunFolder(tmp_path)
+    run(experiment_of(workers, batch, lookahead=lookahead), folder)
+    assert result(folder) == result(whole(lookahead))
+    assert generations(folder) == generations(whole(lookahead))
+    assert folder.front.read_bytes() == whole(lookahead).front.read_bytes()
+
+
+def test_lookahead_breeds_from_older_parents(whole: Callable[[int], RunFolder]) -> None:
+    assert result(whole(2))[1] != result(whole(1))[1]
+
+
+def test_a_finished_search_says_so_and_does_nothing(whole: Callable[[int], RunFolder]) -> None:
+    before = whole(1).scores.read_bytes()
+    assert "finished already, 24 architectures" in run(experiment_of(), whole(1))
+    assert whole(1).scores.read_bytes() == before
+
+
+def test_a_killed_worker_loses_nothing(whole: Callable[[int], RunFolder], tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    killer = Thread(target=kill_a_worker_after, args=(folder.scores, 5))
+    killer.start()
+    run(experiment_of(2, 8), folder)
+    killer.join()
+    assert result(folder) == result(whole(1))
+
+
+def kill_a_worker_after(ledger: Path, lines: int) -> None:
+    while not ledger.exists() or ledger.read_bytes().count(b"\n") < lines:
+        time.sleep(0.01)
+    os.kill(scoring_worker(), signal.SIGKILL)
+
+
+def scoring_worker() -> int:
+    """The process of a scoring worker of the Ray that this process started."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (entry / "cmdline").read_bytes().startswith(b"ray::ScoringWorker"):
+            raylet = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            if int(Path(f"/proc/{raylet}/stat").read_text().rpartition(")")[2].split()[1]) == os.getpid():
+                return int(entry.name)
+    raise AssertionError("no scoring worker is running")
+
+
+def driver_of(experiment: Experiment, folder: RunFolder, **environment: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", DRIVER, experiment.model_dump_json(), str(folder.path)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True, env=os.environ | environment)
+
+
+def kill_driver_after(experiment: Experiment, folder: RunFolder, lines: int) -> None:
+    """Starts a driver with a Ray of its own, and kills it once the record has so many lines."""
+    driver = driver_of(experiment, folder)
+    try:
+        while not folder.scores.exists() or folder.scores.read_bytes().count(b"\n") < lines:
+            assert driver.poll() is None, "the driver ended before it was killed"
+            time.sleep(0.01)
+        os.kill(driver.pid, signal.SIGKILL)
+        driver.wait()
+    finally:
+        os.killpg(driver.pid, signal.SIGKILL)  # Ray's agents outlive it
+
+
+def test_a_search_whose_driver_was_killed_at_several_moments_ends_the_same(
+    whole: Callable[[int], RunFolder], tmp_path: Path
+) -> None:
+    folder, experiment = RunFolder(tmp_path), experiment_of(2, 3)
+    for lines in (0, 6, 17):
+        kill_driver_after(experiment, folder, lines)
+    with folder.scores.open("ab") as file:
+        file.write(b'{"id":"torn')
+    said = run(experiment, folder)
+    assert "going on after" in said
+    assert result(folder) == result(whole(1))
+    assert generations(folder) == generations(whole(1))
+    assert folder.front.read_bytes() == whole(1).front.read_bytes()
+
+
+def test_candidates_that_kill_their_worker_are_recorded_and_the_others_scored(tmp_path: Path) -> None:
+    package = tmp_path / "plugin" / "deadly-1.0.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: deadly\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text("[zenfront.proxies]\ndeadly = deadly:PROXY\n")
+    (package.parent / "deadly.py").write_text(PLUGIN)
+    experiment = experiment_of(2, 8, evaluations=16).model_copy(
+        update={"objectives": ({"score": "deadly", "direction": "maximise"},), "constraints": ()}
+    )
+    experiment = Experiment.model_validate(experiment.model_dump(mode="json"))
+    folder = RunFolder(tmp_path / "run")
+    driver = driver_of(experiment, folder, PYTHONPATH=str(package.parent))
+    assert driver.wait(timeout=240) == 0
+    rows = read_ledger(folder.scores)[0]
+    assert len(rows) == 16
+    failed = [row for row in rows if row["failure"]]
+    assert failed
+    assert all("its worker died" in row["failure"] for row in failed)
+    assert all(row["values"] == {"deadly": 1.0} for row in rows if not row["failure"])
+
+
+def test_a_record_that_cannot_be_written_ends_the_search_in_one_message(
+    tmp_path: Path, ray_session: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder(tmp_path)
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match=r"scores\.jsonl: No space left on device.*Earlier records are intact"):
+        run(experiment_of(1, 2), folder)
+    monkeypatch.undo()
+    assert read_ledger(folder.scores)[0] == []
+
+
+def test_an_infeasible_search_says_which_constraint_excludes_what(tmp_path: Path, ray_session: None) -> None:
+    experiment = experiment_of(2, 8, evaluations=400).model_dump(mode="json")
+    experiment["constraints"] = [{"score": "depth", "at_most": 3}]
+    with pytest.raises(UserError, match=r"depth <= 3 excludes \d+ of \d+"):
+        run(Experiment.model_validate(experiment), RunFolder(tmp_path))
