@@ -157,3 +157,14 @@ def fake_run(tmp_path: Path) -> FakeRun:
 def fake_training() -> Callable[[Experiment, RunFolder, dict[str, Any]], None]:
     """Adds epochs and test results of the selected architectures: (experiment, folder, front.json's content)."""
     return _train
+
+
+@pytest.fixture(scope="session")
+def ray_session() -> Iterator[None]:
+    """Ray on two processors, started once for all tests that need it; the stages keep a running one."""
+    import pipeline.stages._ray  # noqa: F401  # sets Ray's environment, and must do so before Ray is imported
+    import ray  # noqa: I001
+
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield
+    ray.shutdown()
