@@ -48,35 +48,37 @@ class Driver:
         return Driver(experiment, RunFolder(runs / experiment.name))
 
     def run(self) -> None:
-        """All stages."""
-        with self._driving() as mirror:
+        """All stages; what is wrong with the images is found out before the search, not after it."""
+        with self._driving():
             if self._finished:
-                typer.echo(f"{self.folder.path}: this run is finished; nothing is left to do.")
+                self._say("finished already, nothing is left to do")
             else:
                 check_data(self.experiment)
-                self._search(mirror)
-                self._select()
-                mirror.poke()
-                self._train(mirror)
-                self._report()
-        self._show()
+                with self._mirrored() as mirror:
+                    self._search(mirror)
+                    self._select()
+                    self._train(mirror)
+                    self._report()
+        show_front(self.folder)
+        show_trained(self.folder)
+        show_places(self.folder, self.experiment)
 
     def search(self) -> None:
         """Stage 1."""
-        with self._driving() as mirror:
+        with self._driving(), self._mirrored() as mirror:
             self._search(mirror)
         typer.echo(f"Scores: {self.folder.scores}. Go on with `zenfront select {self.experiment.name}`.")
 
     def select(self) -> None:
         """Stage 2."""
-        with self._driving():
+        with self._driving(), self._mirrored():
             self._select()
         show_front(self.folder)
         typer.echo(f"Front: {self.folder.front}. Go on with `zenfront train {self.experiment.name}`.")
 
     def train(self) -> None:
         """Stage 3."""
-        with self._driving() as mirror:
+        with self._driving(), self._mirrored() as mirror:
             self._train(mirror)
         show_trained(self.folder)
         typer.echo(f"Results: {self.folder.trained}. Go on with `zenfront report {self.experiment.name}`.")
@@ -87,15 +89,18 @@ class Driver:
         typer.echo(f"MLflow holds {self.experiment.name}: {len(sent)} runs.")
 
     @contextmanager
-    def _driving(self) -> Iterator[Mirror]:
-        """Holds the folder and mirrors it; Ctrl-C ends in one line that tells how to go on."""
+    def _driving(self) -> Iterator[None]:
+        """Holds the folder; Ctrl-C ends in one line that tells how to go on."""
         try:
-            with self.folder.driving(self.experiment), Mirror(self.folder, self.experiment, typer.echo) as mirror:
-                yield mirror
+            with self.folder.driving(self.experiment):
+                yield
         except KeyboardInterrupt as interrupt:
             again = shlex.join(["zenfront", *sys.argv[1:]])
             typer.echo(f"\nzenfront: interrupted; the record is kept. To go on: {again}", err=True)
             raise typer.Exit(130) from interrupt
+
+    def _mirrored(self) -> Mirror:
+        return Mirror(self.folder, self.experiment, typer.echo)
 
     @property
     def _finished(self) -> bool:
@@ -132,11 +137,6 @@ class Driver:
 
     def _say(self, text: str) -> None:
         typer.echo(f"{self.experiment.name}: {text}")
-
-    def _show(self) -> None:
-        show_front(self.folder)
-        show_trained(self.folder)
-        show_places(self.folder, self.experiment)
 
 
 def report(names: Sequence[str], runs: Path) -> None:

@@ -95,13 +95,10 @@ def parse(text: str, source: str, place: Place = ()) -> Document:
     Raises:
         UserError: It is not YAML, not plain data, or holds a key twice or a number that is not finite.
     """
-    loader = _Loader(text)
     try:
-        node = loader.get_single_node()
+        node = _Loader(text).get_single_node()
     except yaml.YAMLError as error:
         raise UserError(_explained(error, source)) from error
-    finally:
-        loader.dispose()
     document = Document(None, {})
     value = None if node is None else _Reader(source, document.origins).value(node, place)
     return Document(value, document.origins)
