@@ -109,7 +109,7 @@ def children(record: Record, origin: Mapping[str, Any]) -> Iterator[Entry]:
             name=architecture,
             start=points[0].time if points else last,
             end=points[-1].time if points else last,
-            status={"training": "RUNNING", "diverged": "FAILED"}.get(status, "FINISHED"),  # type: ignore[arg-type]
+            status={"training": "RUNNING", "diverged": "FAILED", "failed": "FAILED"}.get(status, "FINISHED"),  # type: ignore[arg-type]
             params={"space": record.experiment.space, "notation": member["notation"], **flat(member["genes"])},
             metrics=member["values"]
             | {f"{name}_error": value for name, value in member["errors"].items()}

@@ -3,7 +3,6 @@
 import fcntl
 import logging
 import os
-import re
 import tempfile
 import threading
 import uuid
@@ -19,7 +18,7 @@ from pipeline.record import Record
 from pipeline.results import read_ledger
 from pipeline.run_folder import RunFolder
 from pipeline.tracking._entries import Status, children, parent, resting_status
-from pipeline.tracking._store import Store, tracking_uri
+from pipeline.tracking._store import Store, shown_uri, without_password
 
 logger = logging.getLogger(__name__)
 
@@ -43,9 +42,7 @@ def sync(folder: RunFolder, experiment: Experiment | None = None) -> dict[str, s
     except UserError:
         raise
     except Exception as error:  # requests, SQLAlchemy, MLflow: each store has its own; the cause goes along
-        raise UserError(
-            f"{_trouble(folder, experiment, error)} Then run `zenfront sync {folder.path.name}`."
-        ) from error
+        raise UserError(f"{trouble(folder, experiment, error)} Then run `zenfront sync {folder.path.name}`.") from error
 
 
 class Mirror:
@@ -119,7 +116,7 @@ class Mirror:
             self._trouble = _first_line(error)
             if not self._told and status == "RUNNING":
                 self._told = True
-                self._say(f"{_trouble(self._folder, self._experiment, error)} The work goes on without it.")
+                self._say(f"{trouble(self._folder, self._experiment, error)} The work goes on without it.")
 
 
 class _Session:
@@ -194,13 +191,10 @@ def _columns(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _first_line(error: BaseException) -> str:
-    return _without_password(f"{type(error).__name__}: {error}".splitlines()[0])[:200]
+    return without_password(f"{type(error).__name__}: {error}".splitlines()[0])[:200]
 
 
-def _without_password(text: str) -> str:
-    return re.sub(r"//[^/@\s]*@", "//", text)
-
-
-def _trouble(folder: RunFolder, experiment: Experiment, error: BaseException) -> str:
-    uri = _without_password(tracking_uri(experiment, folder.path.parent))
+def trouble(folder: RunFolder, experiment: Experiment, error: BaseException) -> str:
+    """What to tell the user when MLflow has not taken a run; without the passwords that addresses may hold."""
+    uri = shown_uri(experiment, folder.path.parent)
     return f"MLflow at {uri} did not take the run ({_first_line(error)}). Check `tracking.uri` and that it is up."

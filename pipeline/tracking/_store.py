@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -39,6 +40,16 @@ def default_uri(runs: Path) -> str:
 def tracking_uri(experiment: Experiment, runs: Path) -> str:
     """The configured store, or the one beside the runs."""
     return experiment.tracking.uri or default_uri(runs)
+
+
+def shown_uri(experiment: Experiment, runs: Path) -> str:
+    """The store for showing: without a password."""
+    return without_password(tracking_uri(experiment, runs))
+
+
+def without_password(text: str) -> str:
+    """The text with user and password cut out of its addresses."""
+    return re.sub(r"//[^/@\s]*@", "//", text)
 
 
 def _client(uri: str) -> "MlflowClient":

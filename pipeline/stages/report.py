@@ -1,0 +1,68 @@
+"""Stage 4: tables, figures and one HTML page; and the comparison of several runs."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import UserError
+from pipeline.record import Record
+from pipeline.run_folder import RunFolder
+from pipeline.stages import _page
+from pipeline.stages._comparison import compare
+from pipeline.stages._figures import front_figure
+from pipeline.stages._panels import save_panels
+from pipeline.stages._points import axes, groups
+from pipeline.stages._report_page import report_page
+
+__all__ = ["compare", "report"]
+
+
+def report(folder: RunFolder) -> Path:
+    """Writes ``report/`` of a run: index.html, front.html, front.png, front.csv; returns the path of the first.
+
+    Raises:
+        UserError: The folder holds no run, or no front yet; it cannot be written.
+    """
+    record = Record.read(folder)
+    if record.front is None:
+        raise UserError(f"{folder.front} is missing: there is no front to report. Run `zenfront select` first.")
+    shown = groups(record)
+    dimensions = axes(record.experiment.objective_values(), np.vstack([group.values for group in shown]))
+    drawn = front_figure(dimensions, shown)
+    title = f"{record.experiment.name}: the front of {record.front['evaluations']} architectures"
+    try:
+        folder.report.mkdir(parents=True, exist_ok=True)
+        page = _page.page(title, [_page.heading(title, 1), _page.figure(drawn, "front")])
+        (folder.report / "front.html").write_text(page, encoding="utf-8")
+        (folder.report / "index.html").write_text(report_page(record, drawn), encoding="utf-8")
+        save_panels(dimensions, shown, title, folder.report / "front.png")
+        _write_csv(folder.report / "front.csv", record)
+    except OSError as error:
+        raise UserError(f"cannot write {folder.report}: {error.strerror}.") from error
+    return folder.report / "index.html"
+
+
+def _write_csv(path: Path, record: Record) -> None:
+    """The front, a row each: id, notation, selected, the scores, their standard errors, the genes, test accuracy."""
+    rows = [_csv_row(record, member) for member in record.members]
+    names: Sequence[str] = list(dict.fromkeys(name for row in rows for name in row))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, names, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _csv_row(record: Record, member: dict[str, Any]) -> dict[str, Any]:
+    tested = record.test_accuracies(member["id"])
+    return {
+        "id": member["id"],
+        "notation": member["notation"],
+        "selected": int(record.front is not None and member["id"] in record.front["selected"]),
+        **member["values"],
+        **{f"{name}_error": value for name, value in member["errors"].items()},
+        **member["genes"],
+        **({"test_accuracy_mean": float(np.mean(tested)), "test_accuracies": len(tested)} if tested else {}),
+    }
