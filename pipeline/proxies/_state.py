@@ -72,3 +72,10 @@ def _draw_seed(generator: torch.Generator) -> int:
 def gaussian(shape: tuple[int, ...], generator: torch.Generator, like: Tensor) -> Tensor:
     """Standard normal numbers of the device and type of `like`; the same on every device."""
     return torch.randn(shape, generator=generator, device=generator.device).to(like)
+
+
+def tensors_of(network: nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
+    """Its parameters and buffers by name, for `torch.func.functional_call`: of a type, apart from its own gradients."""
+    parameters = {n: nn.Parameter(p.detach().to(dtype), requires_grad=False) for n, p in network.named_parameters()}
+    buffers = {n: b.to(dtype) for n, b in network.named_buffers() if b.is_floating_point()}
+    return {**parameters, **buffers}

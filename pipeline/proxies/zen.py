@@ -1,17 +1,15 @@
 """Zen-score: expressivity."""
 
 import math
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from pipeline.errors import ScoreUndefined
+from pipeline.proxies._options import Mode, one_of
 from pipeline.proxies._proxy import Batch, Proxy
 from pipeline.proxies._state import BatchNorm, borrowed, fresh_statistics, gaussian
 from spaces import Network, without_auxiliaries
-
-Mode = Literal["paper", "reference"]
 
 
 def zen(
@@ -52,7 +50,7 @@ def zen(
     shape = (images, *batch.images.shape[1:])
     x = gaussian(shape, generator, batch.images)
     noise = gaussian(shape, generator, batch.images)
-    measure = {"paper": _paper, "reference": _reference}[mode]
+    measure = one_of("mode", mode, {"paper": _paper, "reference": _reference})
     with torch.no_grad(), borrowed(network, generator):
         return measure(network, x, x + alpha * noise)
 

@@ -1,0 +1,21 @@
+"""The options that many scores share."""
+
+from collections.abc import Mapping
+from typing import Literal, TypeVar
+
+from pipeline.errors import UserError
+
+Mode = Literal["paper", "reference"]
+Precision = Literal["float32", "float64"]
+Value = TypeVar("Value")
+
+
+def one_of(option: str, choice: str, table: Mapping[str, Value]) -> Value:
+    """What an option's value stands for.
+
+    Raises:
+        UserError: The value is not in the table.
+    """
+    if choice not in table:
+        raise UserError(f"proxy option `{option}` must be one of {', '.join(table)}, but got {choice!r}.")
+    return table[choice]
