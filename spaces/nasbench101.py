@@ -1,0 +1,232 @@
+"""NAS-Bench-101: a module is a directed acyclic graph of at most seven vertices and nine edges.
+
+Interior vertices carry an operation; what flows into one is added, what flows into the output is concatenated, and what
+comes from the input is projected by a 1 x 1 convolution first. The output's channels are shared out evenly among the
+vertices that lead to it, the first getting one more where that does not come out even. Three stacks of three modules
+with 128, 256 and 512 channels, 2 x 2 max pooling between.
+
+Vertices off every path from input to output are pruned. The canonical graph is the one that the benchmark holds: of all
+isomorphic ones, the first in its enumeration by edges, then by operations. Only that one is built, since the order of
+the vertices decides which gets the odd channel. 423,624 graphs differ up to isomorphism; a genome of 21 edges and five
+operations can also hold one without a path, or with more than nine edges, which are violations.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from itertools import permutations
+
+import torch
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from torch import Tensor, nn
+
+from pipeline.errors import UserError
+from spaces._anynet import too_small
+from spaces._architecture import Architecture
+from spaces._blocks import classifier, conv_bn_relu
+from spaces._cell import Edge, live_edges
+from spaces._network import Network
+from spaces._space import Space
+from spaces._task import Task
+
+VERTICES = 7
+MAX_EDGES = 9
+OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
+EDGES = tuple((source, target) for target in range(1, VERTICES) for source in range(target))
+STEM_WIDTH = 128
+STACKS = 3
+MODULES = 3
+
+Graph = tuple[frozenset[Edge], tuple[str, ...]]
+"""Edges among vertices 0 .. V - 1, of which V - 2 interior ones with operations; pruned."""
+
+
+def _pruned(edges: set[Edge], operations: Sequence[str]) -> Graph:
+    """The graph of the vertices on a path from the first to the last; without a path, of no vertices."""
+    output = len(operations) + 1
+    live = live_edges(edges, output)
+    kept = sorted({vertex for edge in live for vertex in edge})
+    number = {vertex: index for index, vertex in enumerate(kept)}
+    renumbered = frozenset((number[source], number[target]) for source, target in live)
+    return renumbered, tuple(operations[vertex - 1] for vertex in kept[1:-1])
+
+
+def _rank(edges: frozenset[Edge], operations: Sequence[str]) -> tuple[int, list[int]]:
+    """The place in the benchmark's enumeration: bit s + t (t - 1) / 2 for the edge (s, t), then operations."""
+    bits = sum(1 << source + target * (target - 1) // 2 for source, target in edges)
+    return bits, [OPERATIONS.index(operation) for operation in operations]
+
+
+def _first_isomorphic(graph: Graph) -> Graph:
+    edges, operations = graph
+    candidates = []
+    for order in permutations(range(1, len(operations) + 1)):
+        place = {0: 0, len(operations) + 1: len(operations) + 1}
+        place |= {vertex: index for index, vertex in enumerate(order, start=1)}
+        moved = frozenset((place[source], place[target]) for source, target in edges)
+        if all(source < target for source, target in moved):
+            candidates.append((moved, tuple(operations[vertex - 1] for vertex in order)))
+    return min(candidates, key=lambda candidate: _rank(*candidate))
+
+
+def _graph(architecture: Architecture) -> Graph:
+    edges = {edge for edge in EDGES if architecture[f"edge_{edge[0]}_{edge[1]}"] == 1}
+    return _pruned(edges, [str(architecture[f"op_{vertex}"]) for vertex in range(1, VERTICES - 1)])
+
+
+def _genes(graph: Graph) -> dict[str, int | str]:
+    """The genes of a pruned graph: its output becomes the last vertex, missing ones have no edges."""
+    edges, operations = graph
+    output = len(operations) + 1
+    moved = {(source, VERTICES - 1 if target == output else target) for source, target in edges}
+    genes: dict[str, int | str] = {f"edge_{s}_{t}": int((s, t) in moved) for s, t in EDGES}
+    padded = [*operations, *[OPERATIONS[0]] * (VERTICES - 2 - len(operations))]
+    return genes | {f"op_{vertex}": operation for vertex, operation in enumerate(padded, start=1)}
+
+
+def _canonical(architecture: Architecture) -> Architecture:
+    return Architecture(architecture.space, tuple(_genes(_first_isomorphic(_graph(architecture))).items()))
+
+
+def graph_hash(architecture: Architecture) -> str:
+    """The benchmark's hash of the graph: equal for isomorphic ones, the key of its table.
+
+    Source: Ying et al., ICML 2019, ``graph_util.hash_module``.
+    """
+    edges, operations = _graph(architecture)
+    labels = [-1, *[OPERATIONS.index(operation) for operation in operations], -2]
+    count = len(labels)
+    into = [[s for s, t in edges if t == vertex] for vertex in range(count)]
+    out_of = [[t for s, t in edges if s == vertex] for vertex in range(count)]
+    hashes = [_md5(str((len(out_of[v]), len(into[v]), labels[v]))) for v in range(count)]
+    for _ in range(count):
+        before = ["".join(sorted(hashes[w] for w in into[v])) for v in range(count)]
+        after = ["".join(sorted(hashes[w] for w in out_of[v])) for v in range(count)]
+        hashes = [_md5(f"{before[v]}|{after[v]}|{hashes[v]}") for v in range(count)]
+    return _md5(str(sorted(hashes)))
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _widths(graph: Graph, width: int) -> list[int]:
+    """Channels of every vertex after the input; the output has `width`."""
+    edges, operations = graph
+    output = len(operations) + 1
+    widths = [0] * output + [width]
+    last = [vertex for vertex in range(1, output) if (vertex, output) in edges]
+    for place, vertex in enumerate(last):
+        widths[vertex] = width // len(last) + (place < width % len(last))
+    for vertex in reversed(range(1, output)):
+        if vertex not in last:
+            widths[vertex] = max(widths[target] for source, target in edges if source == vertex)
+    return widths
+
+
+class Module(nn.Module):
+    """One module: (N, w_in, H, W) to (N, width, H, W)."""
+
+    def __init__(self, graph: Graph, w_in: int, width: int) -> None:
+        super().__init__()
+        self.edges, operations = graph
+        self.output = len(operations) + 1
+        self.widths = _widths(graph, width)
+        self.operations = nn.ModuleList(
+            _operation(name, self.widths[vertex]) for vertex, name in enumerate(operations, start=1)
+        )
+        self.projections = nn.ModuleDict(
+            {
+                str(target): nn.Sequential(*conv_bn_relu(w_in, self.widths[target], 1))
+                for source, target in sorted(self.edges)
+                if source == 0
+            }
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, w_in, H, W) to (N, width, H, W)."""
+        vertices: dict[int, Tensor] = {}
+        for vertex, operation in enumerate(self.operations, start=1):
+            terms = [value[:, : self.widths[vertex]] for s, value in vertices.items() if (s, vertex) in self.edges]
+            vertices[vertex] = operation(self._sum(terms, x, vertex))
+        last = [value for vertex, value in vertices.items() if (vertex, self.output) in self.edges]
+        return self._sum([torch.cat(last, 1)] if last else [], x, self.output)
+
+    def _sum(self, terms: list[Tensor], x: Tensor, vertex: int) -> Tensor:
+        if (0, vertex) in self.edges:
+            terms = [*terms, self.projections[str(vertex)](x)]
+        return sum(terms[1:], start=terms[0])
+
+
+def _operation(name: str, width: int) -> nn.Module:
+    match name:
+        case "conv3x3-bn-relu":
+            return nn.Sequential(*conv_bn_relu(width, width, 3))
+        case "conv1x1-bn-relu":
+            return nn.Sequential(*conv_bn_relu(width, width, 1))
+    return nn.MaxPool2d(3, 1, 1)
+
+
+def _build(architecture: Architecture, task: Task) -> Network:
+    graph = _first_isomorphic(_graph(architecture))
+    layers: list[nn.Module] = [nn.Sequential(*conv_bn_relu(task.channels, STEM_WIDTH))]
+    w_in = STEM_WIDTH
+    for stack in range(STACKS):
+        width = STEM_WIDTH * 2**stack
+        if stack > 0:
+            layers.append(nn.MaxPool2d(2, 2, ceil_mode=True))
+        for _ in range(MODULES):
+            layers.append(Module(graph, w_in, width))
+            w_in = width
+    return Network(nn.Sequential(*layers), classifier(w_in, task.classes))
+
+
+def _violation(architecture: Architecture, task: Task) -> str | None:
+    edges, _ = _graph(architecture)
+    if not edges:
+        return "no path leads from the input to the output"
+    if len(edges) > MAX_EDGES:
+        return f"it has {len(edges)} edges, but a module of NAS-Bench-101 has at most {MAX_EDGES}"
+    return too_small(task, STACKS - 1)
+
+
+def _notation(architecture: Architecture) -> str:
+    edges, operations = _graph(architecture)
+    vertices = range(len(operations) + 2)
+    matrix = [[int((source, target) in edges) for target in vertices] for source in vertices]
+    return json.dumps({"matrix": matrix, "ops": ["input", *operations, "output"]})
+
+
+def _parse(text: str) -> Mapping[str, object]:
+    try:
+        value = json.loads(text)
+        matrix, operations = value["matrix"], value["ops"]
+        edges = {(s, t) for s, row in enumerate(matrix) for t, entry in enumerate(row) if entry}
+    except (ValueError, TypeError, KeyError) as error:
+        raise UserError(
+            f'a module is written as {{"matrix": [[0, 1], ...], "ops": [...]}}, but got {text!r}.'
+        ) from error
+    count = len(operations)
+    if not 2 <= count <= VERTICES or [len(row) for row in matrix] != [count] * count:
+        raise UserError(f"a module has 2 to {VERTICES} vertices and a square matrix, but got {text!r}.")
+    if any(source >= target for source, target in edges):
+        raise UserError(f"the matrix of a module must be upper triangular, but got {matrix}.")
+    return _genes((frozenset(edges), tuple(operations[1:-1])))
+
+
+def _distributions() -> dict[str, BaseDistribution]:
+    genes: dict[str, BaseDistribution] = {f"edge_{s}_{t}": CategoricalDistribution((0, 1)) for s, t in EDGES}
+    return genes | {f"op_{vertex}": CategoricalDistribution(OPERATIONS) for vertex in range(1, VERTICES - 1)}
+
+
+SPACE = Space(
+    name="nasbench101",
+    distributions=_distributions(),
+    build=_build,
+    canonical=_canonical,
+    violation=_violation,
+    notation=_notation,
+    parse=_parse,
+    counted=423_624,
+    source="Ying et al., NAS-Bench-101, ICML 2019, arXiv:1902.09635",
+)
