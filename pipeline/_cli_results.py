@@ -1,8 +1,10 @@
 """What a run prints when it ends: its front, its trained architectures, and where everything is."""
 
 import json
+import shlex
 import statistics
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -84,4 +86,5 @@ def show_places(folder: RunFolder, experiment: Experiment) -> None:
         ("MLflow", tracking_uri(experiment, folder.path.parent)),
     ):
         typer.echo(f"{what:<12} {where}")
-    typer.echo("Look at it in MLflow with `just ui`.")
+    elsewhere = "" if folder.path.parent == Path("runs") else f" --runs {shlex.quote(str(folder.path.parent))}"
+    typer.echo(f"Look at it in MLflow: just ui{elsewhere}")

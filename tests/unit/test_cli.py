@@ -1,0 +1,140 @@
+"""The command line: help, lists, tables, and the stages on files that are there."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.cli import main
+from pipeline.config import Experiment
+from pipeline.config_file import to_yaml
+from pipeline.run_folder import RunFolder
+from pipeline.stages.select import select
+
+Zenfront = Callable[..., tuple[int, str, str]]
+FakeRun = Callable[..., tuple[Experiment, RunFolder]]
+STAGES = ("search", "select", "train", "report")
+COMMANDS = ("run", *STAGES, "score", "spaces", "proxies", "config", "sync", "ui")
+
+
+@pytest.fixture
+def zenfront(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Zenfront:
+    """Calls the console script in an empty folder: (exit code, standard output, standard error)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ZENFRONT_RUNS", str(tmp_path / "runs"))
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["zenfront", *words])
+        with pytest.raises(SystemExit) as end:
+            main()
+        said = capsys.readouterr()
+        return int(end.value.code or 0), said.out, said.err
+
+    return call
+
+
+def test_help_lists_every_command(zenfront: Zenfront) -> None:
+    code, out, _ = zenfront("--help")
+    listed = [line.split()[0] for line in out.partition("Commands:")[2].splitlines() if line.startswith("  ")]
+    assert code == 0
+    assert set(COMMANDS) <= set(listed)
+    assert "..." not in out.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_explains_every_option(command: str, zenfront: Zenfront) -> None:
+    code, out, _ = zenfront(command, "--help")
+    assert code == 0
+    assert "Example" in out or command == "config"
+    options = [line for line in out.splitlines() if line.startswith("  --")]
+    assert all(len(line.split(maxsplit=2)) > 2 or len(line) < 40 for line in options)
+
+
+def test_the_help_needs_no_heavy_library() -> None:
+    script = "import sys, pipeline.cli; print([m for m in ('torch', 'ray', 'mlflow', 'pymoo') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_spaces_are_listed_and_described(zenfront: Zenfront) -> None:
+    assert "anynet3" in zenfront("spaces")[1]
+    code, out, _ = zenfront("spaces", "anynet3", "--sample", "3", "--seed", "1")
+    assert code == 0
+    assert "Radosavovic" in out
+    samples = out.splitlines()[-3:]
+    assert len(set(samples)) == 3
+    assert zenfront("spaces", "anynet3", "--sample", "3", "--seed", "1")[1].splitlines()[-3:] == samples
+
+
+def test_proxies_are_listed_and_described(zenfront: Zenfront) -> None:
+    listed = zenfront("proxies")[1]
+    assert all(name in listed for name in ("zen", "ntk", "flops", "params", "depth"))
+    described = zenfront("proxies", "zen")[1]
+    assert "Algorithm 1" in described
+    assert "alpha: 0.01" in described
+
+
+def test_the_score_of_one_architecture_has_value_error_unit_and_seconds(zenfront: Zenfront) -> None:
+    # By hand: stem 1*16*9 + 2*16; a block 1x1, 3x3 (g=8: 8*9 per channel), 1x1, projection, their norms; the head.
+    def block(w_in: int, w: int) -> int:
+        return w_in * w + w * 8 * 9 + w * w + w_in * w + 4 * 2 * w
+
+    params = 16 * 9 + 32 + block(16, 8) + block(8, 16) + block(16, 24) + 24 * 10 + 10
+    genes = ",".join(f"d{i}=1,w{i}={8 * i},b{i}=1,g{i}=8" for i in (1, 2, 3))
+    words = ("score", "smoke", "--architecture", genes, "--proxies", "params,zen", "--repeats", "2")
+    code, out, err = zenfront(*words)
+    assert (code, err) == (0, "")
+    first, second = (line.split() for line in out.splitlines()[2:])
+    assert first[:4] == ["params", f"{params:,}", "-", "parameters"]
+    assert second[0] == "zen"
+    assert second[3] == "nats"
+    assert float(second[2]) > 0
+    assert float(second[4]) > 0
+    assert zenfront(*words)[1].splitlines()[3].split()[:3] == second[:3]
+
+
+def test_show_writes_every_default_and_the_overrides(zenfront: Zenfront) -> None:
+    code, out, _ = zenfront("config", "show", "smoke", "--set", "search.seed=11")
+    assert code == 0
+    assert "  seed: 11\n" in out
+    assert "  lookahead: 1\n" in out
+
+
+def test_select_runs_on_the_files_of_a_search(zenfront: Zenfront, fake_run: FakeRun) -> None:
+    _, folder = fake_run("mine")
+    code, out, err = zenfront("select", "mine")
+    assert (code, err) == (0, "")
+    assert folder.front.exists()
+    assert "Pareto front:" in out
+    assert "zen ↑" in out
+    assert "ntk ↓" in out
+
+
+def test_a_finished_run_says_so_and_shows_its_results(
+    zenfront: Zenfront, fake_run: FakeRun, fake_training: Callable[..., None], tmp_path: Path
+) -> None:
+    experiment, folder = fake_run("smoke")
+    document: dict[str, Any] = select(experiment, folder)
+    fake_training(experiment, folder, document)
+    assert zenfront("report", "smoke") == (0, f"Report: {folder.report / 'index.html'}\n", "")
+    before = {path: path.stat().st_mtime_ns for path in folder.path.rglob("*.json*") if path != folder.config}
+    (tmp_path / "mine.yaml").write_text(to_yaml(experiment), encoding="utf-8")
+    code, out, err = zenfront("run", "mine.yaml")
+    assert (code, err) == (0, "")
+    assert "finished already, nothing is left to do" in out
+    table = out.partition("Trained: 6 architectures")[2].splitlines()[2:8]
+    assert [line.split()[2] for line in table].count("finished") == 4
+    assert {line.split()[2] for line in table} == {"finished", "stopped", "diverged"}
+    assert all("±" in line for line in table if "finished" in line)
+    assert str(folder.scores) in out
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_two_runs_are_compared(zenfront: Zenfront, fake_run: FakeRun) -> None:
+    for name in ("first", "second"):
+        select(*fake_run(name))
+    code, out, err = zenfront("report", "first", "second")
+    assert (code, err) == (0, "")
+    assert Path(out.removeprefix("Report: ").strip()).exists()
