@@ -44,6 +44,7 @@ class Proxy:
         source: Paper, section, reference code.
         needs: ``images``: real ones, not only their shape; ``labels``; ``gradients``.
         weights: The initialisation under which it is defined; ``none``: a cost, computed on the meta device.
+        measured: Whether it measures time, so that it differs from run to run; all others are deterministic.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Proxy:
     source: str
     needs: frozenset[Need] = frozenset()
     weights: Weights = "default"
+    measured: bool = False
 
     @property
     def is_cost(self) -> bool:

@@ -41,13 +41,18 @@ class Call:
         return self.function in CONVOLUTIONS
 
     @property
+    def is_product(self) -> bool:
+        """Whether it is a convolution or a linear layer."""
+        return self.function in PRODUCTS
+
+    @property
     def multiply_adds(self) -> int:
         """Of a convolution or a linear layer, without the bias; each counts once; else 0.
 
         A convolution makes each output element from one filter, a linear layer from one row: (elements of the
         output) x (elements of the weight) / (output channels).
         """
-        if self.function not in PRODUCTS:
+        if not self.is_product:
             return 0
         weight = self.parameters[0]
         return math.prod(self.shape) * (weight.numel() // weight.shape[0])
@@ -81,6 +86,17 @@ class Trace:
                 wanted.update(call.inputs)
         return (call for call in self.calls if call in reached and call in wanted)
 
+    def peak_elements(self) -> int:
+        """The most elements that are alive at once: each result from its call to its last use, nothing in place."""
+        last_use = {call: step for step, user in enumerate(self.calls) for call in (*user.inputs, user)}
+        last_use[self.output] = len(self.calls)
+        alive = peak = self.source.shape.numel()
+        for step, call in enumerate(self.calls):
+            alive += call.shape.numel()
+            peak = max(peak, alive)
+            alive -= sum(used.shape.numel() for used in {*call.inputs, call} if last_use[used] == step)
+        return peak
+
 
 @dataclass
 class _Tracer(TorchFunctionMode):
@@ -95,7 +111,7 @@ class _Tracer(TorchFunctionMode):
         kwargs = kwargs or {}
         result = _shape_of(func, args, kwargs)
         tensors = list(_tensors((*args, *kwargs.values())))
-        if not tensors or not (outputs := list(_tensors((result,)))):
+        if not (outputs := list(_tensors((result,)))):
             return result
         parameters = tuple(t for t in tensors if isinstance(t, nn.Parameter))
         if parameters and func not in PRODUCTS and func not in FREE:

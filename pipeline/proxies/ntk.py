@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.func import functional_call
 
 from pipeline.errors import ScoreUndefined
-from pipeline.proxies._gram import KernelTrace
 from pipeline.proxies._options import Mode, Precision, one_of
+from pipeline.proxies._per_image import PerImageGradients
 from pipeline.proxies._proxy import Batch, Proxy
 from pipeline.proxies._state import borrowed, tensors_of
 from spaces import Network
@@ -63,11 +63,15 @@ def ntk(
 def _summed(network: Network, images: Tensor, dtype: torch.dtype) -> Tensor:
     tensors = tensors_of(network, dtype)
     images = images.contiguous(memory_format=torch.channels_last)
-    trace = KernelTrace()
-    with trace:
+    products: list[Tensor] = []
+    gradients = PerImageGradients(lambda rows: products.append(rows @ rows.T), local_statistics=True)
+    with gradients:
         logits: Tensor = functional_call(network, tensors, (images,))
     torch.autograd.backward(logits.sum())
-    return trace.kernel()
+    gradients.finish()
+    if not products:
+        raise ScoreUndefined("the logits do not depend on any weight")
+    return torch.stack(products).double().sum(0)
 
 
 def _from_rows(network: Network, images: Tensor, dtype: torch.dtype) -> Tensor:

@@ -1,4 +1,4 @@
-"""The neural tangent kernel layer by layer, without the (N, P) Jacobian."""
+"""Gradients per image, layer by layer, in one backward pass: without the (N, P) Jacobian."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from pipeline.errors import ScoreUndefined
 from pipeline.proxies._patches import Pair, Patches
 
 
@@ -36,7 +35,7 @@ class _Norm:
     dy_zhat_sum: Tensor | None = None
 
     def take(self, dy: Tensor) -> Tensor:
-        """Keeps the two sums; the rows of J for gamma."""
+        """Keeps the two sums; the rows for gamma."""
         self.dy_sum = dy.sum((2, 3))
         self.dy_zhat_sum = ((dy * self.z).sum((2, 3)) - self.mean * self.dy_sum) * self.inverse
         return self.dy_zhat_sum
@@ -85,21 +84,24 @@ class _Convolution:
         return torch.baddbmm(rows.transpose(0, 1), sums.transpose(0, 1), directions, alpha=-1).transpose(0, 1)
 
 
-class KernelTrace(TorchFunctionMode):
-    """Runs a network so that a backward pass of its summed logits adds up Theta = J J^T, layer by layer.
+class PerImageGradients(TorchFunctionMode):
+    """Runs a network so that one backward pass of a sum over images yields every image's own gradient.
 
-    Row i of J is the gradient of image i's logits with respect to all weights of convolutions, linear layers and batch
-    norms. In train mode batch norms use the batch's statistics, and of their derivative the rows get the part that
-    stays within a layer: for a convolution z = W u before a batch norm, s the positions of image i,
+    For each weight of a convolution, linear layer or batch norm `take` gets the rows (N, elements): row i the gradient
+    of image i's term. Batch norms use fixed statistics: in train mode the batch's, in eval mode the running ones.
+
+    With `local_statistics` the rows get the part of the batch statistics' derivative that stays within a layer: for a
+    convolution z = W u before a batch norm, s the positions of image i and E the mean over batch and positions,
 
         row_c = gamma_c / sigma_c (sum_s dy_cs u_s - (sum_s dy_cs) E[u] - (sum_s dy_cs zhat_cs) E[zhat_c u]).
 
-    What changed statistics do to other layers' inputs is left out. Without batch norms in train mode Theta is exact.
+    What changed statistics do to other layers' inputs is left out. Without batch norms in train mode all is exact.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, take: Callable[[Tensor], None], *, local_statistics: bool = False) -> None:
         super().__init__()
-        self._products: list[Tensor] = []
+        self._take = take
+        self._local_statistics = local_statistics
         self._uses: Counter[int] = Counter()
         self._rows: dict[int, Tensor] = {}
         self._handlers: dict[Callable[..., Any], Callable[..., Tensor]] = {
@@ -108,16 +110,10 @@ class KernelTrace(TorchFunctionMode):
             F.batch_norm: self._batch_norm,
         }
 
-    def kernel(self) -> Tensor:
-        """Theta (N, N), float64; after the backward pass.
-
-        Raises:
-            ScoreUndefined: No gradient has come back to any weight.
-        """
-        products = [*self._products, *(rows @ rows.T for rows in self._rows.values())]
-        if not products:
-            raise ScoreUndefined("the logits do not depend on any weight")
-        return torch.stack(products).double().sum(0)
+    def finish(self) -> None:
+        """After the backward pass: yields the rows of weights of which not every use reached the output."""
+        for rows in self._rows.values():
+            self._take(rows)
 
     def __torch_function__(
         self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -127,7 +123,7 @@ class KernelTrace(TorchFunctionMode):
         result = func(*args, **(kwargs or {}))
         if isinstance(result, Tensor) and any(isinstance(a, nn.Parameter) for a in args):
             name = getattr(func, "__name__", func)
-            raise TypeError(f"no fast kernel for a layer that gives parameters to {name!r}: use mode='reference'")
+            raise TypeError(f"no fast way for a layer that gives parameters to {name!r}: use mode='reference'")
         return result
 
     def _convolution(
@@ -170,7 +166,7 @@ class KernelTrace(TorchFunctionMode):
             y = F.batch_norm(z, running_mean, running_var, gamma, beta, False, 0.0, eps)
             mean, inverse = running_mean, (running_var + eps).rsqrt()
         norm = _Norm(z, mean, inverse, inverse if gamma is None else gamma * inverse)
-        if training and hasattr(x, "_convolution"):
+        if training and self._local_statistics and hasattr(x, "_convolution"):
             x._convolution.norms.append(norm)
         if not x.requires_grad:
             x.requires_grad_()
@@ -179,7 +175,7 @@ class KernelTrace(TorchFunctionMode):
         return _FixedBatchNorm.apply(x, y, norm, rows)  # type: ignore[no-any-return, no-untyped-call]
 
     def _watched(self, y: Tensor, weight: Tensor, rows: Callable[[Tensor], Tensor]) -> Tensor:
-        """`y`, whose gradient will become rows of J for this weight."""
+        """`y`, whose gradient will become rows for this weight."""
         if not y.requires_grad:
             y.requires_grad_()
         key = id(weight)
@@ -188,7 +184,7 @@ class KernelTrace(TorchFunctionMode):
         return y
 
     def _add(self, key: int, rows: Tensor) -> None:
-        """Adds the rows of one use of a weight; with its last use its part of the kernel is complete."""
+        """Adds the rows of one use of a weight; with the last one they are complete."""
         rows = rows.flatten(1)
         self._uses[key] -= 1
         if key in self._rows:
@@ -196,7 +192,7 @@ class KernelTrace(TorchFunctionMode):
         if self._uses[key]:
             self._rows[key] = rows
         else:
-            self._products.append(rows @ rows.T)
+            self._take(rows)
 
 
 def _detached(tensor: Tensor | None) -> Tensor | None:

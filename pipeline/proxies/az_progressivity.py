@@ -1,0 +1,36 @@
+"""AZ-NAS' progressivity: does every block add to the expressivity?"""
+
+import torch
+
+from pipeline.proxies._az_nas import entropies
+from pipeline.proxies._proxy import Batch, Proxy
+from pipeline.proxies._state import borrowed
+from spaces import Network
+
+
+def az_progressivity(network: Network, batch: Batch, generator: torch.Generator, *, images: int = 64) -> float:
+    """Smallest growth of the features' entropy from one block to the next: min_l (H_l - H_{l-1}).
+
+    H_l = -sum_c p_c log(p_c + 1e-8), p the eigenvalues of the covariance of block l's features, normalised to sum 1.
+
+    Args:
+        network: With Kaiming weights; BN in train mode. Left as found. A block is a direct child of the features.
+        batch: Only the shape of an image and the device count.
+        generator: Draws the images.
+        images: Number of Gaussian images.
+
+    Returns:
+        The difference (nats), of either sign; higher is better.
+
+    Raises:
+        ScoreUndefined: There are fewer than two blocks, or a block's output is constant or not finite.
+
+    Source: Lee, Ham, AZ-NAS, CVPR 2024, arXiv:2403.19232; code ``compute_az_nas_score``. Deviation: float64.
+    """
+    with borrowed(network, generator):
+        return float(entropies(network, batch, generator, images).diff().min())
+
+
+PROXY = Proxy(
+    "az_progressivity", az_progressivity, "nats", "maximise", "Lee, Ham, AZ-NAS, CVPR 2024", weights="kaiming"
+)

@@ -1,0 +1,41 @@
+"""Norm of the gradient of the loss."""
+
+import torch
+
+from pipeline.proxies._gradients import loss_gradients
+from pipeline.proxies._proxy import Batch, Proxy
+from pipeline.proxies._state import borrowed
+from spaces import Network
+
+
+def grad_norm(network: Network, batch: Batch, generator: torch.Generator) -> float:
+    """sum_l ||dL/dW_l||_2 over convolutions and linear layers: the sum of the layers' norms.
+
+    L is the mean cross-entropy of one mini-batch. (ZenNAS takes one norm over all parameters, with random labels.)
+
+    Args:
+        network: With PyTorch's default weights; BN in train mode. Left as found.
+        batch: images (N, C, H, W), real, and labels (N,).
+        generator: Source of all randomness (there is none without dropout).
+
+    Returns:
+        The sum, > 0; higher is better.
+
+    Raises:
+        ScoreUndefined: The loss does not depend on the weights, or is not finite.
+
+    Source: Abdelfattah et al., Zero-cost proxies for lightweight NAS, ICLR 2021, arXiv:2101.08134, sec. 3.2.
+    """
+    with borrowed(network, generator):
+        weights = loss_gradients(network, batch)
+    return sum(float(w.gradient.norm()) for w in weights)
+
+
+PROXY = Proxy(
+    "grad_norm",
+    grad_norm,
+    "1",
+    "maximise",
+    "Abdelfattah et al., ICLR 2021, sec. 3.2",
+    needs=frozenset({"images", "labels", "gradients"}),
+)

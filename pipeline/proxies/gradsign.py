@@ -1,0 +1,77 @@
+"""GradSign: do the images agree on the direction of descent?"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.func import functional_call
+
+from pipeline.errors import ScoreUndefined
+from pipeline.proxies._gradients import loss_gradients
+from pipeline.proxies._options import Mode, one_of
+from pipeline.proxies._per_image import PerImageGradients
+from pipeline.proxies._proxy import Batch, Proxy
+from pipeline.proxies._state import borrowed, tensors_of
+from spaces import Network
+
+
+def gradsign(network: Network, batch: Batch, generator: torch.Generator, *, mode: Mode = "paper") -> float:
+    """Agreement of the signs of the images' gradients: sum_k | sum_i sign(dL_i / dtheta_k) |.
+
+    L_i is the cross-entropy of image i; k runs over the weights.
+
+    Args:
+        network: With PyTorch's default weights; BN in train mode. Left as found.
+        batch: images (N, C, H, W), real, and labels (N,).
+        generator: Source of all randomness (there is none without dropout).
+        mode: ``paper``: gradients per image under the statistics of the whole batch, held fixed; the weights of
+            convolutions, linear layers and norms. ``reference``: as the code, one forward and backward pass for each
+            image alone, so that BN sees a batch of one (and fails on 1 x 1 maps); without norms.
+
+    Returns:
+        The sum, at most N P; higher is better.
+
+    Raises:
+        ScoreUndefined: The loss does not depend on the weights; BN of a single value (reference).
+
+    Source: Zhang, Jia, GradSign, ICLR 2022, arXiv:2110.08616.
+    """
+    measure = one_of("mode", mode, {"paper": _together, "reference": _alone})
+    with borrowed(network, generator):
+        total = measure(network, batch)
+    if not total > 0:
+        raise ScoreUndefined("the loss does not depend on the weights: all gradients vanish")
+    return total
+
+
+def _together(network: Network, batch: Batch) -> float:
+    sums: list[Tensor] = []
+    gradients = PerImageGradients(lambda rows: sums.append(rows.sign().sum(0).abs().sum(dtype=torch.float64)))
+    tensors = tensors_of(network, torch.float32)
+    images = batch.images.contiguous(memory_format=torch.channels_last)
+    with torch.enable_grad():
+        with gradients:
+            logits = functional_call(network, tensors, (images,))
+        torch.autograd.backward(F.cross_entropy(logits, batch.labels, reduction="sum"))
+    gradients.finish()
+    return float(sum(sums))
+
+
+def _alone(network: Network, batch: Batch) -> float:
+    signs: list[Tensor] = []
+    for n in range(len(batch.images)):
+        try:
+            weights = loss_gradients(network, Batch(batch.images[n : n + 1], batch.labels[n : n + 1]))
+        except ValueError as error:
+            raise ScoreUndefined(f"a batch of one image: {error}") from error
+        signs.append(torch.cat([weight.gradient.sign().flatten() for weight in weights]))
+    return float(torch.stack(signs).sum(0).abs().sum(dtype=torch.float64))
+
+
+PROXY = Proxy(
+    "gradsign",
+    gradsign,
+    "1",
+    "maximise",
+    "Zhang, Jia, GradSign, ICLR 2022",
+    needs=frozenset({"images", "labels", "gradients"}),
+)

@@ -1,0 +1,32 @@
+"""L2 norm of the weights."""
+
+import torch
+
+from pipeline.proxies._gradients import weight_names
+from pipeline.proxies._proxy import Batch, Proxy
+from spaces import Network
+
+
+def l2_norm(network: Network, batch: Batch, generator: torch.Generator) -> float:
+    """sum_l ||W_l||_2 over the weights of convolutions and linear layers.
+
+    Under PyTorch's default weights ||W_l||^2 is about (output channels) / 3: a measure of width and depth.
+
+    Args:
+        network: With PyTorch's default weights. Left as found.
+        batch: Unused.
+        generator: Unused.
+
+    Returns:
+        The sum, > 0; higher is larger.
+
+    Raises:
+        ScoreUndefined: There is neither a convolution nor a linear layer.
+
+    Source: Abdelfattah et al., ICLR 2021, code ``l2_norm.py`` (never registered there); NAS-Bench-Suite-Zero.
+    """
+    parameters = dict(network.named_parameters())
+    return sum(float(parameters[name].detach().norm()) for name in weight_names(network))
+
+
+PROXY = Proxy("l2_norm", l2_norm, "1", "maximise", "Abdelfattah et al., ICLR 2021; NAS-Bench-Suite-Zero")

@@ -1,0 +1,42 @@
+"""Plain: the signed sensitivity of the loss to the connections."""
+
+import torch
+
+from pipeline.proxies._gradients import loss_gradients
+from pipeline.proxies._proxy import Batch, Proxy
+from pipeline.proxies._state import borrowed
+from spaces import Network
+
+
+def plain(network: Network, batch: Batch, generator: torch.Generator) -> float:
+    """Signed connection sensitivity: sum theta dL/dtheta over the weights of convolutions and linear layers.
+
+    SNIP without the absolute value. Weights directly before a BN contribute nothing: the loss does not depend on
+    their scale.
+
+    Args:
+        network: With PyTorch's default weights; BN in train mode. Left as found.
+        batch: images (N, C, H, W), real, and labels (N,).
+        generator: Source of all randomness (there is none without dropout).
+
+    Returns:
+        The sum, of either sign, dimensionless; higher is better.
+
+    Raises:
+        ScoreUndefined: The loss does not depend on the weights, or is not finite.
+
+    Source: Abdelfattah et al., Zero-cost proxies for lightweight NAS, ICLR 2021, code ``plain.py``.
+    """
+    with borrowed(network, generator):
+        weights = loss_gradients(network, batch)
+    return sum(float((w.value * w.gradient).sum()) for w in weights)
+
+
+PROXY = Proxy(
+    "plain",
+    plain,
+    "1",
+    "maximise",
+    "Abdelfattah et al., ICLR 2021",
+    needs=frozenset({"images", "labels", "gradients"}),
+)

@@ -1,0 +1,85 @@
+"""ZiCo: gradients that are large and the same on every batch."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+from pipeline.errors import ScoreUndefined
+from pipeline.proxies._gradients import loss_gradients
+from pipeline.proxies._options import Mode, one_of
+from pipeline.proxies._proxy import Batch, Proxy
+from pipeline.proxies._state import borrowed
+from spaces import Network, without_auxiliaries
+
+
+def zico(network: Network, batch: Batch, generator: torch.Generator, *, mode: Mode = "paper") -> float:
+    """Inverse coefficient of variation of the gradients, over the two halves of the batch.
+
+    ZiCo = sum_l log( sum_{w in l} E|g_w| / sqrt(Var|g_w|) ), g_w the gradients of the mean cross-entropy of each half.
+    For two halves a term is (|g_1| + |g_2|) / ||g_1| - |g_2||. Weights without variance and layers without weights
+    left count nothing.
+
+    Args:
+        network: With Kaiming weights; BN in train mode. Left as found.
+        batch: images (N, C, H, W), real, and labels (N,); N even and at least 4.
+        generator: Source of all randomness (there is none without dropout).
+        mode: ``paper``: eq. 15, without shortcuts and squeeze-and-excitation (the code's ``no_reslink``).
+            ``reference``: the code on the network as built: the deviation of the signed gradients, so that a term is
+            (|g_1| + |g_2|) / |g_1 - g_2|, 1 exactly where the signs differ.
+
+    Returns:
+        ZiCo, dimensionless (nats); higher is better. Favours thin and deep networks (ZiCo-BC, arXiv:2309.14666).
+
+    Raises:
+        ScoreUndefined: The batch cannot be halved, or no gradient varies.
+
+    Source: Li et al., ZiCo, ICLR 2023, arXiv:2301.11300, eq. 15; code b0fec65. Known errors of the code: it imports a
+    missing module; it crashes on weights without gradient; with one batch it returns 0 for every network.
+    """
+    # Where two gradients nearly agree the term is the rounding error's: the reference rounds as its code does.
+    choices: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], torch.memory_format, AbstractContextManager[None]]]
+    choices = {
+        "paper": (_spread_of_sizes, torch.channels_last, without_auxiliaries(network)),
+        "reference": (_spread, torch.contiguous_format, nullcontext()),
+    }
+    spread, layout, structure = one_of("mode", mode, choices)
+    half = len(batch.images) // 2
+    if half < 2 or len(batch.images) % 2:
+        raise ScoreUndefined(f"the batch must have an even number of images, at least 4, but has {len(batch.images)}")
+    halves = [Batch(batch.images[part], batch.labels[part]) for part in (slice(half), slice(half, None))]
+    with borrowed(network, generator), structure:
+        first, second = (loss_gradients(network, one, layout) for one in halves)
+    layers = [
+        _layer(a.gradient, b.gradient, spread(a.gradient, b.gradient)) for a, b in zip(first, second, strict=True)
+    ]
+    if not (counted := [layer for layer in layers if layer > 0]):
+        raise ScoreUndefined("no gradient differs between the halves of the batch")
+    return float(torch.stack(counted).log().sum())
+
+
+def _spread(first: Tensor, second: Tensor) -> Tensor:
+    """Twice the standard deviation of two numbers."""
+    return (first - second).abs()
+
+
+def _spread_of_sizes(first: Tensor, second: Tensor) -> Tensor:
+    return (first.abs() - second.abs()).abs()
+
+
+def _layer(first: Tensor, second: Tensor, spread: Tensor) -> Tensor:
+    varies = spread > 0
+    size = first.abs() + second.abs()
+    return torch.where(varies, size / spread.where(varies, torch.ones_like(spread)), 0).sum(dtype=torch.float64)
+
+
+PROXY = Proxy(
+    "zico",
+    zico,
+    "nats",
+    "maximise",
+    "Li et al., ZiCo, ICLR 2023, eq. 15",
+    needs=frozenset({"images", "labels", "gradients"}),
+    weights="kaiming",
+)
