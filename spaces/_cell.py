@@ -39,9 +39,13 @@ class EdgeCell(nn.Module):
 class Zero(nn.Module):
     """x times 0: an absent operation where nothing else feeds the node."""
 
+    def __init__(self, stride: int = 1) -> None:
+        super().__init__()
+        self.stride = stride
+
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape to the same shape."""
-        return x * 0
+        """(N, C, H, W) to (N, C, ceil(H / stride), ceil(W / stride))."""
+        return x[:, :, :: self.stride, :: self.stride] * 0
 
 
 def relu_conv_bn(w_in: int, w_out: int, k: int, stride: int = 1) -> nn.Sequential:

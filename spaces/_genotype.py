@@ -1,0 +1,102 @@
+"""Cells of nodes that add two operations, each on an earlier node, and the strings that write them."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipeline.errors import UserError
+
+Edge = tuple[int, str]
+"""The node that an operation reads, and the operation; nodes 0 and 1 are the outputs of the two cells before."""
+Cell = tuple[tuple[Edge, Edge], ...]
+"""The two edges into node 2, into node 3, ..."""
+
+CONCAT = r"\[[\d, ]*\]|range\(\d+, *\d+\)"
+GENOTYPE = re.compile(
+    rf"Genotype\(normal=(\[.*?\]), *normal_concat=({CONCAT}), *reduce=(\[.*?\]), *reduce_concat=({CONCAT})\)"
+    r"(?:, *width=(\d+), *depth=(\d+))?"
+)
+
+
+@dataclass(frozen=True)
+class Genotype:
+    """A normal and a reduction cell, the number of channels C of the first cells and the number of cells."""
+
+    normal: Cell
+    reduce: Cell
+    width: int
+    depth: int
+
+
+def canonical_cell(cell: Cell) -> Cell:
+    """The first in lexicographic order of all cells that differ in the order of nodes or of a node's two edges.
+
+    What ``none`` reads makes no difference; it becomes node 0.
+    """
+    read = tuple(tuple((0 if name == "none" else source, name) for source, name in edges) for edges in cell)
+    return min(_orders(read, {0: 0, 1: 1}))
+
+
+def _orders(cell: tuple[tuple[Edge, ...], ...], place: dict[int, int]) -> Iterator[Cell]:
+    """All relabelled cells whose nodes come in an order where each one is the least that can come next."""
+    ready = {
+        node: tuple(sorted((place[source], name) for source, name in edges))
+        for node, edges in enumerate(cell, start=2)
+        if node not in place and all(source in place for source, _ in edges)
+    }
+    if not ready:
+        yield ()
+        return
+    least = min(ready.values())
+    for node in [node for node, edges in ready.items() if edges == least]:
+        for rest in _orders(cell, place | {node: len(place)}):
+            yield ((least[0], least[1]), *rest)
+
+
+def loose_ends(cell: Cell) -> list[int]:
+    """The nodes that no other node reads."""
+    read = {source for edges in cell for source, _ in edges}
+    return [node for node in range(2, len(cell) + 2) if node not in read]
+
+
+def print_genotype(genotype: Genotype, concat: tuple[list[int], list[int]]) -> str:
+    """DARTS' form, ``Genotype(normal=[('sep_conv_3x3', 0), ...], ...), width=16, depth=8``."""
+    cells = [
+        [(name, source) for edges in cell for source, name in edges] for cell in (genotype.normal, genotype.reduce)
+    ]
+    return (
+        f"Genotype(normal={cells[0]}, normal_concat={concat[0]}, reduce={cells[1]}, reduce_concat={concat[1]}), "
+        f"width={genotype.width}, depth={genotype.depth}"
+    )
+
+
+def parse_genotype(text: str) -> tuple[Genotype, tuple[list[int], list[int]]]:
+    """A genotype and the nodes that its cells concatenate.
+
+    A string without width and depth gets those of DARTS' search: 16 channels and 8 cells.
+
+    Raises:
+        UserError: The text is not of that form.
+    """
+    found = GENOTYPE.fullmatch(" ".join(text.split()))
+    if found is None:
+        raise UserError(f"a genotype is written as Genotype(normal=[('op', 0), ...], ...), but got {text!r}.")
+    normal, normal_concat, reduce, reduce_concat, width, depth = found.groups()
+    genotype = Genotype(_cell(normal), _cell(reduce), int(width or 16), int(depth or 8))
+    return genotype, (_concat(normal_concat), _concat(reduce_concat))
+
+
+def _cell(text: str) -> Cell:
+    try:
+        edges = [(int(source), str(name)) for name, source in ast.literal_eval(text)]
+    except (ValueError, TypeError, SyntaxError) as error:
+        raise UserError(f"a cell is written as [('op', 0), ('op', 1), ...], but got {text!r}.") from error
+    if len(edges) % 2:
+        raise UserError(f"a cell has two operations a node, but got {len(edges)} operations.")
+    return tuple(zip(edges[::2], edges[1::2], strict=True))
+
+
+def _concat(text: str) -> list[int]:
+    numbers = [int(number) for number in re.findall(r"\d+", text)]
+    return list(range(*numbers)) if text.startswith("range") else numbers

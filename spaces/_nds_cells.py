@@ -1,0 +1,251 @@
+"""The cell spaces of "On network design spaces": NASNet, AmoebaNet, PNAS, ENAS and DARTS in one stacking.
+
+A 3 x 3 stem of 3C channels, `depth` cells, reduction cells at one and two thirds that double C, global average pooling
+and a linear layer. A cell reads the outputs of the two cells before, brought to C channels by 1 x 1 convolutions; each
+of its nodes adds two operations on earlier nodes; its output concatenates all nodes, or those that no other reads.
+What is read by nothing is not built (the reference builds it, and counts its parameters). Auxiliary heads and drop-path
+belong to a training recipe.
+
+Source: Radosavovic et al., ICCV 2019, arXiv:1905.13214, sec. 5; facebookresearch/unnas, ``pycls/models/nas``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+
+import torch
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from torch import Tensor, nn
+
+from pipeline.errors import UserError
+from spaces._anynet import too_small
+from spaces._architecture import Architecture, Gene
+from spaces._blocks import classifier, conv_bn
+from spaces._cell import Zero, relu_conv_bn
+from spaces._genotype import Cell, Edge, Genotype, canonical_cell, parse_genotype, print_genotype
+from spaces._network import Network
+from spaces._space import Space
+from spaces._task import Task
+
+WIDTHS = (16, 24, 32)
+DEPTHS = (4, 8, 12, 16, 20)
+STEM_MULTIPLIER = 3
+
+Concat = Callable[[Cell], list[int]]
+
+
+def all_nodes(cell: Cell) -> list[int]:
+    """Every node but the two inputs."""
+    return list(range(2, len(cell) + 2))
+
+
+class FactorizedReduce(nn.Module):
+    """ReLU, two 1 x 1 convolutions of stride 2, one on the image shifted by a pixel, concatenated; BN."""
+
+    def __init__(self, w_in: int, w_out: int) -> None:
+        super().__init__()
+        self.act = nn.ReLU()
+        self.even = nn.Conv2d(w_in, w_out // 2, 1, 2, bias=False)
+        self.odd = nn.Conv2d(w_in, w_out - w_out // 2, 1, 2, bias=False)
+        self.norm = nn.BatchNorm2d(w_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, w_in, H, W) to (N, w_out, ceil(H / 2), ceil(W / 2))."""
+        x = self.act(x)
+        shifted = nn.functional.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
+        return self.norm(torch.cat([self.even(x), self.odd(shifted)], 1))  # type: ignore[no-any-return]
+
+
+def _separable(w: int, k: int, stride: int, dilation: int = 1) -> list[nn.Module]:
+    padding = dilation * (k // 2)
+    depthwise = nn.Conv2d(w, w, k, stride, padding, dilation, groups=w, bias=False)
+    return [nn.ReLU(), depthwise, *conv_bn(w, w, 1)]
+
+
+def _factorized(w: int, k: int, stride: int) -> list[nn.Module]:
+    first = nn.Conv2d(w, w, (1, k), (1, stride), (0, k // 2), bias=False)
+    second = nn.Conv2d(w, w, (k, 1), (stride, 1), (k // 2, 0), bias=False)
+    return [nn.ReLU(), first, second, nn.BatchNorm2d(w)]
+
+
+def operation(name: str, w: int, stride: int) -> nn.Module:
+    """The operation of that name on w channels."""
+    k = int(name[-1]) if name[-1].isdecimal() else 1
+    match name.rpartition("_")[0]:
+        case "sep_conv":
+            return nn.Sequential(*_separable(w, k, stride), *_separable(w, k, 1))
+        case "dil_conv":
+            return nn.Sequential(*_separable(w, k, stride, 2))
+        case "dil_sep_conv":
+            return nn.Sequential(*_separable(w, k, stride, 2), *_separable(w, k, 1, 2))
+        case "conv":
+            return relu_conv_bn(w, w, k, stride)
+        case "conv_3x1" | "conv_7x1":
+            return nn.Sequential(*_factorized(w, k, stride))
+        case "max_pool":
+            return nn.MaxPool2d(k, stride, k // 2)
+        case "avg_pool":
+            return nn.AvgPool2d(k, stride, k // 2, count_include_pad=False)
+        case "skip":
+            return nn.Identity() if stride == 1 else FactorizedReduce(w, w)
+    return Zero(stride)
+
+
+class NodeCell(nn.Module):
+    """A cell on the outputs of the two cells before; (N, w * len(concat), H, W), halved in a reduction cell."""
+
+    def __init__(
+        self, cell: Cell, concat: Sequence[int], inputs: tuple[int, int], w: int, reduce: bool, after_reduce: bool
+    ) -> None:
+        super().__init__()
+        self.concat = concat
+        built = [(node, edge) for node, edges in enumerate(cell, start=2) for edge in _built(edges)]
+        self.edges = [(source, node) for node, (source, _) in built]
+        self.operations = nn.ModuleList(
+            operation(name, w, 2 if reduce and source < 2 else 1) for _, (source, name) in built
+        )
+        read = reads(cell)
+        if 0 in read:
+            self.first = FactorizedReduce(inputs[0], w) if after_reduce else relu_conv_bn(inputs[0], w, 1)
+        if 1 in read:
+            self.second = relu_conv_bn(inputs[1], w, 1)
+
+    def forward(self, before: Tensor, last: Tensor) -> Tensor:
+        """The outputs of the cell before the last one and of the last one."""
+        nodes: dict[int, Tensor] = {0: self.first(before)} if hasattr(self, "first") else {}
+        nodes |= {1: self.second(last)} if hasattr(self, "second") else {}
+        for (source, node), apply in zip(self.edges, self.operations, strict=True):
+            term = apply(nodes[source])
+            nodes[node] = nodes[node] + term if node in nodes else term
+        return torch.cat([nodes[node] for node in self.concat], 1)
+
+
+def _built(edges: tuple[Edge, Edge]) -> list[Edge]:
+    """A node's edges without ``none``, unless it has nothing else."""
+    return [edge for edge in edges if edge[1] != "none"] or [(0, "none")]
+
+
+def reads(cell: Cell) -> set[int]:
+    """The nodes that the cell's operations read."""
+    return {source for edges in cell for source, _ in _built(edges)}
+
+
+class _Stack(nn.Module):
+    """The stem and the cells whose outputs are used, by their positions."""
+
+    def __init__(self, stem: nn.Module, cells: Mapping[int, NodeCell]) -> None:
+        super().__init__()
+        self.stem = stem
+        self.positions = list(cells)
+        self.cells = nn.ModuleList(cells.values())
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs: dict[int, Tensor] = {}
+        stem: Tensor = self.stem(x)
+        for position, cell in zip(self.positions, self.cells, strict=True):
+            before, last = (outputs.get(position - back, stem) for back in (2, 1))
+            outputs[position] = cell(before, last)
+        return outputs[self.positions[-1]]
+
+
+def cell_network(genotype: Genotype, concat: Concat, task: Task) -> Network:
+    """The stacking of the module's docstring."""
+    w, stem_width = genotype.width, STEM_MULTIPLIER * genotype.width
+    stem = nn.Sequential(*conv_bn(task.channels, stem_width))
+    reductions = (genotype.depth // 3, 2 * genotype.depth // 3)
+    plan = [genotype.reduce if position in reductions else genotype.normal for position in range(genotype.depth)]
+    used = _used(plan)
+    inputs, cells = (stem_width, stem_width), dict[int, NodeCell]()
+    for position, cell in enumerate(plan):
+        w *= 2 if position in reductions else 1
+        if position in used:
+            reduce, after_reduce = position in reductions, position - 1 in reductions
+            cells[position] = NodeCell(cell, concat(cell), inputs, w, reduce, after_reduce)
+        inputs = inputs[1], w * len(concat(cell))
+    return Network(_Stack(stem, cells), classifier(inputs[1], task.classes))
+
+
+def _used(plan: Sequence[Cell]) -> set[int]:
+    """The positions of the cells that lead to the last one: some cells read one of their two inputs only."""
+    used = {len(plan) - 1}
+    for position in reversed(range(len(plan))):
+        if position in used:
+            used |= {position - 2 + node for node in reads(plan[position]) & {0, 1}}
+    return {position for position in used if position >= 0}
+
+
+def _edge_genes(kind: str, node: int, side: str) -> tuple[str, str]:
+    return f"{kind}_{node}{side}_from", f"{kind}_{node}{side}_op"
+
+
+def _genotype(architecture: Architecture, nodes: int) -> Genotype:
+    def edge(kind: str, node: int, side: str) -> tuple[int, str]:
+        source, name = _edge_genes(kind, node, side)
+        return int(architecture[source]), str(architecture[name])
+
+    cells = [
+        tuple((edge(kind, node, "a"), edge(kind, node, "b")) for node in range(2, nodes + 2))
+        for kind in ("normal", "reduce")
+    ]
+    return Genotype(cells[0], cells[1], int(architecture["width"]), int(architecture["depth"]))
+
+
+def _genes(genotype: Genotype) -> dict[str, Gene]:
+    genes: dict[str, Gene] = {}
+    for kind, cell in (("normal", genotype.normal), ("reduce", genotype.reduce)):
+        for node, edges in enumerate(cell, start=2):
+            for side, values in zip("ab", edges, strict=True):
+                genes |= dict(zip(_edge_genes(kind, node, side), values, strict=True))
+    return genes | {"width": genotype.width, "depth": genotype.depth}
+
+
+def cell_space(name: str, operations: Sequence[str], nodes: int, concat: Concat, source: str) -> Space:
+    """A space of normal and reduction cells, with a width C and a depth.
+
+    Args:
+        name: As in the registry.
+        operations: The choices on every edge.
+        nodes: In a cell, besides its two inputs.
+        concat: The nodes that are concatenated to its output.
+        source: Paper and its arXiv number.
+    """
+
+    def build(architecture: Architecture, task: Task) -> Network:
+        return cell_network(_genotype(architecture, nodes), concat, task)
+
+    def canonical(architecture: Architecture) -> Architecture:
+        genotype = _genotype(architecture, nodes)
+        normal, reduce = canonical_cell(genotype.normal), canonical_cell(genotype.reduce)
+        genes = _genes(Genotype(normal, reduce, genotype.width, genotype.depth))
+        return Architecture(architecture.space, tuple(genes.items()))
+
+    def violation(architecture: Architecture, task: Task) -> str | None:
+        return too_small(task, 2)
+
+    def notation(architecture: Architecture) -> str:
+        genotype = _genotype(architecture, nodes)
+        return print_genotype(genotype, (concat(genotype.normal), concat(genotype.reduce)))
+
+    def parse(text: str) -> Mapping[str, object]:
+        genotype, stated = parse_genotype(text)
+        for cell, ends in zip((genotype.normal, genotype.reduce), stated, strict=True):
+            if len(cell) != nodes:
+                raise UserError(f"a cell of {name} has {nodes} nodes, but got {len(cell)}.")
+            if ends != concat(cell):
+                raise UserError(f"a cell of {name} concatenates {concat(cell)} here, but got {ends}.")
+        return dict(_genes(genotype))
+
+    distributions: dict[str, BaseDistribution] = {}
+    for kind, node, side in product(("normal", "reduce"), range(2, nodes + 2), "ab"):
+        choices = CategoricalDistribution(tuple(range(node))), CategoricalDistribution(tuple(operations))
+        distributions |= dict(zip(_edge_genes(kind, node, side), choices, strict=True))
+    return Space(
+        name=name,
+        distributions=distributions
+        | {"width": CategoricalDistribution(WIDTHS), "depth": CategoricalDistribution(DEPTHS)},
+        build=build,
+        canonical=canonical,
+        violation=violation,
+        notation=notation,
+        parse=parse,
+        source=source,
+    )
