@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 import spaces
+from pipeline.cli import main
 from pipeline.config import Experiment
 from pipeline.objectives import losses, violations
 from pipeline.pareto import bounding_box, front_indices, normalised_hypervolume
@@ -24,6 +26,7 @@ torch.set_num_threads(1)
 
 THREE = [("zen", "maximise"), ("ntk", "minimise"), ("flops", "minimise")]
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]
+Zenfront = Callable[..., tuple[int, str, str]]
 
 
 def _values(architecture: Architecture, rng: np.random.Generator) -> dict[str, float]:
@@ -115,6 +118,22 @@ def _global_generators_are_left_alone(request: pytest.FixtureRequest) -> Iterato
 
 
 @pytest.fixture
+def zenfront(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Zenfront:
+    """Calls the console script in an empty folder: (exit code, standard output, standard error)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ZENFRONT_RUNS", raising=False)
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["zenfront", *words])
+        with pytest.raises(SystemExit) as end:
+            main()
+        said = capsys.readouterr()
+        return int(end.value.code or 0), said.out, said.err
+
+    return call
+
+
+@pytest.fixture
 def fake_run(tmp_path: Path) -> FakeRun:
     """Makes run folders with random but plausible scores of anynet3: (name, ...) -> (experiment, folder)."""
 
@@ -162,8 +181,8 @@ def fake_training() -> Callable[[Experiment, RunFolder, dict[str, Any]], None]:
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[None]:
     """Ray on two processors, started once for all tests that need it; the stages keep a running one."""
-    import pipeline.stages._ray  # noqa: F401  # sets Ray's environment, and must do so before Ray is imported
-    import ray  # noqa: I001
+    import_module("pipeline.stages._ray")  # sets Ray's environment, and must do so before Ray is imported
+    import ray
 
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield

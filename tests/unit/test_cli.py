@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from pipeline.cli import main
 from pipeline.config import Experiment
 from pipeline.config_file import to_yaml
 from pipeline.run_folder import RunFolder
@@ -18,22 +17,6 @@ Zenfront = Callable[..., tuple[int, str, str]]
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]
 STAGES = ("search", "select", "train", "report")
 COMMANDS = ("run", *STAGES, "score", "spaces", "proxies", "config", "sync", "ui")
-
-
-@pytest.fixture
-def zenfront(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Zenfront:
-    """Calls the console script in an empty folder: (exit code, standard output, standard error)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ZENFRONT_RUNS", str(tmp_path / "runs"))
-
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["zenfront", *words])
-        with pytest.raises(SystemExit) as end:
-            main()
-        said = capsys.readouterr()
-        return int(end.value.code or 0), said.out, said.err
-
-    return call
 
 
 def test_help_lists_every_command(zenfront: Zenfront) -> None:
@@ -118,7 +101,7 @@ def test_a_finished_run_says_so_and_shows_its_results(
     experiment, folder = fake_run("smoke")
     document: dict[str, Any] = select(experiment, folder)
     fake_training(experiment, folder, document)
-    assert zenfront("report", "smoke") == (0, f"Report: {folder.report / 'index.html'}\n", "")
+    assert zenfront("report", "smoke") == (0, "Report: runs/smoke/report/index.html\n", "")
     before = {path: path.stat().st_mtime_ns for path in folder.path.rglob("*.json*") if path != folder.config}
     (tmp_path / "mine.yaml").write_text(to_yaml(experiment), encoding="utf-8")
     code, out, err = zenfront("run", "mine.yaml")
@@ -128,7 +111,7 @@ def test_a_finished_run_says_so_and_shows_its_results(
     assert [line.split()[2] for line in table].count("finished") == 4
     assert {line.split()[2] for line in table} == {"finished", "stopped", "diverged"}
     assert all("±" in line for line in table if "finished" in line)
-    assert str(folder.scores) in out
+    assert "runs/smoke/scores.jsonl" in out
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
