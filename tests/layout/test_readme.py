@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.checks import check
+from pipeline.config_file import load_experiment
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
 VERBS = set(re.findall(r"^([a-z]+)[^:\n]*:(?!=)", (ROOT / "Justfile").read_text(encoding="utf-8"), re.MULTILINE))
@@ -33,6 +36,13 @@ def test_a_command_in_a_document_exists(document: Path) -> None:
             assert {*verb.split("|")} <= (VERBS if tool == "just" else COMMANDS), f"{tool} {verb}"
         files = [word for word in rest if word.endswith(".yaml") and "*" not in word]
         assert all((ROOT / file).exists() for file in files), files
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_an_experiment_in_a_document_is_right(document: Path, tmp_path: Path) -> None:
+    for block in re.findall(r"^```yaml\n(.*?)^```", document.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+        (tmp_path / "shown.yaml").write_text(block, encoding="utf-8")
+        check(load_experiment(tmp_path / "shown.yaml"))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
