@@ -16,6 +16,7 @@ from pipeline.training._split import stratified
 from spaces import Task
 
 Role = Literal["train", "test"]
+DIGITS = "digits"
 ROLES: tuple[Role, Role] = ("train", "test")
 CHANNELS = {"L": 1, "RGB": 3}  # Pillow's modes with 8 bits a channel
 
@@ -39,7 +40,7 @@ def read(data: Data, task: Task, role: Role) -> Encoded:
     Raises:
         UserError: The data are missing, damaged, empty, or not what the task says.
     """
-    if data.source == "digits":
+    if data.source == DIGITS:
         return _digits(task, role)
     encoded = _Rows.read(data, role)
     labels = encoded.checked_labels(task)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from pipeline.config import Data
 from pipeline.errors import UserError
 from pipeline.seeds import numpy_generator, torch_generator
-from pipeline.training._sources import Encoded, read
+from pipeline.training._sources import DIGITS, Encoded, read
 from pipeline.training._split import stratified
 from spaces import Task
 
@@ -77,6 +78,7 @@ def load(data: Data, task: Task, seed: int) -> Images:
     Raises:
         UserError: The data are missing, damaged, too few, or not what the task says.
     """
+    data = _absolute(data)
     source = read(data, task, "train")
     every = np.arange(len(source.labels))
     if data.limit is not None and data.limit < len(every):
@@ -111,6 +113,13 @@ def proxy_batch(images: Images, size: int, seed: int) -> tuple[Tensor, Tensor]:
         raise UserError(f"search.batch must be at most the {len(images.train)} training images, but got {size}.")
     chosen = torch.randperm(len(images.train), generator=torch_generator(seed, "data", "proxy batch"))[:size]
     return images.normalise(images.train.images[chosen]), images.train.labels[chosen]
+
+
+def _absolute(data: Data) -> Data:
+    """With the full path of a folder: the test data may be read by a process that works elsewhere."""
+    folder = Path(data.source).expanduser()
+    local = data.source != DIGITS and folder.is_dir()
+    return data.model_copy(update={"source": str(folder.resolve())}) if local else data
 
 
 def _test(data: Data, task: Task) -> Part:

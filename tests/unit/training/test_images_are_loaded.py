@@ -154,9 +154,12 @@ def test_test_data_are_not_touched_before_they_are_asked_for(tmp_path: Path) -> 
         images.test()
 
 
-def test_images_travel_between_processes(tmp_path: Path) -> None:
-    images = load(write_tiny(tmp_path), TINY, 0)
+def test_images_travel_to_a_process_in_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_tiny(tmp_path / "tiny")
+    monkeypatch.chdir(tmp_path)
+    images = load(Data(source="tiny", validation=0.2), TINY, 0)
     copy = pickle.loads(pickle.dumps(images))
+    monkeypatch.chdir("/")
     assert torch.equal(copy.train.images, images.train.images)
     assert torch.equal(copy.test().images, images.test().images)
 
