@@ -22,6 +22,9 @@ from pipeline.tracking._store import Store, shown_uri, without_password
 
 logger = logging.getLogger(__name__)
 
+ENOUGH = 2
+"""Failures in a row that the user is told of: a single one can be a hiccup."""
+
 
 def sync(folder: RunFolder, experiment: Experiment | None = None) -> dict[str, str]:
     """Sends what MLflow does not hold of a run; calling it again changes nothing.
@@ -76,7 +79,7 @@ class Mirror:
         self._end: Status | None = None
         self._last: Status | None = None
         self._trouble = ""
-        self._told = False
+        self._failures, self._told = 0, False
         self._thread = threading.Thread(target=self._work, name="mlflow-mirror", daemon=True)
 
     def __enter__(self) -> Self:
@@ -111,10 +114,11 @@ class Mirror:
         self._last = status
         try:
             self._session.send(status)
-            self._trouble = ""
+            self._trouble, self._failures = "", 0
         except Exception as error:  # tracking never stops the work, whatever happens to it
             self._trouble = _first_line(error)
-            if not self._told and status == "RUNNING":
+            self._failures += 1
+            if self._failures == ENOUGH and not self._told and status == "RUNNING":
                 self._told = True
                 self._say(f"{trouble(self._folder, self._experiment, error)} The work goes on without it.")
 
