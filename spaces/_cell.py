@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+import torch
 from torch import Tensor, nn
 
 from pipeline.errors import UserError
@@ -39,13 +40,32 @@ class EdgeCell(nn.Module):
 class Zero(nn.Module):
     """x times 0: an absent operation where nothing else feeds the node."""
 
-    def __init__(self, stride: int = 1) -> None:
+    def __init__(self, stride: int = 1, w_out: int | None = None) -> None:
         super().__init__()
         self.stride = stride
+        self.w_out = w_out
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C, ceil(H / stride), ceil(W / stride))."""
-        return x[:, :, :: self.stride, :: self.stride] * 0
+        """(N, C, H, W) to (N, w_out or C, ceil(H / stride), ceil(W / stride))."""
+        zero = x[:, :, :: self.stride, :: self.stride] * 0
+        return zero if self.w_out is None else zero[:, :1].expand(-1, self.w_out, -1, -1)
+
+
+class FactorizedReduce(nn.Module):
+    """ReLU, two 1 x 1 convolutions of stride 2, one on the image shifted by a pixel, concatenated; BN."""
+
+    def __init__(self, w_in: int, w_out: int) -> None:
+        super().__init__()
+        self.act = nn.ReLU()
+        self.even = nn.Conv2d(w_in, w_out // 2, 1, 2, bias=False)
+        self.odd = nn.Conv2d(w_in, w_out - w_out // 2, 1, 2, bias=False)
+        self.norm = nn.BatchNorm2d(w_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, w_in, H, W) to (N, w_out, ceil(H / 2), ceil(W / 2))."""
+        x = self.act(x)
+        shifted = nn.functional.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
+        return self.norm(torch.cat([self.even(x), self.odd(shifted)], 1))  # type: ignore[no-any-return]
 
 
 def relu_conv_bn(w_in: int, w_out: int, k: int, stride: int = 1) -> nn.Sequential:

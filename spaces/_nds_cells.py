@@ -20,7 +20,7 @@ from pipeline.errors import UserError
 from spaces._anynet import too_small
 from spaces._architecture import Architecture, Gene
 from spaces._blocks import classifier, conv_bn
-from spaces._cell import Zero, relu_conv_bn
+from spaces._cell import FactorizedReduce, Zero, relu_conv_bn
 from spaces._genotype import Cell, Edge, Genotype, canonical_cell, parse_genotype, print_genotype
 from spaces._network import Network
 from spaces._space import Space
@@ -36,23 +36,6 @@ Concat = Callable[[Cell], list[int]]
 def all_nodes(cell: Cell) -> list[int]:
     """Every node but the two inputs."""
     return list(range(2, len(cell) + 2))
-
-
-class FactorizedReduce(nn.Module):
-    """ReLU, two 1 x 1 convolutions of stride 2, one on the image shifted by a pixel, concatenated; BN."""
-
-    def __init__(self, w_in: int, w_out: int) -> None:
-        super().__init__()
-        self.act = nn.ReLU()
-        self.even = nn.Conv2d(w_in, w_out // 2, 1, 2, bias=False)
-        self.odd = nn.Conv2d(w_in, w_out - w_out // 2, 1, 2, bias=False)
-        self.norm = nn.BatchNorm2d(w_out)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, w_in, H, W) to (N, w_out, ceil(H / 2), ceil(W / 2))."""
-        x = self.act(x)
-        shifted = nn.functional.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
-        return self.norm(torch.cat([self.even(x), self.odd(shifted)], 1))  # type: ignore[no-any-return]
 
 
 def _separable(w: int, k: int, stride: int, dilation: int = 1) -> list[nn.Module]:

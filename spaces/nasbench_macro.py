@@ -1,0 +1,70 @@
+"""NAS-Bench-Macro: eight layers, each an identity or an inverted bottleneck, written as a digit a layer.
+
+0: identity, 1: MB 3 x 3 with expansion 3, 2: MB 5 x 5 with expansion 6. A stem of 32 channels; stages of 2, 3 and 3
+layers whose first doubles the channels at stride 2 (there the identity is a 1 x 1 convolution with BN); a 1 x 1
+convolution to 1,280 channels.
+"""
+
+import re
+from collections.abc import Mapping
+
+from optuna.distributions import CategoricalDistribution
+from torch import nn
+
+from pipeline.errors import UserError
+from spaces._anynet import too_small
+from spaces._architecture import Architecture
+from spaces._blocks import classifier, conv_bn_relu, shortcut
+from spaces._mobile import inverted_bottleneck
+from spaces._network import Network
+from spaces._space import Space
+from spaces._task import Task
+
+OPERATIONS = ("identity", "mb_3x3_e3", "mb_5x5_e6")
+STAGES = (2, 3, 3)
+STEM_WIDTH = 32
+HEAD_WIDTH = 1280
+
+
+def _layer(name: str, w_in: int, w_out: int, stride: int) -> nn.Module:
+    if name == "identity":
+        return shortcut(w_in, w_out, stride)
+    k, expansion = (3, 3) if name == "mb_3x3_e3" else (5, 6)
+    return inverted_bottleneck(w_in, w_out, k, expansion, stride)
+
+
+def _build(architecture: Architecture, task: Task) -> Network:
+    names = iter([str(value) for _, value in architecture.genes])
+    layers: list[nn.Module] = [nn.Sequential(*conv_bn_relu(task.channels, STEM_WIDTH))]
+    w = STEM_WIDTH
+    for depth in STAGES:
+        layers.append(_layer(next(names), w, 2 * w, 2))
+        w *= 2
+        layers += [_layer(next(names), w, w, 1) for _ in range(depth - 1)]
+    layers.append(nn.Sequential(*conv_bn_relu(w, HEAD_WIDTH, 1)))
+    return Network(nn.Sequential(*layers), classifier(HEAD_WIDTH, task.classes))
+
+
+def _violation(architecture: Architecture, task: Task) -> str | None:
+    return too_small(task, len(STAGES))
+
+
+def _notation(architecture: Architecture) -> str:
+    return "".join(str(OPERATIONS.index(str(value))) for _, value in architecture.genes)
+
+
+def _parse(text: str) -> Mapping[str, object]:
+    if not re.fullmatch(rf"[0-2]{{{sum(STAGES)}}}", text.strip()):
+        raise UserError(f"an architecture of nasbench_macro is written as 01201201, but got {text!r}.")
+    return {f"layer_{i}": OPERATIONS[int(digit)] for i, digit in enumerate(text.strip(), start=1)}
+
+
+SPACE = Space(
+    name="nasbench_macro",
+    distributions={f"layer_{i}": CategoricalDistribution(OPERATIONS) for i in range(1, sum(STAGES) + 1)},
+    build=_build,
+    violation=_violation,
+    notation=_notation,
+    parse=_parse,
+    source="Su et al., CVPR 2021, arXiv:2103.11922",
+)

@@ -1,0 +1,95 @@
+"""The 64 architectures of "Deeper insights into weight sharing": one cell of two nodes, operations on three edges.
+
+Written as three digits, for the edges input to node 1, input to node 2, and node 1 to node 2; 1: 3 x 3 max pooling with
+BN, 2 and 3: separable 3 x 3 and 5 x 5 convolution, 4: dilated 5 x 5 convolution (3 x 3 in the paper's text). Four cells
+of 16 channels without reduction; the output of a cell concatenates both nodes (the text says sum); BN in cells is
+without affine parameters, and its momentum is 0.4 everywhere. Every edge is on a path.
+"""
+
+import re
+from collections.abc import Mapping
+
+import torch
+from optuna.distributions import CategoricalDistribution
+from torch import Tensor, nn
+
+from pipeline.errors import UserError
+from spaces._architecture import Architecture
+from spaces._blocks import classifier, conv_bn
+from spaces._network import Network
+from spaces._space import Space
+from spaces._task import Task
+
+OPERATIONS = ("max_pool_3x3", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_5x5")
+GENES = ("op_in_n1", "op_in_n2", "op_n1_n2")
+WIDTH = 16
+STEM_WIDTH = 3 * WIDTH
+CELLS = 4
+BN_MOMENTUM = 0.4
+
+
+def _norm(w: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(w, momentum=BN_MOMENTUM, affine=False)
+
+
+def _separable(k: int, dilation: int = 1) -> list[nn.Module]:
+    padding = dilation * (k // 2)
+    depthwise = nn.Conv2d(WIDTH, WIDTH, k, 1, padding, dilation, groups=WIDTH, bias=False)
+    return [nn.ReLU(), depthwise, nn.Conv2d(WIDTH, WIDTH, 1, bias=False), _norm(WIDTH)]
+
+
+def _operation(name: str) -> nn.Module:
+    k = int(name[-1])
+    match name.rpartition("_")[0]:
+        case "max_pool":
+            return nn.Sequential(nn.MaxPool2d(k, 1, k // 2), _norm(WIDTH))
+        case "dil_conv":
+            return nn.Sequential(*_separable(k, 2))
+    return nn.Sequential(*_separable(k), *_separable(k))
+
+
+class Cell(nn.Module):
+    """(N, w_in, H, W) to (N, 2 * 16, H, W)."""
+
+    def __init__(self, names: Mapping[str, str], w_in: int) -> None:
+        super().__init__()
+        self.before = nn.Sequential(nn.ReLU(), nn.Conv2d(w_in, WIDTH, 1, bias=False), _norm(WIDTH))
+        self.operations = nn.ModuleList(_operation(names[gene]) for gene in GENES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, w_in, H, W) to (N, 2 * 16, H, W)."""
+        x = self.before(x)
+        first, second, third = self.operations
+        node_1 = first(x)
+        return torch.cat([node_1, second(x) + third(node_1)], 1)
+
+
+def _build(architecture: Architecture, task: Task) -> Network:
+    names = {gene: str(architecture[gene]) for gene in GENES}
+    stem = nn.Sequential(*conv_bn(task.channels, STEM_WIDTH), *conv_bn(STEM_WIDTH, STEM_WIDTH))
+    cells = [Cell(names, STEM_WIDTH if position == 0 else 2 * WIDTH) for position in range(CELLS)]
+    network = Network(nn.Sequential(stem, *cells), classifier(2 * WIDTH, task.classes))
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = BN_MOMENTUM
+    return network
+
+
+def _notation(architecture: Architecture) -> str:
+    return "".join(str(OPERATIONS.index(str(value)) + 1) for _, value in architecture.genes)
+
+
+def _parse(text: str) -> Mapping[str, object]:
+    if not re.fullmatch("[1-4]{3}", text.strip()):
+        raise UserError(f"an architecture of supernet64 is written as three digits of 1 to 4, 434, but got {text!r}.")
+    return {gene: OPERATIONS[int(digit) - 1] for gene, digit in zip(GENES, text.strip(), strict=True)}
+
+
+SPACE = Space(
+    name="supernet64",
+    distributions={gene: CategoricalDistribution(OPERATIONS) for gene in GENES},
+    build=_build,
+    notation=_notation,
+    parse=_parse,
+    source="Zhang et al., Deeper insights into weight sharing, 2020, arXiv:2001.01431",
+)
