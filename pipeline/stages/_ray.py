@@ -2,6 +2,8 @@
 
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 os.environ |= {
     "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0 the only silent combination
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON and TensorBoard files beside our record
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # the stages say what failed, in one line
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # no snapshots of a state that is never restored
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -22,6 +25,8 @@ from ray.tune.search import Searcher
 
 from pipeline.config import Experiment, Workers
 from pipeline.errors import UserError
+
+logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # the stages say what was interrupted or failed
 
 
 class Fleeting:
@@ -86,7 +91,6 @@ def run_tune(
     callback: tune.Callback,
     stopper: tune.Stopper,
     scheduler: TrialScheduler | None = None,
-    retries: int = 0,
     constants: Mapping[str, Any],
 ) -> None:
     """Runs trials until the searcher has no more, on reused workers, in silence.
@@ -100,11 +104,10 @@ def run_tune(
         callback: Told of every result; must not raise.
         stopper: Ends everything at once.
         scheduler: Decides on running trials; None: first in, first out.
-        retries: How often a trial whose worker died or raised is started again.
         constants: Sent to every worker once.
     """
     resources: dict[str, float] = {"CPU": workers.cpus} | ({"GPU": workers.gpus} if workers.gpus else {})
-    tune.Tuner(
+    tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(trainable, **constants), resources),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
@@ -122,9 +125,21 @@ def run_tune(
             stop=stopper,
             verbose=0,
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            failure_config=tune.FailureConfig(max_failures=retries),
         ),
-    ).fit()
+    )
+    with _interrupt_handler_kept():
+        tuner.fit()
+
+
+@contextmanager
+def _interrupt_handler_kept() -> Iterator[None]:
+    """Tune ends at the first Ctrl+C, and leaves a handler behind that swallows all later ones."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
 
 
 def _trial_name(trial: Any) -> str:

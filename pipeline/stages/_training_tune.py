@@ -1,6 +1,7 @@
 """What joins the training runs to Ray Tune: all of its hooks lead to one driver."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,9 @@ from pipeline.errors import UserError
 from pipeline.results import Epoch
 from pipeline.stages._ray import Fleeting
 from pipeline.stages._training_runs import WORKER_FAILED, Evaluation, TrainingRuns
+
+RETRIES = 3
+"""By us and not by Tune: a trial whose worker dies while it is reset for reuse is not retried by Tune (2.60)."""
 
 Config = dict[str, Any]
 
@@ -29,6 +33,7 @@ class Driver(Fleeting):
         self.runs = runs
         self.error: UserError | None = None
         self._view = view
+        self._failures: Counter[tuple[str, int, bool]] = Counter()
         self._shown: dict[str, TrialProgress] = {}
 
     def suggest(self) -> Config | str | None:
@@ -56,18 +61,17 @@ class Driver(Fleeting):
         return self.error is not None or config["test"] or self.runs.rests(config["name"])
 
     def failed(self, config: Config, reason: str) -> None:
-        """A job has failed for good."""
-        name = config["name"]
-        if config["test"]:
+        """A worker died or raised: its job is handed out again, unless that has been done too often in one place."""
+        name, recorded = config["name"], self.runs.recorded(config["name"])
+        self._failures[name, recorded, config["test"]] += 1
+        if self._failures[name, recorded, config["test"]] <= RETRIES:
+            self._view.note(f"{name}: {reason}; going on from its checkpoint")
+        elif config["test"]:
             self.runs.tested(name, Evaluation(failure=f"{WORKER_FAILED}test: {reason}"))
         else:
-            ended = Epoch(name, self.runs.recorded(name) + 1, {}, WORKER_FAILED + reason, time.time())
+            ended = Epoch(name, recorded + 1, {}, WORKER_FAILED + reason, time.time())
             self._guarded(lambda: self.runs.receive(ended))
         self.show()
-
-    def recovering(self, config: Config, reason: str) -> None:
-        """A job is started again."""
-        self._view.note(f"{config['name']}: {reason}; going on from its checkpoint")
 
     def released(self, config: Config) -> None:
         """The job has left its worker."""
@@ -137,12 +141,8 @@ class JobCallback(Fleeting, tune.Callback):  # type: ignore[misc]
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
 
-    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Called by Tune before it starts a trial again."""
-        self._driver.recovering(trial.config, failure_of(trial))
-
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Called by Tune when a trial has failed too often."""
+        """Called by Tune after `on_trial_complete` of the searcher."""
         self._driver.failed(trial.config, failure_of(trial))
 
 

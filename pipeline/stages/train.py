@@ -14,8 +14,6 @@ from pipeline.stages._training_worker import Training, TrainingWorker
 from pipeline.training import data
 from spaces import Architecture
 
-RETRIES = 3
-
 
 def train(experiment: Experiment, folder: RunFolder, view: View) -> None:
     """Trains the selected architectures under the scheduler; goes on where an interrupted run ended.
@@ -69,7 +67,6 @@ def _run(experiment: Experiment, folder: RunFolder, images: data.Images, driver:
         callback=JobCallback(driver),
         stopper=StopOnError(driver),
         scheduler=JobScheduler(driver),
-        retries=RETRIES,
         constants={"training": training, "threads": workers.cpus},
     )
     if driver.error:

@@ -1,0 +1,71 @@
+"""What the training stage says when it cannot do its work; none of it starts Ray."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import Experiment
+from pipeline.console import View
+from pipeline.errors import UserError
+from pipeline.results import Epoch, Ledger
+from pipeline.run_folder import RunFolder, write_json
+from pipeline.stages._training_runs import WORKER_FAILED
+from pipeline.stages.train import train
+from spaces import load
+
+
+@pytest.fixture
+def experiment() -> Experiment:
+    return Experiment.model_validate(
+        {
+            "name": "tiny",
+            "space": "anynet3",
+            "task": {"channels": 1, "height": 8, "width": 8, "classes": 10},
+            "objectives": [{"score": "flops", "direction": "minimise"}],
+            "cluster": {"address": "127.0.0.1:1"},
+        }
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    """A run folder with one architecture selected."""
+    space = load("anynet3")
+    chosen = space.decode([0] * len(space.levels))
+    members = [{"id": chosen.id, "genes": dict(chosen.genes)}]
+    write_json(tmp_path / "front.json", {"space": space.name, "front": members, "selected": [chosen.id]})
+    return RunFolder(tmp_path)
+
+
+def test_without_a_selection_it_names_the_stage_before(experiment: Experiment, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"front\.json is missing: .* Run `zenfront select` first"):
+        train(experiment, RunFolder(tmp_path), View())
+
+
+def test_missing_data_are_told_before_anything_is_started(experiment: Experiment, folder: RunFolder) -> None:
+    data = experiment.train.data.model_copy(update={"source": str(folder.path / "nowhere")})
+    absent = experiment.model_copy(update={"train": experiment.train.model_copy(update={"data": data})})
+    with pytest.raises(UserError, match="nowhere"):
+        train(absent, folder, View())
+    assert not folder.epochs.exists()
+
+
+def test_if_no_worker_could_train_anything_the_user_hears_why(experiment: Experiment, folder: RunFolder) -> None:
+    chosen = json.loads(folder.front.read_text())["selected"][0]
+    with Ledger(folder.epochs) as ledger:
+        ledger.append([Epoch(f"{chosen}-0", 1, {}, WORKER_FAILED + "KeyError: 'd3'").to_row()])
+    with pytest.raises(
+        UserError, match=r"no worker could train anything; .*-0: worker failed: KeyError: 'd3'\. .*delete"
+    ):
+        train(experiment, folder, View())
+    assert not folder.trained.exists()
+
+
+def test_a_finished_stage_says_so_and_does_nothing(
+    experiment: Experiment, folder: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_json(folder.trained, {"trials": []})
+    train(experiment, folder, View())
+    assert "training: finished already" in capsys.readouterr().out
+    assert not folder.epochs.exists()

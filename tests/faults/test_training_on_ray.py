@@ -1,0 +1,269 @@
+"""The training stage on Ray: tiny networks on digits, whole, with dying workers, and with killed drivers."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from io import StringIO
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+import ray
+from rich.console import Console
+
+import spaces
+from pipeline.config import Cluster, Experiment
+from pipeline.console import View
+from pipeline.errors import UserError
+from pipeline.results import read_ledger
+from pipeline.run_folder import RunFolder, write_json
+from pipeline.stages.train import train
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+EPOCHS = 4
+DRIVER = """
+import sys
+from pathlib import Path
+from pipeline.config import Experiment
+from pipeline.console import View
+from pipeline.run_folder import RunFolder
+from pipeline.stages.train import train
+train(Experiment.model_validate_json(sys.argv[1]), RunFolder(Path(sys.argv[2])), View())
+"""
+
+
+def experiment_of(scheduler: str, workers: int, seeds: tuple[int, ...] = (0,)) -> Experiment:
+    return Experiment.model_validate(
+        {
+            "name": "tiny",
+            "space": "anynet3",
+            "task": {"channels": 1, "height": 8, "width": 8, "classes": 10},
+            "objectives": [{"score": "flops", "direction": "minimise"}],
+            "train": {
+                "epochs": EPOCHS,
+                "seeds": seeds,
+                "data": {"limit": 600},
+                "recipe": {"warmup_epochs": 1},
+                "scheduler": {"name": scheduler, "grace_period": 1, "reduction_factor": 2},
+            },
+            "resources": {"device": "cpu", "train": {"workers": workers}},
+        }
+    )
+
+
+def genes_of(index: int) -> dict[str, Any]:
+    return {
+        f"{gene}{i}": value for i in (1, 2, 3) for gene, value in (("d", 1), ("w", 8 + 8 * index), ("b", 1), ("g", 1))
+    }
+
+
+def selection(path: Path, members: list[dict[str, Any]] | None = None) -> RunFolder:
+    """A run folder with five tiny networks selected."""
+    space = spaces.load("anynet3")
+    members = members or [genes_of(index) for index in range(5)]
+    found = [spaces.Architecture(space.name, tuple(genes.items())) for genes in members]
+    rows = [{"id": architecture.id, "genes": dict(architecture.genes)} for architecture in found]
+    write_json(path / "front.json", {"space": space.name, "front": rows, "selected": [row["id"] for row in rows]})
+    return RunFolder(path)
+
+
+def run(experiment: Experiment, folder: RunFolder) -> str:
+    """Trains; what the view said."""
+    said = StringIO()
+    with View(Console(file=said, width=200)) as view:
+        train(experiment, folder, view)
+    return said.getvalue()
+
+
+def trials(folder: RunFolder) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(folder.trained.read_text())["trials"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Callable[[str], RunFolder]:
+    """Uninterrupted runs on one worker, each trained once."""
+    done: dict[str, RunFolder] = {}
+
+    def get(scheduler: str) -> RunFolder:
+        if scheduler not in done:
+            done[scheduler] = selection(tmp_path_factory.mktemp(scheduler))
+            run(experiment_of(scheduler, 1), done[scheduler])
+        return done[scheduler]
+
+    return get
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "successive_halving"])
+def test_runs_are_stopped_finished_and_tested(whole: Callable[[str], RunFolder], scheduler: str) -> None:
+    folder = whole(scheduler)
+    statuses = [row["status"] for row in trials(folder)]
+    assert set(statuses) == {"stopped", "finished"}
+    for row in trials(folder):
+        finished = row["status"] == "finished"
+        assert (row["epochs"] == EPOCHS) == finished
+        assert (row["test_accuracy"] is not None) == finished
+        assert 0 <= row["val_accuracy"] <= 1
+        assert row["failure"] is None
+    best = max(row["test_accuracy"] or 0 for row in trials(folder))
+    assert best > 0.3  # ten classes
+    recorded = [(row["trial"], row["epoch"]) for row in read_ledger(folder.epochs)[0]]
+    assert len(set(recorded)) == len(recorded) == sum(row["epochs"] for row in trials(folder))
+    assert "finished already" in run(experiment_of(scheduler, 1), folder)
+
+
+def test_two_workers_and_the_seeds_of_survivors(whole: Callable[[str], RunFolder], tmp_path: Path) -> None:
+    """Successive halving decides as with one worker; the survivor alone is trained with the second seed."""
+    folder = selection(tmp_path)
+    said = run(experiment_of("successive_halving", 2, seeds=(0, 1)), folder)
+    first = [row for row in trials(folder) if row["seed"] == 0]
+    assert first == trials(whole("successive_halving"))
+    survivors = {row["architecture"] for row in first if row["status"] == "finished"}
+    second = [row for row in trials(folder) if row["seed"] == 1]
+    assert {row["architecture"] for row in second} == survivors
+    assert {row["status"] for row in second} == {"finished"}
+    assert "number 5 of 5, 3 go on" in said
+
+
+@pytest.fixture
+def once(ray_session: None) -> Iterator[Callable[[Path, int, Callable[[], None]], None]]:
+    """Does something once a ledger has so many lines."""
+    over, threads = Event(), []
+
+    def watch(ledger: Path, lines: int, action: Callable[[], None]) -> None:
+        while not over.wait(0.02):
+            if ledger.exists() and ledger.read_bytes().count(b"\n") >= lines:
+                action()
+                return
+
+    def start(ledger: Path, lines: int, action: Callable[[], None]) -> None:
+        threads.append(Thread(target=watch, args=(ledger, lines, action)))
+        threads[-1].start()
+
+    yield start
+    over.set()
+    for thread in threads:
+        thread.join()
+
+
+def busy_worker() -> int:
+    """The process of a training worker of the Ray that this process started."""
+    for pid, name in processes():
+        if name.startswith("ray::") and "Train" in name and parent(parent(pid)) == os.getpid():
+            return pid
+    raise AssertionError("no training worker is running")
+
+
+def processes() -> Iterator[tuple[int, str]]:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                yield int(entry.name), (entry / "cmdline").read_text(errors="replace")
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_a_killed_worker_is_replaced_and_its_run_goes_on_from_its_checkpoint(
+    whole: Callable[[str], RunFolder], tmp_path: Path, once: Callable[[Path, int, Callable[[], None]], None]
+) -> None:
+    expected = trials(whole("successive_halving"))
+    folder = selection(tmp_path)
+    once(folder.epochs, 7, lambda: os.kill(busy_worker(), signal.SIGKILL))
+    said = run(experiment_of("successive_halving", 1), folder)
+    assert "its worker died" in said
+    assert trials(folder) == expected
+
+
+def test_an_interrupt_ends_the_stage_which_then_goes_on(
+    whole: Callable[[str], RunFolder], tmp_path: Path, once: Callable[[Path, int, Callable[[], None]], None]
+) -> None:
+    expected = trials(whole("asha"))
+    folder = selection(tmp_path)
+    handler = signal.getsignal(signal.SIGINT)
+    once(folder.epochs, 2, lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        run(experiment_of("asha", 1), folder)
+    assert not folder.trained.exists()
+    run(experiment_of("asha", 1), folder)
+    assert trials(folder) == expected
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_a_run_whose_worker_fails_each_time_is_recorded_and_the_others_go_on(
+    tmp_path: Path, ray_session: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.stages._training_tune.RETRIES", 1)
+    broken = {gene: value for gene, value in genes_of(0).items() if gene != "d3"}
+    folder = selection(tmp_path, [broken, genes_of(1)])
+    said = run(experiment_of("asha", 1), folder)
+    assert said.count("KeyError: 'd3'; going on from its checkpoint") == 1
+    bad, good = trials(folder)
+    assert (bad["status"], bad["failure"]) == ("failed", "worker failed: KeyError: 'd3'")
+    assert good["status"] == "finished"
+
+
+def test_an_error_of_the_user_in_a_worker_ends_the_stage_and_harms_no_run(tmp_path: Path, ray_session: None) -> None:
+    folder = selection(tmp_path)
+    folder.checkpoints.write_text("a file where the folder of checkpoints belongs")
+    with pytest.raises(UserError, match="cannot write the checkpoint"):
+        run(experiment_of("asha", 1), folder)
+    assert read_ledger(folder.epochs)[0] == []
+
+
+def killed_driver(experiment: Experiment, folder: RunFolder, lines: int) -> None:
+    """Starts a driver, and kills it once the record has so many lines."""
+    command = [sys.executable, "-c", DRIVER, experiment.model_dump_json(), str(folder.path)]
+    said = folder.path / "driver.txt"
+    with said.open("w") as file:
+        driver = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
+    try:
+        while not folder.epochs.exists() or folder.epochs.read_bytes().count(b"\n") < lines:
+            assert driver.poll() is None, f"the driver ended before it was killed: {said.read_text()}"
+            time.sleep(0.01)
+        os.kill(driver.pid, signal.SIGKILL)
+        driver.wait()
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(driver.pid, signal.SIGKILL)  # Ray's agents outlive it
+
+
+def newest_checkpoints(folder: RunFolder) -> dict[str, str]:
+    return {trial.name: max(path.name for path in trial.glob("*.pt")) for trial in folder.checkpoints.iterdir()}
+
+
+def test_successive_halving_ends_the_same_after_its_driver_was_killed_twice(
+    whole: Callable[[str], RunFolder], tmp_path: Path
+) -> None:
+    expected = trials(whole("successive_halving"))
+    folder, experiment = selection(tmp_path), experiment_of("successive_halving", 2)
+    here = ray.get_runtime_context().gcs_address
+    on_this_ray = experiment.model_copy(update={"cluster": Cluster(address=here)})
+    killed_driver(on_this_ray, folder, 3)
+    killed_driver(on_this_ray, folder, 9)
+    said = run(experiment, folder)
+    assert "going on after" in said
+    assert trials(folder) == expected
+
+
+def test_asha_with_one_worker_ends_the_same_after_its_driver_was_killed(
+    whole: Callable[[str], RunFolder], tmp_path: Path
+) -> None:
+    reference = whole("asha")
+    folder, experiment = selection(tmp_path), experiment_of("asha", 1)
+    killed_driver(experiment, folder, 6)
+    before = newest_checkpoints(folder)
+    run(experiment, folder)
+    assert trials(folder) == trials(reference)
+    order = [(row["trial"], row["epoch"], row["metrics"]["val_accuracy"]) for row in read_ledger(folder.epochs)[0]]
+    expected = read_ledger(reference.epochs)[0]
+    assert order == [(row["trial"], row["epoch"], row["metrics"]["val_accuracy"]) for row in expected]
+    assert all(newest_checkpoints(folder)[trial] >= name for trial, name in before.items())
