@@ -151,6 +151,11 @@ def report(names: Sequence[str], runs: Path) -> None:
     folders = [_run(name, runs) for name in names]
     page = write(folders[0]) if len(folders) == 1 else compare(folders)
     typer.echo(f"Report: {page}")
+    if len(folders) == 1:
+        try:
+            sync(folders[0])
+        except UserError as error:  # the report is there, whatever becomes of its mirror
+            typer.echo(f"zenfront: {error}", err=True)
 
 
 def _found(run: str, runs: Path) -> RunFolder | None:

@@ -65,11 +65,14 @@ def training_figure(record: Record) -> go.Figure:
     """Validation accuracy over the epochs: a colour per architecture, a dash per seed."""
     figure = go.Figure()
     colours: dict[str, str] = {}
-    for trial, epochs in record.curves().items():
+    curves = record.curves()
+    for trial in curves:
+        colours.setdefault(trial.rpartition("-")[0], PALETTE[len(colours) % len(PALETTE)])
+    for trial in sorted(curves, key=lambda trial: list(colours).index(trial.rpartition("-")[0])):
         architecture, _, seed = trial.rpartition("-")
-        colour = colours.setdefault(architecture, PALETTE[len(colours) % len(PALETTE)])
+        colour = colours[architecture]
         dash = DASHES[record.experiment.train.seeds.index(int(seed)) % len(DASHES)]
-        curve = [epoch for epoch in epochs if "val_accuracy" in epoch.metrics]
+        curve = [epoch for epoch in curves[trial] if "val_accuracy" in epoch.metrics]
         figure.add_scatter(
             x=[epoch.epoch for epoch in curve],
             y=[100 * epoch.metrics["val_accuracy"] for epoch in curve],

@@ -24,7 +24,7 @@ th, td { white-space: nowrap; }
 th { position: sticky; top: 0; background: var(--back); }
 tr:last-child td { border-bottom: 0; } .n { text-align: right; }
 code, .id td:first-child { font: 12.5px ui-monospace, monospace; }
-td.wrap { white-space: normal; overflow-wrap: anywhere; min-width: 22ch; max-width: 60ch; } a { color: var(--blue); }
+td.wrap { white-space: normal; overflow-wrap: anywhere; min-width: 36ch; max-width: 60ch; } a { color: var(--blue); }
 """
 
 

@@ -100,7 +100,8 @@ def _searched(record: Record, document: dict[str, Any]) -> list[tuple[str, str]]
 
 def _front(record: Record, document: dict[str, Any]) -> list[str]:
     rank = {name: position for position, name in enumerate(document["selected"], start=1)}
-    scores = list(dict.fromkeys(name for member in document["front"] for name in member["values"]))
+    first = [objective["score"] for objective in document["objectives"]]
+    scores = list(dict.fromkeys(first + [name for member in document["front"] for name in member["values"]]))
     units = {name: unit(name) for name in scores}
     columns = ("architecture", "selected", *(f"{n} [{u}]" if u else n for n, u in units.items()), "genes")
     rows = [

@@ -133,7 +133,7 @@ class _Session:
         self._seen: object = None
 
     def send(self, status: Status | None) -> dict[str, str]:
-        """Sends what is missing; status None: that of a run that nobody works on."""
+        """Sends what is missing; status None: as the folder tells it."""
         with self._alone() as undisturbed:
             seen = (status, *(_stamp(path) for path in (self._folder.generations, self._folder.front)))
             seen += tuple(_stamp(path) for path in (self._folder.epochs, self._folder.trained))
@@ -144,7 +144,7 @@ class _Session:
             come_from = origin(self._folder)
             store = store or Store(self._experiment, self._folder.path.parent, come_from["run"])
             record = Record.read(self._folder, self._experiment)
-            status = status or resting_status(record)
+            status = status or ("RUNNING" if _at_work(self._folder) else resting_status(record))
             store.send(parent(record, come_from, status))
             for child in children(record, come_from):
                 store.send(child)
@@ -164,6 +164,18 @@ class _Session:
             lock.write(self._name)
             lock.flush()
             yield undisturbed
+
+
+def _at_work(folder: RunFolder) -> bool:
+    """Whether a driver holds the folder."""
+    try:
+        with (folder.path / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

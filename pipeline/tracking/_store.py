@@ -1,6 +1,7 @@
 """What MLflow holds of a run, and how the missing rest gets there: the only place that talks to MLflow."""
 
 import hashlib
+import json
 import logging
 import os
 import re
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 RUN = "zenfront.run"
 ENTRY = "zenfront.architecture"
 SENT = "zenfront.points"
+FILES = "zenfront.files"
 Pair = tuple[str, str]
 
 
@@ -105,7 +107,8 @@ class Store:
             return str(found.experiment_id)
         served = tracking_uri(experiment, runs).startswith(("http://", "https://", "databricks"))
         beside = None if served else (runs.resolve() / "mlartifacts").as_uri()
-        return str(self._client.create_experiment(name, artifact_location=beside))
+        training = {"mlflow.experimentKind": "custom_model_development"}  # or MLflow shows pages for language models
+        return str(self._client.create_experiment(name, artifact_location=beside, tags=training))
 
     def _search(self) -> Iterator["Run"]:
         token = None
@@ -194,12 +197,13 @@ class Store:
 
     def send_file(self, entry: str, path: Path) -> None:
         """Keeps a file as an artifact, unless MLflow holds the same content under its name."""
-        held, tag = self._held[entry], key(f"zenfront.artifact.{path.name}")
+        held = self._held[entry]
+        digests = json.loads(held.tags.get(FILES, "{}"))
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-        if held.tags.get(tag) != digest:
+        if digests.get(path.name) != digest:
             self._client.log_artifact(held.id, str(path))
-            self._log(held, tags=[(tag, digest)])
-            held.tags[tag] = digest
+            held.tags[FILES] = json.dumps(digests | {path.name: digest})
+            self._log(held, tags=[(FILES, held.tags[FILES])])
 
     @property
     def runs(self) -> dict[str, str]:

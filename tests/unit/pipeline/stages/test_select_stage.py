@@ -31,12 +31,12 @@ def _experiment(**select: Any) -> Experiment:
 
 
 def _scored(rows: list[tuple[float, float, float]]) -> list[Scores]:
-    """Architectures with these (zen, flops, params), told apart by their depths."""
+    """Architectures with these (zen, flops, params), told apart by their widths."""
     space = spaces.load("anynet3")
     genes = {f"{g}{i}": v for i in (1, 2, 3) for g, v in {"d": 1, "w": 8, "b": 1, "g": 1}.items()}
-    result = []
+    widths, result = space.levels["w1"].values, []
     for n, (zen, flops, params) in enumerate(rows):
-        architecture = space.architecture(genes | {"d1": 1 + n % 16, "d2": 1 + n // 16})
+        architecture = space.architecture(genes | {"w1": widths[n % len(widths)], "w2": widths[n // len(widths)]})
         result.append(Scores(architecture, {"zen": zen, "flops": flops, "params": params}, None, 0))
     return result
 

@@ -91,6 +91,16 @@ def test_an_interrupted_run_is_called_killed(fake_run: FakeRun, with_store: With
     assert held(folder)[""]["status"] == "KILLED"
 
 
+def test_a_run_that_a_driver_works_on_is_running(fake_run: FakeRun, with_store: WithStore, held: Held) -> None:
+    experiment, folder = fake_run(count=48)
+    with_store(folder)
+    with folder.driving(experiment):
+        sync(folder)
+    assert held(folder)[""]["status"] == "RUNNING"
+    sync(folder)
+    assert held(folder)[""]["status"] == "FINISHED"
+
+
 def test_more_params_and_longer_values_than_mlflow_takes(fake_run: FakeRun, with_store: WithStore, held: Held) -> None:
     options = {f"option{n}": "x" * 7000 for n in range(150)}
     experiment, folder = fake_run(count=24, proxies={"zen": options})
