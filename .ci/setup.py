@@ -36,7 +36,7 @@ def main() -> int:
     started = time.monotonic()
     venv.create(VENV, clear=found == UNFINISHED, with_pip=True, symlinks=True)
     STAMP.write_text(UNFINISHED)
-    pip = [str(VENV / "bin/python"), "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+    pip = [str(VENV / "bin/python"), "-m", "pip", "-qq", "--disable-pip-version-check", "install"]
     if subprocess.call([*pip, "-c", str(ROOT / "constraints.txt"), "-e", f"{ROOT}[dev]"]):
         print("zenfront: pip failed, its message is above. The same command tries again.", file=sys.stderr)
         return 1
