@@ -5,11 +5,29 @@ from torch import Tensor, nn
 from spaces._network import Auxiliary
 
 
+class Conv2d(nn.Conv2d):
+    """torch's, without the time for filling meta tensors, which does nothing."""
+
+    def reset_parameters(self) -> None:
+        """As torch's on every other device."""
+        if not self.weight.is_meta:
+            super().reset_parameters()
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """torch's, without the time for filling meta tensors, which does nothing."""
+
+    def reset_parameters(self) -> None:
+        """As torch's on every other device."""
+        if self.running_mean is None or not self.running_mean.is_meta:
+            super().reset_parameters()
+
+
 def conv_bn(w_in: int, w_out: int, k: int = 3, stride: int = 1, groups: int = 1) -> list[nn.Module]:
     """A k x k convolution with "same" padding and no bias, then batch normalisation."""
     return [
-        nn.Conv2d(w_in, w_out, k, stride, k // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(w_out),
+        Conv2d(w_in, w_out, k, stride, k // 2, groups=groups, bias=False),
+        BatchNorm2d(w_out),
     ]
 
 
@@ -45,8 +63,8 @@ class SqueezeExcitation(Auxiliary):
 
     def __init__(self, w: int, w_squeezed: int, norm: bool = False) -> None:
         super().__init__()
-        first = conv_bn(w, w_squeezed, 1) if norm else [nn.Conv2d(w, w_squeezed, 1)]
-        second = conv_bn(w_squeezed, w, 1) if norm else [nn.Conv2d(w_squeezed, w, 1)]
+        first = conv_bn(w, w_squeezed, 1) if norm else [Conv2d(w, w_squeezed, 1)]
+        second = conv_bn(w_squeezed, w, 1) if norm else [Conv2d(w_squeezed, w, 1)]
         self.excite = nn.Sequential(nn.AdaptiveAvgPool2d(1), *first, nn.ReLU(), *second, nn.Sigmoid())
 
     def forward(self, x: Tensor) -> Tensor:

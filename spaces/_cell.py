@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import UserError
-from spaces._blocks import conv_bn
+from spaces._blocks import BatchNorm2d, Conv2d, conv_bn
 
 Edge = tuple[int, int]
 EDGES: tuple[Edge, ...] = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
@@ -57,9 +57,9 @@ class FactorizedReduce(nn.Module):
     def __init__(self, w_in: int, w_out: int) -> None:
         super().__init__()
         self.act = nn.ReLU()
-        self.even = nn.Conv2d(w_in, w_out // 2, 1, 2, bias=False)
-        self.odd = nn.Conv2d(w_in, w_out - w_out // 2, 1, 2, bias=False)
-        self.norm = nn.BatchNorm2d(w_out)
+        self.even = Conv2d(w_in, w_out // 2, 1, 2, bias=False)
+        self.odd = Conv2d(w_in, w_out - w_out // 2, 1, 2, bias=False)
+        self.norm = BatchNorm2d(w_out)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, w_in, H, W) to (N, w_out, ceil(H / 2), ceil(W / 2))."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import nn
 
-from spaces._blocks import Residual, classifier, conv_bn
+from spaces._blocks import BatchNorm2d, Conv2d, Residual, classifier, conv_bn
 from spaces._cell import Edge, EdgeCell, Zero, present, relu_conv_bn
 from spaces._network import Network
 from spaces._task import Task
@@ -17,7 +17,7 @@ def _reduction(w_in: int, w_out: int) -> Residual:
     # The reference rounds odd sides down and fails there; rounding up is the same on even sides.
     pool = nn.AvgPool2d(2, 2, ceil_mode=True)
     branch = nn.Sequential(relu_conv_bn(w_in, w_out, 3, 2), relu_conv_bn(w_out, w_out, 3))
-    return Residual(branch, nn.Sequential(pool, nn.Conv2d(w_in, w_out, 1, bias=False)))
+    return Residual(branch, nn.Sequential(pool, Conv2d(w_in, w_out, 1, bias=False)))
 
 
 def _operation(name: str, w_in: int, w_out: int) -> nn.Module:
@@ -56,5 +56,5 @@ def nats_network(names: Mapping[Edge, str], widths: Sequence[int], cells: int, t
         for _ in range(cells):
             layers.append(_cell(names, w, width))
             w = width
-    layers.append(nn.Sequential(nn.BatchNorm2d(w), nn.ReLU()))
+    layers.append(nn.Sequential(BatchNorm2d(w), nn.ReLU()))
     return Network(nn.Sequential(*layers), classifier(w, task.classes))

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from pipeline.errors import UserError
 from spaces._anynet import too_small
 from spaces._architecture import Architecture, Gene
-from spaces._blocks import classifier, conv_bn
+from spaces._blocks import BatchNorm2d, Conv2d, classifier, conv_bn
 from spaces._cell import FactorizedReduce, Zero, relu_conv_bn
 from spaces._genotype import Cell, Edge, Genotype, canonical_cell, parse_genotype, print_genotype
 from spaces._network import Network
@@ -40,14 +40,14 @@ def all_nodes(cell: Cell) -> list[int]:
 
 def _separable(w: int, k: int, stride: int, dilation: int = 1) -> list[nn.Module]:
     padding = dilation * (k // 2)
-    depthwise = nn.Conv2d(w, w, k, stride, padding, dilation, groups=w, bias=False)
+    depthwise = Conv2d(w, w, k, stride, padding, dilation, groups=w, bias=False)
     return [nn.ReLU(), depthwise, *conv_bn(w, w, 1)]
 
 
 def _factorized(w: int, k: int, stride: int) -> list[nn.Module]:
-    first = nn.Conv2d(w, w, (1, k), (1, stride), (0, k // 2), bias=False)
-    second = nn.Conv2d(w, w, (k, 1), (stride, 1), (k // 2, 0), bias=False)
-    return [nn.ReLU(), first, second, nn.BatchNorm2d(w)]
+    first = Conv2d(w, w, (1, k), (1, stride), (0, k // 2), bias=False)
+    second = Conv2d(w, w, (k, 1), (stride, 1), (k // 2, 0), bias=False)
+    return [nn.ReLU(), first, second, BatchNorm2d(w)]
 
 
 def operation(name: str, w: int, stride: int) -> nn.Module:

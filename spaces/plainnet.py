@@ -25,7 +25,7 @@ from torch import nn
 
 from spaces._anynet import too_small
 from spaces._architecture import Architecture
-from spaces._blocks import Residual, SqueezeExcitation, classifier, conv_bn, conv_bn_relu
+from spaces._blocks import BatchNorm2d, Conv2d, Residual, SqueezeExcitation, classifier, conv_bn, conv_bn_relu
 from spaces._network import Network
 from spaces._plainnet import IDW, UNITS, XXBL, Plan, Unit, parse, plan_of
 from spaces._space import Space
@@ -90,7 +90,7 @@ def _idw(w_in: int, unit: Unit, stride: int, plan: Plan) -> Iterator[Block]:
 def _projection(block: Block, always: bool) -> nn.Module:
     if block.w_in == block.w_out and block.stride == 1 and not always:
         return nn.Identity()
-    return nn.Sequential(nn.Conv2d(block.w_in, block.w_out, 1, block.stride), nn.BatchNorm2d(block.w_out))
+    return nn.Sequential(Conv2d(block.w_in, block.w_out, 1, block.stride), BatchNorm2d(block.w_out))
 
 
 def _unit(w: int, unit: Unit, plan: Plan) -> list[nn.Module]:

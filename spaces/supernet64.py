@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from pipeline.errors import UserError
 from spaces._architecture import Architecture
-from spaces._blocks import classifier, conv_bn
+from spaces._blocks import BatchNorm2d, Conv2d, classifier, conv_bn
 from spaces._network import Network
 from spaces._space import Space
 from spaces._task import Task
@@ -29,13 +29,13 @@ BN_MOMENTUM = 0.4
 
 
 def _norm(w: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(w, momentum=BN_MOMENTUM, affine=False)
+    return BatchNorm2d(w, momentum=BN_MOMENTUM, affine=False)
 
 
 def _separable(k: int, dilation: int = 1) -> list[nn.Module]:
     padding = dilation * (k // 2)
-    depthwise = nn.Conv2d(WIDTH, WIDTH, k, 1, padding, dilation, groups=WIDTH, bias=False)
-    return [nn.ReLU(), depthwise, nn.Conv2d(WIDTH, WIDTH, 1, bias=False), _norm(WIDTH)]
+    depthwise = Conv2d(WIDTH, WIDTH, k, 1, padding, dilation, groups=WIDTH, bias=False)
+    return [nn.ReLU(), depthwise, Conv2d(WIDTH, WIDTH, 1, bias=False), _norm(WIDTH)]
 
 
 def _operation(name: str) -> nn.Module:
@@ -53,7 +53,7 @@ class Cell(nn.Module):
 
     def __init__(self, names: Mapping[str, str], w_in: int) -> None:
         super().__init__()
-        self.before = nn.Sequential(nn.ReLU(), nn.Conv2d(w_in, WIDTH, 1, bias=False), _norm(WIDTH))
+        self.before = nn.Sequential(nn.ReLU(), Conv2d(w_in, WIDTH, 1, bias=False), _norm(WIDTH))
         self.operations = nn.ModuleList(_operation(names[gene]) for gene in GENES)
 
     def forward(self, x: Tensor) -> Tensor:
