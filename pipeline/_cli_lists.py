@@ -45,8 +45,8 @@ def list_proxies() -> None:
     for name in proxies.names():
         proxy = proxies.load(name)
         needs = ", ".join(sorted(proxy.needs)) or "-"
-        rows.append([name, proxy.unit, proxy.direction, proxy.weights, needs, proxy.source])
-    print_table("Proxies", ["name", "unit", "usually", "weights", "needs", "source"], rows)
+        rows.append([name, proxy.unit, proxy.direction, needs, proxy.source])
+    print_table("Proxies", ["name", "unit", "usually", "needs", "source"], rows)
 
 
 def describe_proxy(name: str) -> None:

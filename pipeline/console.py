@@ -241,11 +241,9 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     table = Table(title=Text(clean(title)), title_justify="left", box=None, pad_edge=False, header_style="bold")
     for index, name in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[index], int | float) or row[index] is None for row in rows)
-        last = index == len(columns) - 1 and console.is_terminal
-        overflow: Literal["ellipsis", "fold"] = "ellipsis" if last else "fold"
-        table.add_column(Text(clean(name)), justify="right" if numeric else "left", overflow=overflow, no_wrap=last)
+        table.add_column(Text(clean(name)), justify="right" if numeric else "left", no_wrap=index < len(columns) - 1)
     for row in rows:
-        table.add_row(*(Text(number(value)) for value in row))
+        table.add_row(*(Text(number(value), no_wrap=True, overflow="ellipsis") for value in row))
     console.print(table)
 
 
