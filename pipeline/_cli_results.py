@@ -12,7 +12,7 @@ import typer
 from pipeline.config import Experiment
 from pipeline.console import print_table
 from pipeline.run_folder import RunFolder
-from pipeline.tracking import tracking_uri
+from pipeline.tracking import shown_uri
 
 SHOWN = 20
 ARROWS = {"maximise": "↑", "minimise": "↓"}
@@ -83,7 +83,7 @@ def show_places(folder: RunFolder, experiment: Experiment) -> None:
         ("epochs", folder.epochs),
         ("checkpoints", folder.checkpoints),
         ("report", folder.report / "index.html"),
-        ("MLflow", tracking_uri(experiment, folder.path.parent)),
+        ("MLflow", shown_uri(experiment, folder.path.parent)),
     ):
         typer.echo(f"{what:<12} {where}")
     elsewhere = "" if folder.path.parent == Path("runs") else f" --runs {shlex.quote(str(folder.path.parent))}"

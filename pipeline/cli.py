@@ -164,8 +164,9 @@ def ui_command(
     from pipeline.tracking import default_uri
 
     runs.mkdir(parents=True, exist_ok=True)
-    typer.echo(f"MLflow on http://127.0.0.1:{port} (Ctrl-C ends it)")
-    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
+    typer.echo(f"MLflow on http://127.0.0.1:{port} in some seconds (Ctrl-C ends it)")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     os.execv(sys.executable, [*command, "--backend-store-uri", uri or default_uri(runs)])
 
 
