@@ -17,7 +17,7 @@ from torch import nn
 import spaces
 from pipeline.errors import UserError
 from pipeline.seeds import numpy_generator, torch_generator
-from spaces import Architecture, Network, Space, Task, initialise
+from spaces import Architecture, Network, Space, Task, initialise, without_auxiliaries
 
 CIFAR = Task(3, 32, 32, 10)
 TASKS = [Task(channels, side, side, classes) for channels in (1, 3) for side in (64, 28, 8) for classes in (1000, 2)]
@@ -197,6 +197,24 @@ def test_forward_and_backward_at_batch_two(space: Space) -> None:
         without = [name for name, parameter in network.named_parameters() if parameter.grad is None]
         assert without == []
         assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
+
+
+def test_building_draws_no_numbers_and_activations_are_not_in_place(space: Space) -> None:
+    (architecture,) = valid_samples(space, 1, "draws")
+    before = torch.get_rng_state(), np.random.get_state()[1].tolist()  # type: ignore[index]  # noqa: NPY002
+    network = space.network(architecture, CIFAR)
+    after = torch.get_rng_state(), np.random.get_state()[1].tolist()  # type: ignore[index]  # noqa: NPY002
+    assert torch.equal(before[0], after[0])
+    assert before[1] == after[1]
+    assert [name for name, _ in network.named_children()] == ["features", "head"]
+    assert not any(getattr(module, "inplace", False) for module in network.modules())
+
+
+def test_without_auxiliaries_the_shapes_stay(space: Space) -> None:
+    (architecture,) = valid_samples(space, 1, "auxiliaries")
+    network = space.network(architecture, CIFAR)
+    with without_auxiliaries(network):
+        assert network(torch.empty(2, 3, 32, 32, device="meta")).shape == (2, 10)
 
 
 def test_any_task_builds_or_states_a_violation(space: Space) -> None:
