@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 os.environ |= {
     "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0 the only silent combination
@@ -34,6 +34,37 @@ class Fleeting:
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
+
+
+class ForgetfulSearcher(Searcher):  # type: ignore[misc]
+    """A searcher of which Tune saves nothing: it executes; it never remembers."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing to restore."""
+
+
+class Driver(Protocol):
+    """What drives a Tune run; an error is raised again when Tune has ended, as Tune would swallow it."""
+
+    error: Exception | None
+
+
+class StopOnError(tune.Stopper):  # type: ignore[misc]
+    """Ends the work in flight as soon as the driver has met an error."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """No trial is stopped alone."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether everything is to end."""
+        return self._driver.error is not None
 
 
 @contextmanager

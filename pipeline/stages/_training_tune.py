@@ -13,7 +13,7 @@ from ray.tune.search import Searcher
 from pipeline.console import TrialProgress, View
 from pipeline.errors import UserError
 from pipeline.results import Epoch
-from pipeline.stages._ray import Fleeting
+from pipeline.stages._ray import Fleeting, ForgetfulSearcher
 from pipeline.stages._training_runs import WORKER_FAILED, Evaluation, TrainingRuns
 
 RETRIES = 3
@@ -31,7 +31,7 @@ class Driver(Fleeting):
 
     def __init__(self, runs: TrainingRuns, view: View) -> None:
         self.runs = runs
-        self.error: UserError | None = None
+        self.error: Exception | None = None
         self._view = view
         self._failures: Counter[tuple[str, int, bool]] = Counter()
         self._shown: dict[str, TrialProgress] = {}
@@ -93,11 +93,11 @@ class Driver(Fleeting):
     def _guarded(self, action: Callable[[], None]) -> None:
         try:
             action()
-        except UserError as error:
+        except Exception as error:  # raised again when Tune has ended: it would be a line in its log
             self.error = error
 
 
-class JobSearcher(Fleeting, Searcher):  # type: ignore[misc]
+class JobSearcher(Fleeting, ForgetfulSearcher):
     """Suggests the jobs of a driver."""
 
     def __init__(self, driver: Driver) -> None:
@@ -115,12 +115,6 @@ class JobSearcher(Fleeting, Searcher):  # type: ignore[misc]
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """The job has left its worker."""
         self._driver.released(self._out.pop(trial_id))
-
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing: Tune never remembers."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing: Tune never remembers."""
 
 
 class JobScheduler(Fleeting, FIFOScheduler):  # type: ignore[misc]
@@ -144,21 +138,6 @@ class JobCallback(Fleeting, tune.Callback):  # type: ignore[misc]
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Called by Tune after `on_trial_complete` of the searcher."""
         self._driver.failed(trial.config, failure_of(trial))
-
-
-class StopOnError(Fleeting, tune.Stopper):  # type: ignore[misc]
-    """Ends the work in flight as soon as the driver has met an error."""
-
-    def __init__(self, driver: Driver) -> None:
-        self._driver = driver
-
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """No trial is stopped alone."""
-        return False
-
-    def stop_all(self) -> bool:
-        """Whether everything is to end."""
-        return self._driver.error is not None
 
 
 def failure_of(trial: Any) -> str:

@@ -6,14 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ray import tune
-from ray.tune.search import Searcher
 
 from pipeline import algorithms, proxies
 from pipeline.algorithms import Problem
 from pipeline.config import Experiment
 from pipeline.console import SearchProgress, View
 from pipeline.engine import SearchLoop
-from pipeline.errors import UserError
 from pipeline.progress import Account
 from pipeline.proxies import Batch
 from pipeline.results import Ledger, Scores
@@ -112,7 +110,7 @@ class _Driver(_ray.Fleeting):
             concurrent=self.workers,
             searcher=_BatchSearcher(self),
             callback=_Refresh(self),
-            stopper=_StopOnError(self),
+            stopper=_ray.StopOnError(self),
             constants={"scoring": scoring_of(self.experiment), "threads": workers.cpus},
         )
         if self.error:
@@ -179,7 +177,7 @@ class _Driver(_ray.Fleeting):
         self.generations.append([{"generation": number, **self.account.row(), **timing}])
 
 
-class _BatchSearcher(Searcher):  # type: ignore[misc]
+class _BatchSearcher(_ray.ForgetfulSearcher):
     """A Tune trial is a batch of candidates; what it has not reported when its worker dies is split."""
 
     def __init__(self, driver: _Driver) -> None:
@@ -220,12 +218,6 @@ class _BatchSearcher(Searcher):  # type: ignore[misc]
         except Exception as error:  # raised again when Tune has ended: it would be a line in its log
             self._driver.error = error
 
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing: Tune never remembers."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing: Tune never remembers."""
-
 
 class _Refresh(tune.Callback):  # type: ignore[misc]
     """Shows the progress about twice a second."""
@@ -239,18 +231,3 @@ class _Refresh(tune.Callback):  # type: ignore[misc]
         if time.monotonic() >= self._next:
             self._driver.show()
             self._next = time.monotonic() + 0.5
-
-
-class _StopOnError(tune.Stopper):  # type: ignore[misc]
-    """Ends the work in flight as soon as the driver has met an error."""
-
-    def __init__(self, driver: _Driver) -> None:
-        self._driver = driver
-
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """No trial is stopped alone."""
-        return False
-
-    def stop_all(self) -> bool:
-        """Whether everything is to end."""
-        return self._driver.error is not None

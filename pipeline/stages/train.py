@@ -9,7 +9,7 @@ from pipeline.results import Ledger
 from pipeline.run_folder import RunFolder, write_json
 from pipeline.stages import _ray
 from pipeline.stages._training_runs import TrainingRuns
-from pipeline.stages._training_tune import Driver, JobCallback, JobScheduler, JobSearcher, StopOnError
+from pipeline.stages._training_tune import Driver, JobCallback, JobScheduler, JobSearcher
 from pipeline.stages._training_worker import Training, TrainingWorker
 from pipeline.training import data
 from spaces import Architecture
@@ -65,7 +65,7 @@ def _run(experiment: Experiment, folder: RunFolder, images: data.Images, driver:
         concurrent=_ray.worker_count(workers, "train"),
         searcher=JobSearcher(driver),
         callback=JobCallback(driver),
-        stopper=StopOnError(driver),
+        stopper=_ray.StopOnError(driver),
         scheduler=JobScheduler(driver),
         constants={"training": training, "threads": workers.cpus},
     )
