@@ -51,8 +51,7 @@ def _together(network: Network, batch: Batch) -> float:
     with torch.enable_grad():
         with gradients:
             logits = functional_call(network, tensors, (images,))
-        torch.autograd.backward(F.cross_entropy(logits, batch.labels, reduction="sum"))
-    gradients.finish()
+        gradients.backward(F.cross_entropy(logits, batch.labels, reduction="sum"))
     return float(sum(sums))
 
 

@@ -64,11 +64,10 @@ def _summed(network: Network, images: Tensor, dtype: torch.dtype) -> Tensor:
     tensors = tensors_of(network, dtype)
     images = images.contiguous(memory_format=torch.channels_last)
     products: list[Tensor] = []
-    gradients = PerImageGradients(lambda rows: products.append(rows @ rows.T), local_statistics=True)
+    gradients = PerImageGradients(lambda rows: products.append(rows @ rows.T), batch_statistics=True)
     with gradients:
         logits: Tensor = functional_call(network, tensors, (images,))
-    torch.autograd.backward(logits.sum())
-    gradients.finish()
+    gradients.backward(logits.sum())
     if not products:
         raise ScoreUndefined("the logits do not depend on any weight")
     return torch.stack(products).double().sum(0)
