@@ -207,7 +207,7 @@ def _columns(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _first_line(error: BaseException) -> str:
-    return without_password(f"{type(error).__name__}: {error}".splitlines()[0])[:200]
+    return without_password(f"{type(error).__name__}: {error}".splitlines()[0])[:120]
 
 
 def trouble(folder: RunFolder, experiment: Experiment, error: BaseException) -> str:

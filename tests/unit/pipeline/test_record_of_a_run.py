@@ -1,0 +1,42 @@
+from collections.abc import Callable
+from typing import Any
+
+from pipeline.config import Experiment
+from pipeline.record import Record
+from pipeline.results import Ledger
+from pipeline.run_folder import RunFolder
+from pipeline.stages.select import select
+
+FakeRun = Callable[..., tuple[Experiment, RunFolder]]
+FakeTraining = Callable[[Experiment, RunFolder, dict[str, Any]], None]
+
+
+def test_a_run_that_has_only_been_searched(fake_run: FakeRun) -> None:
+    experiment, folder = fake_run(count=48)
+    record = Record.read(folder)
+    assert record.experiment == experiment
+    assert [row["generation"] for row in record.generations] == [0, 1]
+    assert (record.front, record.members, record.epochs, record.trials) == (None, [], [], [])
+
+
+def test_an_epoch_that_is_recorded_again_counts_once(fake_run: FakeRun, fake_training: FakeTraining) -> None:
+    experiment, folder = fake_run(count=48)
+    fake_training(experiment, folder, select(experiment, folder))
+    once = Record.read(folder)
+    with Ledger(folder.epochs) as ledger:
+        ledger.append([ledger.rows[0] | {"time": 9e9}])
+    assert Record.read(folder).epochs == once.epochs
+
+
+def test_trials_come_in_the_order_of_the_seeds_and_only_finished_ones_were_tested(
+    fake_run: FakeRun, fake_training: FakeTraining
+) -> None:
+    experiment, folder = fake_run(count=48, train={"epochs": 9, "seeds": [7, 3]})
+    document = select(experiment, folder)
+    fake_training(experiment, folder, document)
+    record = Record.read(folder)
+    first, stopped = document["selected"][0], document["selected"][2]
+    assert [trial["seed"] for trial in record.trials_of(first)] == [7, 3]
+    assert len(record.test_accuracies(first)) == 2
+    assert record.test_accuracies(stopped) == []
+    assert [epoch.epoch for epoch in record.curves()[f"{first}-3"]] == list(range(1, 10))
