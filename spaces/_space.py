@@ -153,6 +153,8 @@ class Space:
             match distribution:
                 case IntDistribution(low=low, high=high, log=True):
                     domains[name] = tune.lograndint(low, high + 1)
+                case IntDistribution(low=low, high=high, step=1):
+                    domains[name] = tune.randint(low, high + 1)
                 # Ray's quantised integers are multiples of the step, not low plus multiples of it.
                 case IntDistribution(low=low, high=high, step=step) if low % step == 0:
                     domains[name] = tune.qrandint(low, high, step)

@@ -8,7 +8,8 @@ A stem ``SuperConvKkBNRELU(in,out,stride,1)``, up to 18 units ``SuperRes...(in,o
 
 The first block of a unit always has a projection shortcut, a projection has a bias, and every BN has eps 1e-3, as in
 the reference. ``+SE`` after the string means squeeze-and-excitation of ratio 1/4 with BN in every block (a flag of the
-reference). Widths are genes in units of 8 channels, drawn log-uniformly; a unit beyond ``units`` is inactive.
+reference). Widths are genes in units of 8 channels; widths, units and layers are drawn log-uniformly, so that a sixth
+of the draws has less than 1 M parameters; a unit beyond ``units`` is inactive.
 
 Mutation is that of the reference: one unit gets another type of its family, its widths times a factor each, and -2 to
 2 layers more; six layers or more are split into 3 and the rest. Deviations: every outcome counts once (there a list
@@ -157,13 +158,13 @@ def _distributions() -> dict[str, BaseDistribution]:
         "stem_k": CategoricalDistribution((1, 3, 5, 7)),
         "stem_w8": WIDTH,
         "stem_s": strides,
-        "units": IntDistribution(1, UNITS),
+        "units": IntDistribution(1, UNITS, log=True),
         "last_w8": WIDTH,
         "se": CategoricalDistribution(("no", "yes")),
     }
     for i in range(1, UNITS + 1):
         genes |= {f"type{i}": CategoricalDistribution((*XXBL, *IDW)), f"w8_{i}": WIDTH, f"b8_{i}": WIDTH}
-        genes |= {f"s{i}": strides, f"d{i}": IntDistribution(1, LAYERS)}
+        genes |= {f"s{i}": strides, f"d{i}": IntDistribution(1, LAYERS, log=True)}
     return genes
 
 

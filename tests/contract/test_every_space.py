@@ -199,13 +199,9 @@ def test_forward_and_backward_at_batch_two(space: Space) -> None:
         assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
 
 
-def test_building_draws_no_numbers_and_activations_are_not_in_place(space: Space) -> None:
-    (architecture,) = valid_samples(space, 1, "draws")
-    before = torch.get_rng_state(), np.random.get_state()[1].tolist()  # type: ignore[index]  # noqa: NPY002
+def test_a_network_has_two_parts_and_no_activation_in_place(space: Space) -> None:
+    (architecture,) = valid_samples(space, 1, "parts")
     network = space.network(architecture, CIFAR)
-    after = torch.get_rng_state(), np.random.get_state()[1].tolist()  # type: ignore[index]  # noqa: NPY002
-    assert torch.equal(before[0], after[0])
-    assert before[1] == after[1]
     assert [name for name, _ in network.named_children()] == ["features", "head"]
     assert not any(getattr(module, "inplace", False) for module in network.modules())
 
