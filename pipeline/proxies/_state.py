@@ -37,8 +37,8 @@ def borrowed(network: nn.Module, generator: torch.Generator, *, training: bool =
 
 
 @contextmanager
-def fresh_statistics(network: nn.Module, momentum: float) -> Iterator[list[BatchNorm]]:
-    """Lends every batch norm new running statistics (mean 0, variance 1), updated with `momentum`.
+def fresh_statistics(network: nn.Module, momentum: float, like: Tensor) -> Iterator[list[BatchNorm]]:
+    """Lends every batch norm new running statistics (mean 0, variance 1), updated with `momentum`, of `like`'s type.
 
     Inside `borrowed` and in train mode. Yields the norms; read their ``running_var`` before leaving.
     """
@@ -46,7 +46,6 @@ def fresh_statistics(network: nn.Module, momentum: float) -> Iterator[list[Batch
     lent = [(norm, norm.running_mean, norm.running_var, norm.num_batches_tracked, norm.momentum) for norm in norms]
     try:
         for norm in norms:
-            like = next(network.parameters())
             norm.running_mean = torch.zeros(norm.num_features, dtype=like.dtype, device=like.device)
             norm.running_var = torch.ones_like(norm.running_mean)
             norm.num_batches_tracked = torch.zeros((), dtype=torch.long)
@@ -74,8 +73,12 @@ def gaussian(shape: tuple[int, ...], generator: torch.Generator, like: Tensor) -
     return torch.randn(shape, generator=generator, device=generator.device).to(like)
 
 
+def parameters_of(network: nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
+    """Its parameters by name, for `torch.func.functional_call`: of a type, apart from its own gradients."""
+    return {n: nn.Parameter(p.detach().to(dtype), requires_grad=False) for n, p in network.named_parameters()}
+
+
 def tensors_of(network: nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
-    """Its parameters and buffers by name, for `torch.func.functional_call`: of a type, apart from its own gradients."""
-    parameters = {n: nn.Parameter(p.detach().to(dtype), requires_grad=False) for n, p in network.named_parameters()}
+    """Its parameters and buffers, for `torch.func.functional_call` with images of that type."""
     buffers = {n: b.to(dtype) for n, b in network.named_buffers() if b.is_floating_point()}
-    return {**parameters, **buffers}
+    return {**parameters_of(network, dtype), **buffers}
