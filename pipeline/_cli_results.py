@@ -31,7 +31,7 @@ def show_front(folder: RunFolder) -> None:
     extra = [c["score"] for c in document["constraints"] if c["score"] not in scores]
     rows = [
         [
-            chosen.get(name, ""),
+            chosen.get(name),
             name,
             *(members[name]["values"].get(s) for s in scores + extra),
             members[name]["notation"],
