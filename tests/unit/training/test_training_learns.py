@@ -103,6 +103,29 @@ def test_weight_decay_is_off_norms_and_biases(new_network: Callable[[], Network]
     assert shrunk == {True, False}
 
 
+def test_the_moving_average_covers_weights_and_batch_statistics(
+    digits: Images, new_network: Callable[[], Network]
+) -> None:
+    """With one step an epoch: d times the state after the first, 1 - d times that after the second."""
+    plain, averaged = new_network(), new_network()
+    recipe = Recipe(batch_size=4096, learning_rate=0.1, warmup_epochs=0)
+    states = [
+        {name: value.clone() for name, value in plain.state_dict().items()}
+        for _ in train(plain, digits, recipe, epochs=2, seed=0, device=CPU)
+    ]
+    list(train(averaged, digits, recipe.model_copy(update={"ema": 0.75}), epochs=2, seed=0, device=CPU))
+    for name, value in averaged.state_dict().items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, 0.75 * states[0][name] + 0.25 * states[1][name])
+
+
+def test_every_epoch_has_its_own_order(digits: Images, new_network: Callable[[], Network]) -> None:
+    """With weights that stand still the loss depends on which images share a mini-batch, and so its BN, alone."""
+    recipe = FROZEN.model_copy(update={"batch_size": 16})
+    losses = [r.metrics["train_loss"] for r in train(new_network(), digits, recipe, epochs=3, seed=0, device=CPU)]
+    assert len(set(losses)) == 3
+
+
 def test_momentum_may_be_absent(digits: Images, new_network: Callable[[], Network]) -> None:
     recipe = Recipe(momentum=0, warmup_epochs=0, batch_size=16)
     assert next(train(new_network(), digits, recipe, epochs=1, seed=0, device=CPU)).failure is None
