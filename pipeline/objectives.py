@@ -1,5 +1,6 @@
 """A proxy measures; an objective prefers, a constraint excludes."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -73,3 +74,22 @@ def violations(scored: Sequence[Scores], constraints: Sequence[Constraint]) -> n
 
 def _excesses(scores: Scores, constraints: Sequence[Constraint]) -> list[float]:
     return [c.excess(scores.values[c.score]) for c in constraints if c.score in scores.values]
+
+
+def infeasible_message(scored: Sequence[Scores], constraints: Sequence[Constraint]) -> str:
+    """Why no architecture is feasible: how many each constraint excludes, and how many failed for which reason.
+
+    Args:
+        scored: Architectures of which none is feasible.
+        constraints: The experiment's.
+    """
+    parts = []
+    for constraint in constraints:
+        values = [s.values[constraint.score] for s in scored if constraint.score in s.values]
+        excluded = sum(constraint.excess(value) > 0 for value in values)
+        if excluded:
+            reach = f"{constraint.score} was {min(values):g} to {max(values):g}"
+            parts.append(f"{constraint} excludes {excluded} of {len(values)} ({reach})")
+    failures = Counter(s.failure for s in scored if s.failure)
+    parts += [f"{count} of {len(scored)} failed: {reason}" for reason, count in failures.most_common(3)]
+    return f"no architecture of {len(scored)} is feasible: {'; '.join(parts)}. Loosen the constraints."

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import UserError
-from pipeline.objectives import Constraint, Objective, losses, violations
+from pipeline.objectives import Constraint, Objective, infeasible_message, losses, violations
 from pipeline.pareto import bounding_box, front_indices, normalised_hypervolume
 from pipeline.results import Scores
 
@@ -28,7 +28,7 @@ class Account:
         self._objectives = objectives
         self._constraints = constraints
         self._nearest = np.inf
-        self._excluded: Counter[str] = Counter()
+        self._in_vain: list[Scores] = []
         self.evaluations = 0
         self.front = np.empty((0, len(objectives)))
         self.box: tuple[list[float], list[float]] | None = None
@@ -45,24 +45,19 @@ class Account:
         self.evaluations += len(scored)
         self.failures.update(s.failure for s in scored if s.failure)
         self.infeasible += sum(bool(v > 0) and not s.failure for v, s in zip(violation, scored, strict=True))
-        for scores in scored:
-            self._excluded.update(str(c) for c in self._constraints if c.excess(scores.values.get(c.score, np.nan)))
         candidates = np.vstack([self.front, losses(scored, self._objectives)[violation <= 0]])
         self.front = candidates[front_indices(candidates)]
         if not len(self.front):
-            self._check_approach(float(violation.min()))
+            self._check_approach(scored, float(violation.min()))
         elif self.box is None:
             self.box = bounding_box(self.front)
+            self._in_vain.clear()
 
-    def _check_approach(self, nearest: float) -> None:
+    def _check_approach(self, scored: Sequence[Scores], nearest: float) -> None:
+        self._in_vain.extend(scored)
         if nearest >= self._nearest:
-            raise UserError(f"the search is infeasible: {self.explanation()}. Relax what excludes them.")
+            raise UserError(infeasible_message(self._in_vain, self._constraints))
         self._nearest = nearest
-
-    def explanation(self) -> str:
-        """Which constraint, or which failure, excludes how many."""
-        counts = [*self._excluded.most_common(), *((f"failure {k!r}", n) for k, n in self.failures.most_common(3))]
-        return "; ".join(f"{what} excludes {n} of {self.evaluations}" for what, n in counts)
 
     @property
     def best(self) -> dict[str, float]:

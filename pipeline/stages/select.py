@@ -9,7 +9,7 @@ import numpy as np
 import spaces
 from pipeline.config import Experiment
 from pipeline.errors import UserError
-from pipeline.objectives import Constraint, losses, violations
+from pipeline.objectives import infeasible_message, losses, violations
 from pipeline.pareto import bounding_box, crowding_distance, front_indices, normalised_hypervolume
 from pipeline.results import Scores, read_ledger
 from pipeline.run_folder import SCHEMA, RunFolder, write_json
@@ -85,25 +85,6 @@ def shortfall(document: dict[str, Any], k: int) -> str | None:
     if size >= k:
         return None
     return f"the front has {size} members, fewer than select.k = {k}: all of them are selected"
-
-
-def infeasible_message(scored: Sequence[Scores], constraints: Sequence[Constraint]) -> str:
-    """Why no architecture is feasible: how many each constraint excludes, and how many failed for which reason.
-
-    Args:
-        scored: Architectures of which none is feasible.
-        constraints: The experiment's.
-    """
-    parts = []
-    for constraint in constraints:
-        values = [s.values[constraint.score] for s in scored if constraint.score in s.values]
-        excluded = sum(constraint.excess(value) > 0 for value in values)
-        if excluded:
-            reach = f"{constraint.score} was {min(values):g} to {max(values):g}"
-            parts.append(f"{constraint} excludes {excluded} of {len(values)} ({reach})")
-    failures = Counter(s.failure for s in scored if s.failure)
-    parts += [f"{count} of {len(scored)} failed: {reason}" for reason, count in failures.most_common(3)]
-    return f"no architecture of {len(scored)} is feasible: {'; '.join(parts)}. Loosen the constraints."
 
 
 def _by_losses(every_loss: np.ndarray, indices: np.ndarray) -> np.ndarray:
