@@ -12,7 +12,12 @@ from pipeline.checks import check, options
 from pipeline.config import Experiment, ObjectiveConfig
 from pipeline.console import print_table
 from pipeline.errors import UserError
+from pipeline.proxies import Proxy
+from pipeline.scoring import Scoring, noise_batch
 from pipeline.seeds import numpy_generator
+from spaces import Architecture, Space, Task
+
+CIFAR = Task(3, 32, 32, 10)
 
 
 def list_spaces() -> None:
@@ -20,19 +25,32 @@ def list_spaces() -> None:
     rows = []
     for name in spaces.names():
         space = spaces.load(name)
-        rows.append([name, len(space.distributions), f"{space.size:.3g}", space.source])
+        rows.append([name, len(space.distributions), _count(space.size), space.source])
     print_table("Search spaces", ["name", "genes", "points", "source"], rows)
 
 
 def describe_space(name: str, sample: int, seed: int) -> None:
     """One search space: source, genes, samples."""
     space = spaces.load(name)
-    typer.echo(f"{name}: {space.size:.3g} points\n\n{space.source}\n")
+    typer.echo(f"{name}: {_count(space.size)} points\n\n{space.source}\n")
     rows = [[gene, _range([str(v) for v in levels.values])] for gene, levels in space.levels.items()]
     print_table("Genes", ["name", "values"], rows)
+    if sample:
+        typer.echo(f"Samples, with their costs on 3 x 32 x 32 images and 10 classes (seed {seed})")
     generator = numpy_generator(seed, "spaces", name)
     for _ in range(sample):
-        typer.echo(space.notation(space.sample(generator)))
+        typer.echo(_priced(space, space.sample(generator)))
+
+
+def _priced(space: Space, architecture: Architecture) -> str:
+    scoring = Scoring(space, CIFAR, ["params", "flops"], noise_batch(CIFAR, 2, 0), seed=0)
+    scores = scoring.score(architecture)
+    costs = [f"{value:,.0f} {name}" for name, value in scores.values.items()]
+    return f"{', '.join(costs) or scores.failure}: {space.notation(architecture)}"
+
+
+def _count(size: int) -> str:
+    return f"{size:,}" if size < 10**15 else f"{size:.3g}"
 
 
 def _range(values: Sequence[str]) -> str:
@@ -45,8 +63,15 @@ def list_proxies() -> None:
     for name in proxies.names():
         proxy = proxies.load(name)
         needs = ", ".join(sorted(proxy.needs)) or "-"
-        rows.append([name, proxy.unit, proxy.direction, needs, proxy.source])
-    print_table("Proxies", ["name", "unit", "usually", "needs", "source"], rows)
+        rows.append([name, proxy.unit, proxy.direction, _cost_class(proxy), needs, proxy.source])
+    print_table("Proxies", ["name", "unit", "usually", "cost class", "needs", "source"], rows)
+
+
+def _cost_class(proxy: Proxy) -> str:
+    """What it takes: shapes alone, forward passes, or gradients as well."""
+    if proxy.is_cost:
+        return "shapes"
+    return "gradients" if "gradients" in proxy.needs else "forward"
 
 
 def describe_proxy(name: str) -> None:
