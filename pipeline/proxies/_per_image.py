@@ -59,9 +59,9 @@ class _BatchNorm(torch.autograd.Function):
     """Batch norm with a choice of backward passes."""
 
     @staticmethod
-    def forward(ctx: Any, z: Tensor, y: Tensor, back: Callable[[Tensor], Tensor]) -> Tensor:
+    def forward(ctx: Any, z: Tensor, ys: list[Tensor], back: Callable[[Tensor], Tensor]) -> Tensor:
         ctx.back = back
-        return y
+        return ys[0]  # in a list, it is no input and may be changed in place
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:
@@ -205,7 +205,7 @@ class PerImageGradients(TorchFunctionMode):
         if not x.requires_grad:
             x.requires_grad_()
         back = lambda dy: norm.back_together(dy) if self._together else norm.back(dy)  # noqa: E731
-        return _BatchNorm.apply(x, y, back)  # type: ignore[no-any-return, no-untyped-call]
+        return _BatchNorm.apply(x, [y], back)  # type: ignore[no-any-return, no-untyped-call]
 
     def _opened(self, weight: Tensor) -> int:
         self._uses[id(weight)] += 1

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from pipeline.errors import ScoreUndefined
+
 BatchNorm = nn.modules.batchnorm._BatchNorm
 
 
@@ -15,6 +17,9 @@ def borrowed(network: nn.Module, generator: torch.Generator, *, training: bool =
 
     In train mode batch norms use the statistics of the batch and leave their running ones alone. What draws from
     torch's global generators (dropout) is seeded from `generator`. Modes, buffers and global generators are put back.
+
+    Raises:
+        ScoreUndefined: A batch norm sees a single value per channel.
     """
     modes = {module: module.training for module in network.modules()}
     tracking = {m: m.track_running_stats for m in modes if isinstance(m, BatchNorm) and training}
@@ -27,6 +32,10 @@ def borrowed(network: nn.Module, generator: torch.Generator, *, training: bool =
             for norm in tracking:
                 norm.track_running_stats = False
             yield
+        except ValueError as error:
+            if "more than 1 value per channel" in str(error):
+                raise ScoreUndefined(f"a batch norm has no statistics: {error}") from error
+            raise
         finally:
             for module, mode in modes.items():
                 module.training = mode

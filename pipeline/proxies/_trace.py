@@ -118,6 +118,8 @@ class _Tracer(TorchFunctionMode):
             name = getattr(func, "__name__", func)
             raise TypeError(f"the cost of a layer that gives parameters to {name!r} is not known")
         inputs = () if _is_constant(func, args) else tuple(t._call for t in tensors if hasattr(t, "_call"))
+        if not inputs and not parameters:  # nothing that comes from the image, as a counter of batches
+            return result
         call = Call(func, inputs, parameters, outputs[0].shape)
         self.calls.append(call)
         for output in outputs:
@@ -141,7 +143,7 @@ def trace(network: nn.Module, shape: Iterable[int]) -> Trace:
     tracer = _Tracer()
     with torch.no_grad(), tracer:
         logits = network(image)
-    return Trace(tracer.calls, source, logits._call)
+    return Trace(tracer.calls, source, getattr(logits, "_call", Call(torch.empty, (), (), logits.shape)))
 
 
 def _is_constant(func: Callable[..., Any], args: tuple[Any, ...]) -> bool:

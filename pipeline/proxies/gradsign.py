@@ -58,10 +58,7 @@ def _together(network: Network, batch: Batch) -> float:
 def _alone(network: Network, batch: Batch) -> float:
     signs: list[Tensor] = []
     for n in range(len(batch.images)):
-        try:
-            weights = loss_gradients(network, Batch(batch.images[n : n + 1], batch.labels[n : n + 1]))
-        except ValueError as error:
-            raise ScoreUndefined(f"a batch of one image: {error}") from error
+        weights = loss_gradients(network, Batch(batch.images[n : n + 1], batch.labels[n : n + 1]))
         signs.append(torch.cat([weight.gradient.sign().flatten() for weight in weights]))
     return float(torch.stack(signs).sum(0).abs().sum(dtype=torch.float64))
 

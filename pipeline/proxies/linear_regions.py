@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from pipeline.errors import ScoreUndefined
 from pipeline.proxies._activations import agreement
 from pipeline.proxies._options import Mode, one_of
 from pipeline.proxies._proxy import Batch, Proxy
@@ -37,7 +38,7 @@ def linear_regions(
         channel for that reason. Higher is more expressive.
 
     Raises:
-        ScoreUndefined: There is no ReLU.
+        ScoreUndefined: There is no ReLU, or a crop is too small for the network.
 
     Source: Chen, Gong, Wang, TE-NAS, ICLR 2021, arXiv:2102.11535, sec. 3.2; code ``linear_region.py``. Deviation: one
     pass over all crops, the code makes three of 1,000. Known error of ZenNAS' copy: it hooks `nn.ReLU` modules, but
@@ -45,7 +46,12 @@ def linear_regions(
     """
     inputs = one_of("mode", mode, {"paper": _crops, "reference": _whole})(batch.images, samples, crop, generator)
     with borrowed(network, generator):
-        kernel, units = agreement(network, inputs)
+        try:
+            kernel, units = agreement(network, inputs)
+        except RuntimeError as error:
+            if mode == "paper":
+                raise ScoreUndefined(f"the network does not take crops of {crop} x {crop} pixels: {error}") from error
+            raise
     same = kernel == units
     return float((1 / same.sum(1, dtype=torch.float64)).sum().round())
 
