@@ -150,7 +150,9 @@ class PerImageGradients(TorchFunctionMode):
         result = func(*args, **(kwargs or {}))
         if isinstance(result, Tensor) and any(isinstance(a, nn.Parameter) for a in args):
             name = getattr(func, "__name__", func)
-            raise TypeError(f"no fast way for a layer that gives parameters to {name!r}: use mode='reference'")
+            raise NotImplementedError(
+                f"no fast way for a layer that gives parameters to {name!r}: use mode='reference'"
+            )
         return result
 
     def _convolution(

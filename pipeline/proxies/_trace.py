@@ -116,7 +116,7 @@ class _Tracer(TorchFunctionMode):
         parameters = tuple(t for t in tensors if isinstance(t, nn.Parameter))
         if parameters and func not in PRODUCTS and func not in FREE:
             name = getattr(func, "__name__", func)
-            raise TypeError(f"the cost of a layer that gives parameters to {name!r} is not known")
+            raise NotImplementedError(f"the cost of a layer that gives parameters to {name!r} is not known")
         inputs = () if _is_constant(func, args) else tuple(t._call for t in tensors if hasattr(t, "_call"))
         if not inputs and not parameters:  # nothing that comes from the image, as a counter of batches
             return result
@@ -135,7 +135,7 @@ def trace(network: nn.Module, shape: Iterable[int]) -> Trace:
         shape: (C, H, W) of an image.
 
     Raises:
-        TypeError: A parameter is used by a function whose cost is not known.
+        NotImplementedError: A parameter is used by a function whose cost is not known.
     """
     source = Call(torch.empty, (), (), torch.Size((1, *shape)))
     image = torch.empty(source.shape, device="meta")

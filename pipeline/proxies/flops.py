@@ -23,7 +23,7 @@ def flops(network: Network, batch: Batch, generator: torch.Generator) -> float:
         The number of multiply-adds, > 0; lower is cheaper.
 
     Raises:
-        TypeError: A layer's parameters are used by a function whose cost is not known.
+        NotImplementedError: A layer's parameters are used by a function whose cost is not known.
 
     Source: Radosavovic et al., Designing network design spaces, CVPR 2020 (pycls, ``net_complexity``).
     """

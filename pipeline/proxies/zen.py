@@ -77,7 +77,7 @@ def _reference(network: Network, parameters: dict[str, Tensor], x: Tensor, pertu
 
 
 def _zen(difference: Tensor, norms: list[BatchNorm]) -> float:
-    if not difference > 0:
+    if difference == 0:
         raise ScoreUndefined("the features do not depend on the input")
     value = float(difference.double().log() + sum(_log_sigma(norm) for norm in norms))
     if not math.isfinite(value):

@@ -1,0 +1,133 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pipeline.errors import ScoreUndefined
+from pipeline.proxies import Batch
+from spaces import Network
+
+Score = Callable[..., float]
+Build = Callable[..., Network]
+MODES = ("paper", "reference")
+
+
+def linear() -> list[nn.Module]:
+    return [nn.Flatten(), nn.Linear(48, 5)]
+
+
+def no_features() -> list[nn.Module]:
+    return []
+
+
+def one_norm() -> list[nn.Module]:
+    return [nn.Conv2d(3, 6, 3, padding=1, bias=False), nn.BatchNorm2d(6), nn.ReLU()]
+
+
+def pooled() -> list[nn.Module]:
+    return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3)]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_linear_classifier_has_the_condition_number_of_its_inputs(
+    score: Score, build: Build, batch: Batch, mode: str
+) -> None:
+    rows = batch.images.flatten(1).double().numpy()
+    value = score("ntk", build(no_features, linear), batch, mode=mode, precision="float64")
+    assert value == pytest.approx(np.linalg.cond(rows @ rows.T), rel=1e-9)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_orthogonal_inputs_of_one_length_give_1(score: Score, build: Build, batch: Batch, mode: str) -> None:
+    images = 3 * torch.eye(48)[:6].reshape(6, 3, 4, 4)
+    value = score("ntk", build(no_features, linear), replace(batch, images=images), mode=mode)
+    assert value == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_equal_images_make_it_singular(score: Score, build: Build, batch: Batch, mode: str) -> None:
+    images = torch.cat([batch.images[:3], batch.images[:3]])
+    with pytest.raises(ScoreUndefined, match="singular"):
+        score("ntk", build(one_norm, pooled), replace(batch, images=images), mode=mode)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_scale_of_the_images_does_not_count(score: Score, build: Build, batch: Batch, mode: str) -> None:
+    network = build(no_features, linear)
+    values = [
+        score("ntk", network, replace(batch, images=s * batch.images), mode=mode, precision="float64") for s in (1, 8)
+    ]
+    assert values[0] == pytest.approx(values[1], rel=1e-9)
+
+
+def test_with_one_batch_norm_nothing_is_neglected(score: Score, build: Build, batch: Batch) -> None:
+    """The change of the batch statistics stays within the layer: both ways are exact."""
+    network = build(one_norm, pooled)
+    fast, exact = (score("ntk", network, batch, mode=mode, precision="float64") for mode in MODES)
+    assert fast == pytest.approx(exact, rel=1e-8)
+
+
+class Twice(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(6, 6, 3, padding=2, dilation=2, groups=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.conv(torch.relu(self.conv(x)))
+        return y
+
+
+class Excited(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(self.fc(x.mean((2, 3))))[:, :, None, None]
+
+
+LAYERS: dict[str, Callable[[], list[nn.Module]]] = {
+    "grouped": lambda: [nn.Conv2d(6, 6, 3, 2, 1, groups=3)],
+    "depthwise": lambda: [nn.Conv2d(6, 6, 5, padding=2, groups=6, bias=False)],
+    "more filters a group": lambda: [nn.Conv2d(6, 12, 3, padding=1, groups=3), nn.Conv2d(12, 6, 1)],
+    "dilated": lambda: [nn.Conv2d(6, 6, 3, padding=2, dilation=2)],
+    "strided pointwise": lambda: [nn.Conv2d(6, 6, 1, 2)],
+    "padded pointwise": lambda: [nn.Conv2d(6, 6, 1, padding=1)],
+    "oblong": lambda: [nn.Conv2d(6, 6, (1, 3), (1, 2), (0, 1))],
+    "padding by name": lambda: [nn.Conv2d(6, 6, 3, padding="same"), nn.Conv2d(6, 6, 2, padding="valid")],
+    "used twice": lambda: [Twice()],
+    "squeeze-and-excitation": lambda: [Excited()],
+    "norm without parameters": lambda: [nn.BatchNorm2d(6, affine=False)],
+    "norm after a norm": lambda: [nn.BatchNorm2d(6)],
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("first", [one_norm, lambda: [nn.Conv2d(3, 6, 3, padding=1), nn.ReLU()]])
+def test_layer_by_layer_is_exact_with_running_statistics(
+    score: Score, build: Build, batch: Batch, name: str, first: Callable[[], list[nn.Module]]
+) -> None:
+    network = build(lambda: [*first(), *LAYERS[name]()], pooled)
+    fast, exact = (score("ntk", network, batch, mode=mode, statistics="eval", precision="float64") for mode in MODES)
+    assert fast == pytest.approx(exact, rel=1e-8)
+
+
+class Scaled(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(6, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight
+
+
+def test_a_layer_that_the_fast_way_does_not_know_is_an_error(score: Score, build: Build, batch: Batch) -> None:
+    network = build(one_norm, pooled)
+    assert isinstance(network.features, nn.Sequential)
+    network.features.append(Scaled())
+    with pytest.raises(NotImplementedError, match="use mode='reference'"):
+        score("ntk", network, batch)
+    assert score("ntk", network, batch, mode="reference") > 1
