@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from pipeline.errors import ScoreUndefined
 from pipeline.proxies._patches import Pair, Patches
 
 SAMPLE = 8  # images that estimate the two expectations of `PerImageGradients`: as good as all of 32
@@ -133,7 +134,13 @@ class PerImageGradients(TorchFunctionMode):
         }
 
     def backward(self, total: Tensor) -> None:
-        """Goes back from the sum over images of the network's output; `take` gets the rows of all weights."""
+        """Goes back from the sum over images of the network's output; `take` gets the rows of all weights.
+
+        Raises:
+            ScoreUndefined: The sum does not depend on any weight.
+        """
+        if not total.requires_grad:
+            raise ScoreUndefined("the output does not depend on any weight")
         if self._batch_statistics and self._depends_on_batch:
             self._together = True
             torch.autograd.backward(total, retain_graph=True)

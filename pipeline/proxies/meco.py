@@ -66,6 +66,8 @@ def _modules(network: Network, batch: Batch, generator: torch.Generator, take: C
 
 def _lowest(output: Tensor) -> Tensor:
     maps = output[0].double().reshape(len(output[0]), -1)
+    if maps.shape[1] == 1:  # a vector: all maps are constant
+        return maps.new_zeros(())
     maps = maps - maps.mean(1, keepdim=True)
     norms = maps.norm(dim=1, keepdim=True)
     directions = torch.where(norms > 0, maps / norms.clamp(min=torch.finfo(norms.dtype).tiny), 0)

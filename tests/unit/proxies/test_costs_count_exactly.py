@@ -1,0 +1,157 @@
+import time
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from pipeline import proxies
+from pipeline.proxies import Batch
+from pipeline.seeds import torch_generator
+from spaces import Network, initialise
+
+SIDE = 8
+
+
+def cost(name: str, *features: nn.Module, head: nn.Module | None = None) -> float:
+    network = Network(nn.Sequential(*features), head or nn.Flatten())
+    empty = Batch(torch.empty(2, 3, SIDE, SIDE, device="meta"), torch.empty(2, device="meta"))
+    return proxies.load(name).score(network, empty, torch_generator(0, "cost"))
+
+
+def conv(w_in: int, w_out: int, k: int = 3, stride: int = 1, bias: bool = True) -> nn.Conv2d:
+    return nn.Conv2d(w_in, w_out, k, stride, k // 2, bias=bias, device="meta")
+
+
+class Sum(nn.Module):
+    """The sum of branches, some of them times a factor."""
+
+    def __init__(self, *branches: nn.Module, factors: tuple[float, ...] = ()) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+        self.factors = factors or (1.0,) * len(branches)
+
+    def forward(self, x: Tensor) -> Tensor:
+        total: Tensor = sum(
+            (b(x) * f if f != 1 else b(x) for b, f in zip(self.branches, self.factors, strict=True)), torch.tensor(0.0)
+        )
+        return total
+
+
+class Unused(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = conv(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.conv(x)
+        return x
+
+
+class Scale(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(3, 1, 1, device="meta"))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gamma
+
+
+LAYERS: dict[str, Callable[[], nn.Module]] = {
+    "plain": lambda: conv(3, 8),
+    "biased": lambda: conv(3, 8, bias=True),
+    "strided": lambda: conv(3, 8, stride=2),
+    "grouped": lambda: nn.Conv2d(3, 12, 3, groups=3, device="meta"),
+    "dilated": lambda: nn.Conv2d(3, 4, 3, dilation=2, device="meta"),
+    "same padding": lambda: nn.Conv2d(3, 4, 3, padding="same", dilation=2, device="meta"),
+    "oblong": lambda: nn.Conv2d(3, 4, (1, 5), (2, 1), (0, 3), device="meta"),
+    "reflected": lambda: nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect", device="meta"),
+    "linear": lambda: nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE**2, 7, device="meta")),
+    "linear on rows": lambda: nn.Linear(SIDE, 5, device="meta"),
+    "pooled": lambda: nn.Sequential(nn.MaxPool2d(2), conv(3, 4), nn.AvgPool2d(2), conv(4, 4)),
+    "twice": lambda: nn.Sequential(*[conv(3, 3)] * 2),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_flops_are_half_of_what_torch_counts(name: str) -> None:
+    layer = LAYERS[name]()
+    with FlopCounterMode(display=False) as counter:
+        layer(torch.empty(1, 3, SIDE, SIDE, device="meta"))
+    assert cost("flops", layer) == counter.get_total_flops() / 2
+
+
+def test_norms_activations_and_pooling_cost_nothing() -> None:
+    layers = [nn.BatchNorm2d(3, device="meta"), nn.ReLU(), nn.MaxPool2d(2), nn.GroupNorm(3, 3, device="meta")]
+    assert cost("flops", *layers, head=nn.Sequential(nn.Flatten(), nn.PReLU(device="meta"))) == 0
+
+
+@pytest.mark.parametrize("name", ["flops", "activations", "depth", "live_params", "peak_memory"])
+def test_a_parameter_of_unknown_use_is_an_error(name: str) -> None:
+    with pytest.raises(NotImplementedError, match="gives parameters to 'mul' is not known"):
+        cost(name, Scale())
+
+
+def test_params_are_all_parameters() -> None:
+    assert cost("params", conv(3, 8), nn.BatchNorm2d(8, device="meta")) == 3 * 8 * 9 + 8 + 16
+
+
+def test_activations_are_the_outputs_of_convolutions_and_linear_layers() -> None:
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10, device="meta"))
+    assert cost("activations", conv(3, 8, stride=2), nn.ReLU(), conv(8, 8), head=head) == 2 * 8 * (SIDE // 2) ** 2 + 10
+
+
+def test_depth_is_the_longest_path() -> None:
+    assert cost("depth", conv(3, 3), Sum(nn.Sequential(conv(3, 3), conv(3, 3)), conv(3, 3, 1)), conv(3, 3)) == 4
+    assert cost("depth", Sum(nn.Identity(), conv(3, 3))) == 1
+    assert cost("depth", nn.Identity()) == 0
+
+
+def test_what_is_multiplied_by_zero_is_no_path() -> None:
+    deep = nn.Sequential(conv(3, 3), conv(3, 3), conv(3, 3))
+    assert cost("depth", conv(3, 3), Sum(deep, conv(3, 3), factors=(0, 1))) == 2
+    assert cost("depth", Sum(conv(3, 3), factors=(0,)), conv(3, 3)) == 0
+
+
+def test_live_params_lie_on_a_path() -> None:
+    one = 3 * 3 * 9 + 3
+    assert cost("live_params", conv(3, 3), Unused(), conv(3, 3)) == 2 * one
+    assert cost("live_params", conv(3, 3), Sum(conv(3, 3), conv(3, 3), factors=(0, 1))) == 2 * one
+    assert cost("live_params", conv(3, 3), Sum(conv(3, 3), factors=(0,)), conv(3, 3)) == 0
+    assert cost("live_params", *[conv(3, 3)] * 2) == one
+
+
+def test_peak_memory_is_the_largest_sum_of_what_is_alive() -> None:
+    """Image 3, wide 12, narrow 2 maps of 64 pixels: 15 maps while the first runs, 14 while the second does."""
+    first, second = conv(3, 12, bias=False), conv(12, 2, bias=False)
+    parameters = 3 * 12 * 9 + 12 * 2 * 9
+    assert cost("peak_memory", first, second) == 4 * (parameters + 15 * SIDE**2)
+    # A shortcut keeps the image alive beside both.
+    shortcut = Sum(nn.Sequential(first, conv(12, 3, bias=False)), nn.Identity())
+    assert cost("peak_memory", shortcut) == 4 * (3 * 12 * 9 + 12 * 3 * 9 + 18 * SIDE**2)
+
+
+def test_nothing_is_allocated_or_left_on_the_network() -> None:
+    network = Network(nn.Sequential(conv(3, 8), nn.BatchNorm2d(8, device="meta")), nn.Flatten())
+    attributes = [set(vars(tensor)) for tensor in (*network.parameters(), *network.buffers())]
+    empty = Batch(torch.empty(2, 3, SIDE, SIDE, device="meta"), torch.empty(2, device="meta"))
+    for proxy in (proxy for proxy in map(proxies.load, proxies.names()) if proxy.is_cost):
+        proxy.score(network, empty, torch_generator(0, "cost"))
+    tensors = [*network.parameters(), *network.buffers()]
+    assert all(tensor.is_meta for tensor in tensors)
+    assert [set(vars(tensor)) for tensor in tensors] == attributes
+
+
+class Sleep(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        time.sleep(0.004)
+        return x
+
+
+def test_latency_is_the_time_of_a_pass() -> None:
+    network = initialise(Network(Sleep(), nn.Flatten()), torch_generator(0, "weights"))
+    batch = Batch(torch.zeros(2, 3, SIDE, SIDE), torch.zeros(2, dtype=torch.int64))
+    latency = proxies.load("latency").score
+    assert 0.004 <= latency(network, batch, torch_generator(0, "latency"), repeats=5) < 0.5
+    assert 0 <= latency(network, batch, torch_generator(0, "latency"), repeats=5, statistic="spread") < 0.5
