@@ -84,7 +84,7 @@ class Workers(_Strict):
     cpus: Positive = 1
     """Processors of one worker: its number of threads."""
     gpus: Annotated[float, Field(ge=0)] = 0.0
-    """GPUs of one worker; a fraction lets several share one."""
+    """GPUs of one worker; a fraction lets several share one. None where device is `auto` and no machine has a GPU."""
 
 
 class Resources(_Strict):

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -94,30 +95,47 @@ def cluster(experiment: Experiment) -> Iterator[None]:
         ray.shutdown()
 
 
-def worker_count(workers: Workers, stage: str) -> int:
-    """How many workers of this kind the cluster holds at once, at most as many as the experiment wants.
+@dataclass(frozen=True)
+class Crew:
+    """Workers that the cluster has room for.
+
+    Attributes:
+        count: How many at once.
+        cpus: Of one: its number of threads.
+        gpus: Of one.
+    """
+
+    count: int
+    cpus: int
+    gpus: float
+
+
+def crew(workers: Workers, stage: str, device: str) -> Crew:
+    """As many workers of this kind as the cluster holds at once, at most as many as the experiment wants.
+
+    Where no machine has a GPU and the device is left to us, they do without.
 
     Raises:
-        UserError: It has no room for a single one.
+        UserError: The cluster has no room for a single one.
     """
     here = ray.cluster_resources()
+    gpus = 0.0 if device == "cpu" or (device == "auto" and not here.get("GPU")) else workers.gpus
     room = int(here.get("CPU", 0) // workers.cpus)
-    if workers.gpus:
-        room = min(room, int(here.get("GPU", 0) / workers.gpus + 1e-9))
+    if gpus:
+        room = min(room, int(here.get("GPU", 0) / gpus + 1e-9))
     if room < 1:
         raise UserError(
-            f"resources.{stage}: a worker needs {workers.cpus} CPUs and {workers.gpus:g} GPUs, "
+            f"resources.{stage}: a worker needs {workers.cpus} CPUs and {gpus:g} GPUs, "
             f"but the cluster has {here.get('CPU', 0):g} and {here.get('GPU', 0):g}."
         )
-    return room if workers.workers == "auto" else min(workers.workers, room)
+    return Crew(room if workers.workers == "auto" else min(workers.workers, room), workers.cpus, gpus)
 
 
 def run_tune(
     trainable: type[tune.Trainable],
     *,
     folder: Path,
-    workers: Workers,
-    concurrent: int,
+    crew: Crew,
     searcher: Searcher,
     callback: tune.Callback,
     stopper: tune.Stopper,
@@ -129,22 +147,21 @@ def run_tune(
     Args:
         trainable: A class with `reset_config`; its `setup` gets the constants as keyword arguments.
         folder: For the files of Tune, which are never read.
-        workers: Resources of one.
-        concurrent: How many trials at once.
+        crew: How many trials at once, on what.
         searcher: Suggests trials; their configuration may hold ``name``, which the dashboard shows.
         callback: Told of every result; must not raise.
         stopper: Ends everything at once.
         scheduler: Decides on running trials; None: first in, first out.
         constants: Sent to every worker once.
     """
-    resources: dict[str, float] = {"CPU": workers.cpus} | ({"GPU": workers.gpus} if workers.gpus else {})
+    resources: dict[str, float] = {"CPU": crew.cpus} | ({"GPU": crew.gpus} if crew.gpus else {})
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(trainable, **constants), resources),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=scheduler,
             num_samples=-1,
-            max_concurrent_trials=concurrent,
+            max_concurrent_trials=crew.count,
             reuse_actors=True,
             trial_name_creator=_trial_name,
             trial_dirname_creator=lambda trial: str(trial.trial_id),

@@ -101,17 +101,16 @@ class _Driver(_ray.Fleeting):
 
     def run(self, folder: RunFolder) -> None:
         """Scores what is left on the cluster."""
-        workers = self.experiment.resources.search
-        self.workers = _ray.worker_count(workers, "search")
+        resources = self.experiment.resources
+        self.crew = _ray.crew(resources.search, "search", resources.device)
         _ray.run_tune(
             ScoringWorker,
             folder=folder.path,
-            workers=workers,
-            concurrent=self.workers,
+            crew=self.crew,
             searcher=_BatchSearcher(self),
             callback=_Refresh(self),
             stopper=_ray.StopOnError(self),
-            constants={"scoring": scoring_of(self.experiment), "threads": workers.cpus},
+            constants={"scoring": scoring_of(self.experiment), "threads": self.crew.cpus},
         )
         if self.error:
             raise self.error
@@ -139,7 +138,7 @@ class _Driver(_ray.Fleeting):
         fixed = self.experiment.search.candidates_per_trial
         if fixed != "auto":
             return fixed
-        share = math.ceil(self.loop.waiting / self.workers)
+        share = math.ceil(self.loop.waiting / self.crew.count)
         if not self._taken:
             return max(1, min(FIRST_TRIAL, share))
         mean = sum(self._taken.values()) / len(self._taken)

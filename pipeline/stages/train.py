@@ -48,26 +48,26 @@ def _selected(folder: RunFolder) -> list[Architecture]:
 
 
 def _run(experiment: Experiment, folder: RunFolder, images: data.Images, driver: Driver) -> None:
-    workers, settings = experiment.resources.train, experiment.train
+    resources, settings = experiment.resources, experiment.train
+    crew = _ray.crew(resources.train, "train", resources.device)
     training = Training(
         task=experiment.task.value(),
         images=images,
         recipe=settings.recipe,
         epochs=settings.epochs,
-        device=experiment.resources.device,
+        device=resources.device,
         checkpoints=folder.checkpoints.resolve(),
     )
     driver.show()
     _ray.run_tune(
         TrainingWorker,
         folder=folder.path,
-        workers=workers,
-        concurrent=_ray.worker_count(workers, "train"),
+        crew=crew,
         searcher=JobSearcher(driver),
         callback=JobCallback(driver),
         stopper=_ray.StopOnError(driver),
         scheduler=JobScheduler(driver),
-        constants={"training": training, "threads": workers.cpus},
+        constants={"training": training, "threads": crew.cpus},
     )
     if driver.error:
         raise driver.error

@@ -1,0 +1,44 @@
+"""How many workers a cluster has room for."""
+
+import pytest
+
+from pipeline.config import Workers
+from pipeline.errors import UserError
+from pipeline.stages import _ray
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """Resources that Ray reports; a test may change them."""
+    resources = {"CPU": 8.0, "GPU": 2.0}
+    monkeypatch.setattr("ray.cluster_resources", lambda: resources)
+    return resources
+
+
+@pytest.mark.parametrize(
+    ("workers", "expected"),
+    [
+        (Workers(), _ray.Crew(8, 1, 0)),
+        (Workers(cpus=3), _ray.Crew(2, 3, 0)),
+        (Workers(gpus=0.25), _ray.Crew(8, 1, 0.25)),
+        (Workers(gpus=0.4), _ray.Crew(5, 1, 0.4)),
+        (Workers(workers=3, gpus=0.5), _ray.Crew(3, 1, 0.5)),
+        (Workers(workers=100), _ray.Crew(8, 1, 0)),
+    ],
+)
+def test_as_many_as_fit_and_are_wanted(cluster: dict[str, float], workers: Workers, expected: _ray.Crew) -> None:
+    assert _ray.crew(workers, "search", "auto") == expected
+
+
+def test_without_any_gpu_they_do_without_if_the_device_is_left_to_us(cluster: dict[str, float]) -> None:
+    del cluster["GPU"]
+    assert _ray.crew(Workers(cpus=4, gpus=1), "train", "auto") == _ray.Crew(2, 4, 0)
+    with pytest.raises(
+        UserError, match=r"resources\.train: a worker needs 4 CPUs and 1 GPUs, but the cluster has 8 and 0"
+    ):
+        _ray.crew(Workers(cpus=4, gpus=1), "train", "cuda")
+
+
+def test_a_worker_larger_than_the_cluster_is_refused(cluster: dict[str, float]) -> None:
+    with pytest.raises(UserError, match=r"resources\.search: a worker needs 16 CPUs"):
+        _ray.crew(Workers(cpus=16), "search", "auto")
