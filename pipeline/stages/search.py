@@ -87,7 +87,7 @@ class _Driver(_ray.Fleeting):
         self._start = time.monotonic()
         self._before = generations.rows[-1]["seconds"] if generations.rows else 0.0
         self._found = len(scores.rows)
-        self._taken: dict[str, float] = {}
+        self._scored, self._busy = 0, 0.0
         problem = Problem(load_space(experiment.space), objectives, constraints, settings.population, settings.seed)
         self.loop = SearchLoop(
             algorithms.load(settings.algorithm)(problem),
@@ -122,8 +122,8 @@ class _Driver(_ray.Fleeting):
         """Records rows that came from a worker, then lets the loop go on."""
         fresh = list(rows)
         self.scores.append(fresh)
-        for row in fresh:
-            self._taken[row["id"]] = sum(row["seconds"].values())
+        self._scored += len(fresh)
+        self._busy += sum(sum(row["seconds"].values()) for row in fresh)
         self.loop.receive(map(Scores.from_row, fresh))
 
     def died(self, architectures: list[Architecture]) -> None:
@@ -139,10 +139,9 @@ class _Driver(_ray.Fleeting):
         if fixed != "auto":
             return fixed
         share = math.ceil(self.loop.waiting / self.crew.count)
-        if not self._taken:
+        if not self._scored:
             return max(1, min(FIRST_TRIAL, share))
-        mean = sum(self._taken.values()) / len(self._taken)
-        return max(1, min(round(TRIAL_SECONDS / max(mean, 1e-6)), share))
+        return max(1, min(round(TRIAL_SECONDS * self._scored / max(self._busy, 1e-6)), share))
 
     def show(self) -> None:
         """Tells the view where the search stands."""
