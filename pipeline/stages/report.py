@@ -37,9 +37,9 @@ def report(folder: RunFolder) -> Path:
         folder.report.mkdir(parents=True, exist_ok=True)
         page = _page.page(title, [_page.heading(title, 1), _page.figure(drawn, "front")])
         (folder.report / "front.html").write_text(page, encoding="utf-8")
-        (folder.report / "index.html").write_text(report_page(record, drawn), encoding="utf-8")
         save_panels(dimensions, shown, title, folder.report / "front.png")
         _write_csv(folder.report / "front.csv", record)
+        (folder.report / "index.html").write_text(report_page(record, drawn), encoding="utf-8")  # last: all is there
     except OSError as error:
         raise UserError(f"cannot write {folder.report}: {error.strerror}.") from error
     return folder.report / "index.html"
