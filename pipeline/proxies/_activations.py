@@ -6,9 +6,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
 from pipeline.errors import ScoreUndefined
+from pipeline.proxies._state import tensors_of
 
 RELUS = frozenset({F.relu, F.relu6, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_})
 CONVOLUTIONS = frozenset({torch.conv1d, torch.conv2d, torch.conv3d})
@@ -46,8 +48,9 @@ def watch_relus(network: nn.Module, images: Tensor, observe: Callable[[Tensor], 
         seen += 1
         observe(output)
 
+    tensors = tensors_of(network, images.dtype)
     with torch.no_grad(), Watch(RELUS, count):
-        network(images.contiguous(memory_format=torch.channels_last))
+        functional_call(network, tensors, (images.contiguous(memory_format=torch.channels_last),))
     if not seen:
         raise ScoreUndefined("there is no ReLU")
 

@@ -38,13 +38,13 @@ def loss_gradients(network: nn.Module, batch: Batch, layout: torch.memory_format
 
     Args:
         network: On the device of the batch.
-        batch: Images and labels.
+        batch: Images, whose type the passes have, and labels.
         layout: Of the images in memory: channels_last is faster, the other rounds like the published code.
 
     Raises:
         ScoreUndefined: The loss does not depend on any of them, or is not finite.
     """
-    tensors = tensors_of(network, torch.float32)
+    tensors = tensors_of(network, batch.images.dtype)
     weights = [tensors[name].requires_grad_() for name in weight_names(network)]
     images = batch.images.contiguous(memory_format=layout)
     with torch.enable_grad():

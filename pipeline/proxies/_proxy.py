@@ -19,7 +19,7 @@ class Batch:
     """One mini-batch.
 
     Attributes:
-        images: (N, C, H, W) float32, normalised.
+        images: (N, C, H, W) float32, normalised; in float64 scores of gradients and ReLU states are taken in float64.
         labels: (N,) int64 classes.
     """
 

@@ -26,19 +26,28 @@ class WithoutNorms(TorchFunctionMode):
         return args[0] if func in NORMS else func(*args, **(kwargs or {}))
 
 
+def positive_tensors(network: nn.Module) -> dict[str, Tensor]:
+    """The absolute values of its parameters and buffers, float64."""
+    return {name: tensor.detach().abs() for name, tensor in tensors_of(network, torch.float64).items()}
+
+
+def positive_output(network: nn.Module, batch: Batch, tensors: dict[str, Tensor]) -> Tensor:
+    """R: the sum of the logits for one image of ones, of the shape of the batch's."""
+    ones = torch.ones((1, *batch.images.shape[1:]), dtype=torch.float64, device=batch.images.device)
+    total: Tensor = functional_call(network, tensors, (ones,)).sum()
+    return total
+
+
 def flow(network: nn.Module, batch: Batch) -> list[tuple[Tensor, Tensor]]:
     """|theta| and dR/d|theta| for every weight of convolutions and linear layers, in float64.
-
-    R is the sum of the logits for one image of ones, all parameters replaced by their absolute values.
 
     Raises:
         ScoreUndefined: R does not depend on any weight, or overflows float64.
     """
-    tensors = {name: tensor.abs() for name, tensor in tensors_of(network, torch.float64).items()}
+    tensors = positive_tensors(network)
     weights = [tensors[name].requires_grad_() for name in weight_names(network)]
-    ones = torch.ones((1, *batch.images.shape[1:]), dtype=torch.float64, device=batch.images.device)
     with torch.enable_grad():
-        total = functional_call(network, tensors, (ones,)).sum()
+        total = positive_output(network, batch, tensors)
         if not total.requires_grad:
             raise ScoreUndefined("no path leads from the input through a weight to the output")
         gradients = torch.autograd.grad(total, weights, materialize_grads=True)

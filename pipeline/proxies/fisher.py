@@ -1,52 +1,16 @@
 """Fisher information of the layers' outputs."""
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call
-from torch.overrides import TorchFunctionMode
 
 from pipeline.errors import ScoreUndefined
-from pipeline.proxies._activations import CONVOLUTIONS
-from pipeline.proxies._gradients import weight_names
 from pipeline.proxies._options import Mode, one_of
+from pipeline.proxies._outputs import OutputGradients
 from pipeline.proxies._proxy import Batch, Proxy
 from pipeline.proxies._state import borrowed, tensors_of
 from spaces import Network
-
-
-class _FisherTrace(TorchFunctionMode):
-    """Collects sum_k Delta_k of every convolution and linear layer while a backward pass comes through.
-
-    The weights are constants here: the gradients of the outputs need no gradients of weights.
-    """
-
-    def __init__(self, weigh: Callable[[Tensor], int]) -> None:
-        super().__init__()
-        self._weigh = weigh
-        self.parts: list[Tensor] = []
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if func in CONVOLUTIONS or func is F.linear:
-            self._watch(result, self._weigh(args[1]))
-        return result
-
-    def _watch(self, output: Tensor, weight: int) -> None:
-        if not output.requires_grad:
-            output.requires_grad_()
-        value = output.detach()
-
-        def take(gradient: Tensor) -> None:
-            inner = (value * gradient).flatten(2).sum(2) if value.dim() > 2 else value * gradient
-            self.parts.append(weight * inner.square().mean(0).sum() / 2)
-
-        output.register_hook(take)  # type: ignore[no-untyped-call]
 
 
 def fisher(network: Network, batch: Batch, generator: torch.Generator, *, mode: Mode = "paper") -> float:
@@ -71,15 +35,21 @@ def fisher(network: Network, batch: Batch, generator: torch.Generator, *, mode: 
     Source: Turner et al., BlockSwap, ICLR 2020, arXiv:1906.04113, as in Abdelfattah et al., ICLR 2021, code
     ``fisher.py``: on the outputs of the layers, before BN and ReLU.
     """
-    trace = _FisherTrace(one_of("mode", mode, {"paper": _once, "reference": _fan_in}))
-    weight_names(network)
-    tensors = tensors_of(network, torch.float32)
+    multiplicity = one_of("mode", mode, {"paper": _once, "reference": _fan_in})
+    parts: list[Tensor] = []
+
+    def take(output: Tensor, gradient: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+        inner = (output * gradient).flatten(2).sum(2) if output.dim() > 2 else output * gradient
+        parts.append(multiplicity(weight) * inner.square().mean(0).sum() / 2)
+
+    outputs = OutputGradients(take)
+    tensors = tensors_of(network, batch.images.dtype)
     images = batch.images.contiguous(memory_format=torch.channels_last)
     with borrowed(network, generator), torch.enable_grad():
-        with trace:
+        with outputs:
             logits = functional_call(network, tensors, (images,))
-        torch.autograd.backward(F.cross_entropy(logits, batch.labels))
-    total = sum(float(part) for part in trace.parts)
+        outputs.backward(F.cross_entropy(logits, batch.labels))
+    total = sum(float(part) for part in parts)
     if not total > 0:
         raise ScoreUndefined("the loss does not depend on any layer's output")
     return total

@@ -46,7 +46,7 @@ def gradsign(network: Network, batch: Batch, generator: torch.Generator, *, mode
 def _together(network: Network, batch: Batch) -> float:
     sums: list[Tensor] = []
     gradients = PerImageGradients(lambda rows: sums.append(rows.sign().sum(0).abs().sum(dtype=torch.float64)))
-    tensors = tensors_of(network, torch.float32)
+    tensors = tensors_of(network, batch.images.dtype)
     images = batch.images.contiguous(memory_format=torch.channels_last)
     with torch.enable_grad():
         with gradients:

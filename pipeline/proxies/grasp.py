@@ -31,7 +31,7 @@ def grasp(network: Network, batch: Batch, generator: torch.Generator) -> float:
     temperature 1 as in Abdelfattah et al., ICLR 2021. Known error of their code: when it splits a batch for lack of
     memory it keeps the last part only.
     """
-    tensors = tensors_of(network, torch.float32)
+    tensors = tensors_of(network, batch.images.dtype)
     weights = [tensors[name].requires_grad_() for name in weight_names(network)]
     with borrowed(network, generator), torch.enable_grad():
         loss = F.cross_entropy(functional_call(network, tensors, (batch.images,)), batch.labels)

@@ -1,15 +1,16 @@
 """SynFlow: the flow of positive signals along all paths."""
 
 import math
-from contextlib import nullcontext
 
 import torch
+from torch import Tensor
 
 from pipeline.errors import ScoreUndefined
 from pipeline.proxies._options import Mode, one_of
+from pipeline.proxies._outputs import OutputGradients
 from pipeline.proxies._proxy import Batch, Proxy
 from pipeline.proxies._state import borrowed
-from pipeline.proxies._synflow import WithoutNorms, flow
+from pipeline.proxies._synflow import WithoutNorms, flow, positive_output, positive_tensors
 from spaces import Network
 
 
@@ -39,11 +40,32 @@ def synflow(
     Abdelfattah et al., ICLR 2021, code ``synflow.py``. ZenNAS' copy keeps BN and returns the negative.
     """
     logarithm = one_of("mode", mode, {"paper": True, "reference": False})
-    with borrowed(network, generator), nullcontext() if norms else WithoutNorms():
-        total = sum(float((weight * gradient).abs().sum()) for weight, gradient in flow(network, batch))
+    with borrowed(network, generator):
+        total = _with_norms(network, batch) if norms else _without_norms(network, batch)
     if not total > 0:
         raise ScoreUndefined("no path leads from the input to the output")
+    if not math.isfinite(total):
+        raise ScoreUndefined("the synaptic flow overflows float64")
     return math.log(total) if logarithm else total
+
+
+def _with_norms(network: Network, batch: Batch) -> float:
+    return sum(float((weight * gradient).abs().sum()) for weight, gradient in flow(network, batch))
+
+
+def _without_norms(network: Network, batch: Batch) -> float:
+    """sum_W W dR/dW = <z - b, dR/dz> for the output z = W u + b of a layer: no gradients of weights are needed."""
+    parts: list[Tensor] = []
+
+    def take(output: Tensor, gradient: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+        parts.append(((output if bias is None else output - bias) * gradient).sum())
+
+    outputs = OutputGradients(take)
+    with torch.enable_grad():
+        with outputs, WithoutNorms():
+            total = positive_output(network, batch, positive_tensors(network))
+        outputs.backward(total)
+    return float(sum(parts))
 
 
 PROXY = Proxy(

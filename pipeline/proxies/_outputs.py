@@ -1,0 +1,53 @@
+"""Gradients with respect to the outputs of layers, without those of the weights."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from pipeline.errors import ScoreUndefined
+from pipeline.proxies._activations import CONVOLUTIONS
+
+Take = Callable[[Tensor, Tensor, Tensor, Tensor | None], None]
+
+
+class OutputGradients(TorchFunctionMode):
+    """Shows each convolution's and linear layer's output while `backward` comes through.
+
+    `take` gets the output (N, O, ...), the gradient with respect to it, the weight, and the bias in the output's shape.
+    The weights are constants: their gradients, a third of the work of a forward and backward pass, are not computed.
+    """
+
+    def __init__(self, take: Take) -> None:
+        super().__init__()
+        self._take = take
+
+    def backward(self, total: Tensor) -> None:
+        """Goes back from a function of the network's output.
+
+        Raises:
+            ScoreUndefined: It does not depend on any layer's output.
+        """
+        if not total.requires_grad:
+            raise ScoreUndefined("the output does not depend on any layer")
+        torch.autograd.backward(total)
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func in CONVOLUTIONS or func is F.linear:
+            self._watch(result, *args[1:3])
+        return result
+
+    def _watch(self, output: Tensor, weight: Tensor, bias: Tensor | None = None) -> None:
+        if not output.requires_grad:
+            output.requires_grad_()
+        value = output.detach()
+        if bias is not None:
+            bias = bias.detach().reshape(-1, *[1] * (weight.dim() - 2))
+        take = self._take
+        output.register_hook(lambda gradient: take(value, gradient, weight, bias))  # type: ignore[no-untyped-call]
