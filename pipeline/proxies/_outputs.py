@@ -11,6 +11,7 @@ from torch.overrides import TorchFunctionMode
 from pipeline.errors import ScoreUndefined
 from pipeline.proxies._activations import CONVOLUTIONS
 
+PRODUCTS = CONVOLUTIONS | {F.linear}
 Take = Callable[[Tensor, Tensor, Tensor, Tensor | None], None]
 
 
@@ -41,6 +42,7 @@ class OutputGradients(TorchFunctionMode):
         result = func(*args, **(kwargs or {}))
         if func in CONVOLUTIONS or func is F.linear:
             self._watch(result, *args[1:3])
+            return result.clone()  # an in-place activation may follow; it must not change what is watched
         return result
 
     def _watch(self, output: Tensor, weight: Tensor, bias: Tensor | None = None) -> None:
