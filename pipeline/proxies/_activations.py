@@ -16,6 +16,11 @@ RELUS = frozenset({F.relu, F.relu6, torch.relu, torch.relu_, Tensor.relu, Tensor
 CONVOLUTIONS = frozenset({torch.conv1d, torch.conv2d, torch.conv3d})
 
 
+def out_of_place(kwargs: dict[str, Any] | None) -> dict[str, Any]:
+    """The keyword arguments of an activation that leaves its input alone: the input may be needed as it was."""
+    return {name: False if name == "inplace" else value for name, value in (kwargs or {}).items()}
+
+
 class Watch(TorchFunctionMode):
     """Shows the result of each call of certain functions to an observer, which must not keep what is changed later."""
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from pipeline.errors import ScoreUndefined
-from pipeline.proxies._activations import CONVOLUTIONS
+from pipeline.proxies._activations import CONVOLUTIONS, out_of_place
 
 PRODUCTS = CONVOLUTIONS | {F.linear}
 Take = Callable[[Tensor, Tensor, Tensor, Tensor | None], None]
@@ -39,13 +39,13 @@ class OutputGradients(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if func in CONVOLUTIONS or func is F.linear:
-            self._watch(result, *args[1:3])
-            return result.clone()  # an in-place activation may follow; it must not change what is watched
+        result = func(*args, **out_of_place(kwargs))
+        if func in PRODUCTS:
+            self.watch(result, *args[1:3])
         return result
 
-    def _watch(self, output: Tensor, weight: Tensor, bias: Tensor | None = None) -> None:
+    def watch(self, output: Tensor, weight: Tensor, bias: Tensor | None = None) -> None:
+        """Watches the output of a call, which another mode may have made."""
         if not output.requires_grad:
             output.requires_grad_()
         value = output.detach()

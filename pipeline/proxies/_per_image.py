@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from pipeline.errors import ScoreUndefined
+from pipeline.proxies._activations import out_of_place
 from pipeline.proxies._patches import Pair, Patches
 
 SAMPLE = 8  # images that estimate the two expectations of `PerImageGradients`: as good as all of 32
@@ -41,10 +42,11 @@ class _Norm:
 
     def back(self, dy: Tensor) -> Tensor:
         """The gradient of z, every image for itself: the statistics are constants."""
+        product = dy * self.z
         self.dy_sum = dy.sum((2, 3))
-        self.dy_zhat_sum = ((dy * self.z).sum((2, 3)) - self.mean * self.dy_sum) * self.inverse
+        self.dy_zhat_sum = (product.sum((2, 3)) - self.mean * self.dy_sum) * self.inverse
         self.take_rows(self.dy_zhat_sum)
-        return dy * (self.gamma * self.inverse)[:, None, None]
+        return torch.mul(dy, (self.gamma * self.inverse)[:, None, None], out=product)
 
     def back_together(self, dy: Tensor) -> Tensor:
         """The gradient of z of the batch's sum: the statistics depend on z."""
@@ -154,7 +156,7 @@ class PerImageGradients(TorchFunctionMode):
     ) -> Any:
         if handler := self._handlers.get(func):
             return handler(*args, **(kwargs or {}))
-        result = func(*args, **(kwargs or {}))
+        result = func(*args, **out_of_place(kwargs))
         if isinstance(result, Tensor) and any(isinstance(a, nn.Parameter) for a in args):
             name = getattr(func, "__name__", func)
             raise NotImplementedError(

@@ -1,4 +1,4 @@
-"""The synaptic flow through a network whose weights are positive and whose norms are switched off."""
+"""The synaptic flow through a network whose parameters are positive and whose norms are switched off."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,51 +6,71 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
 from pipeline.errors import ScoreUndefined
-from pipeline.proxies._gradients import weight_names
+from pipeline.proxies._activations import out_of_place
+from pipeline.proxies._outputs import PRODUCTS
 from pipeline.proxies._proxy import Batch
-from pipeline.proxies._state import tensors_of
 
 NORMS = frozenset({F.batch_norm, F.group_norm, F.layer_norm, F.instance_norm})
 
 
-class WithoutNorms(TorchFunctionMode):
-    """Normalisation layers pass their input on."""
+class Positive(TorchFunctionMode):
+    """Every parameter counts with its absolute value, in float64.
+
+    Args:
+        norms: Whether norms do their work; else they pass their input on.
+        observe: Called with the output, the weight and the bias of every convolution and linear layer.
+    """
+
+    def __init__(
+        self, *, norms: bool = False, observe: Callable[[Tensor, Tensor, Tensor | None], None] | None = None
+    ) -> None:
+        super().__init__()
+        self._norms = norms
+        self._observe = observe
+        self._positive: dict[int, Tensor] = {}
+        self._weights: dict[int, Tensor] = {}
 
     def __torch_function__(
         self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        return args[0] if func in NORMS else func(*args, **(kwargs or {}))
+        if func in NORMS and not self._norms:
+            return args[0]
+        args = tuple(self._of(a) if isinstance(a, nn.Parameter) else a for a in args)
+        kwargs = {k: self._of(a) if isinstance(a, nn.Parameter) else a for k, a in out_of_place(kwargs).items()}
+        if func not in PRODUCTS:
+            return func(*args, **kwargs)
+        if self._observe is None:
+            self._weights[id(args[1])] = args[1].requires_grad_()
+        output = func(*args, **kwargs)
+        if self._observe is not None:
+            self._observe(output, *args[1:3])
+        return output
 
+    def flow(self, network: nn.Module, batch: Batch) -> Tensor:
+        """R: the sum of the logits for one image of ones, of the shape of the batch's."""
+        ones = torch.ones((1, *batch.images.shape[1:]), dtype=torch.float64, device=batch.images.device)
+        with self:
+            logits: Tensor = network(ones)
+        return logits.sum()
 
-def positive_tensors(network: nn.Module) -> dict[str, Tensor]:
-    """The absolute values of its parameters and buffers, float64."""
-    return {name: tensor.detach().abs() for name, tensor in tensors_of(network, torch.float64).items()}
+    def gradients(self, flow: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """|theta| and dR/d|theta| for every weight of convolutions and linear layers.
 
-
-def positive_output(network: nn.Module, batch: Batch, tensors: dict[str, Tensor]) -> Tensor:
-    """R: the sum of the logits for one image of ones, of the shape of the batch's."""
-    ones = torch.ones((1, *batch.images.shape[1:]), dtype=torch.float64, device=batch.images.device)
-    total: Tensor = functional_call(network, tensors, (ones,)).sum()
-    return total
-
-
-def flow(network: nn.Module, batch: Batch) -> list[tuple[Tensor, Tensor]]:
-    """|theta| and dR/d|theta| for every weight of convolutions and linear layers, in float64.
-
-    Raises:
-        ScoreUndefined: R does not depend on any weight, or overflows float64.
-    """
-    tensors = positive_tensors(network)
-    weights = [tensors[name].requires_grad_() for name in weight_names(network)]
-    with torch.enable_grad():
-        total = positive_output(network, batch, tensors)
-        if not total.requires_grad:
+        Raises:
+            ScoreUndefined: R does not depend on any weight, or overflows float64.
+        """
+        if not flow.requires_grad:
             raise ScoreUndefined("no path leads from the input through a weight to the output")
-        gradients = torch.autograd.grad(total, weights, materialize_grads=True)
-    if not all(gradient.isfinite().all() for gradient in gradients):
-        raise ScoreUndefined("the synaptic flow overflows float64")
-    return [(weight.detach(), gradient) for weight, gradient in zip(weights, gradients, strict=True)]
+        weights = list(self._weights.values())
+        gradients = torch.autograd.grad(flow, weights, materialize_grads=True)
+        if not all(gradient.isfinite().all() for gradient in gradients):
+            raise ScoreUndefined("the synaptic flow overflows float64")
+        return [(weight.detach(), gradient) for weight, gradient in zip(weights, gradients, strict=True)]
+
+    def _of(self, parameter: nn.Parameter) -> Tensor:
+        if id(parameter) not in self._positive:
+            self._positive[id(parameter)] = parameter.detach().double().abs()
+        return self._positive[id(parameter)]

@@ -5,7 +5,7 @@ import torch
 from pipeline.errors import ScoreUndefined
 from pipeline.proxies._proxy import Batch, Proxy
 from pipeline.proxies._state import borrowed
-from pipeline.proxies._synflow import WithoutNorms, flow
+from pipeline.proxies._synflow import Positive
 from spaces import Network
 
 
@@ -27,8 +27,10 @@ def logsynflow(network: Network, batch: Batch, generator: torch.Generator) -> fl
 
     Source: Cavagnero et al., FreeREA, WACV 2023, arXiv:2207.05135.
     """
-    with borrowed(network, generator), WithoutNorms():
-        total = sum(float((weight * gradient.log1p()).sum()) for weight, gradient in flow(network, batch))
+    positive = Positive()
+    with borrowed(network, generator), torch.enable_grad():
+        gradients = positive.gradients(positive.flow(network, batch))
+    total = sum(float((weight * gradient.log1p()).sum()) for weight, gradient in gradients)
     if not total > 0:
         raise ScoreUndefined("no path leads from the input to the output")
     return total

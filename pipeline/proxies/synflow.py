@@ -10,7 +10,7 @@ from pipeline.proxies._options import Mode, one_of
 from pipeline.proxies._outputs import OutputGradients
 from pipeline.proxies._proxy import Batch, Proxy
 from pipeline.proxies._state import borrowed
-from pipeline.proxies._synflow import WithoutNorms, flow, positive_output, positive_tensors
+from pipeline.proxies._synflow import Positive
 from spaces import Network
 
 
@@ -50,7 +50,10 @@ def synflow(
 
 
 def _with_norms(network: Network, batch: Batch) -> float:
-    return sum(float((weight * gradient).abs().sum()) for weight, gradient in flow(network, batch))
+    positive = Positive(norms=True)
+    with torch.enable_grad():
+        gradients = positive.gradients(positive.flow(network, batch))
+    return sum(float((weight * gradient).abs().sum()) for weight, gradient in gradients)
 
 
 def _without_norms(network: Network, batch: Batch) -> float:
@@ -62,9 +65,7 @@ def _without_norms(network: Network, batch: Batch) -> float:
 
     outputs = OutputGradients(take)
     with torch.enable_grad():
-        with outputs, WithoutNorms():
-            total = positive_output(network, batch, positive_tensors(network))
-        outputs.backward(total)
+        outputs.backward(Positive(observe=outputs.watch).flow(network, batch))
     return float(sum(parts))
 
 
