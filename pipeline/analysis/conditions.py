@@ -1,0 +1,130 @@
+"""Conditions on architectures, ``skip_connect >= 1 and not (none > 0)``: a small language, read and never executed.
+
+Comparisons (== != < <= > >=, chains too) of names, numbers and quoted texts, joined by and, or, not and parentheses.
+"""
+
+import ast
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from pipeline.errors import UserError
+from spaces import Architecture, Space
+
+LONGEST = 500
+Value = int | float | str
+COMPARISONS: dict[type[ast.cmpop], Callable[[Value, Value], bool]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
+EXAMPLE = 'write it like "skip_connect >= 1 and params < 1e6", texts in quotes: "edge_0_1 == \'none\'"'
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A condition on the properties of an architecture.
+
+    Attributes:
+        text: As the user wrote it.
+    """
+
+    text: str
+    _tree: ast.expr
+
+    @staticmethod
+    def parse(text: str) -> "Condition":
+        """Reads a condition.
+
+        Raises:
+            UserError: It is not in the language.
+        """
+        if len(text) > LONGEST:
+            raise UserError(f"--where: a condition has at most {LONGEST} characters, but got {len(text)}.")
+        try:
+            tree = ast.parse(text.strip(), mode="eval").body
+        except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+            raise UserError(f"--where: {text!r} is no condition: {EXAMPLE}.") from error
+        _check(tree, text)
+        return Condition(text, tree)
+
+    def holds(self, properties: Mapping[str, Value]) -> bool:
+        """Whether an architecture with these properties fulfils it.
+
+        Raises:
+            UserError: It names a property that is not there, or orders a text and a number.
+        """
+        return _truth(self._tree, properties, self.text)
+
+
+def properties(space: Space, architecture: Architecture) -> dict[str, Value]:
+    """What a condition can speak of: the genes by name, and how often each category stands among the genes."""
+    counts = dict.fromkeys(categories(space), 0)
+    for _, value in architecture.genes:
+        if isinstance(value, str):
+            counts[value] += 1
+    return counts | dict(architecture.genes)
+
+
+def categories(space: Space) -> list[str]:
+    """The texts that genes of the space can have, in the order of the genes."""
+    every: Iterable[Value] = (value for levels in space.levels.values() for value in levels.values)
+    return list(dict.fromkeys(value for value in every if isinstance(value, str)))
+
+
+def _check(node: ast.expr, text: str) -> None:
+    match node:
+        case ast.BoolOp(values=parts):
+            for part in parts:
+                _check(part, text)
+        case ast.UnaryOp(op=ast.Not(), operand=part):
+            _check(part, text)
+        case ast.Compare(left=left, ops=ops, comparators=others) if all(type(op) in COMPARISONS for op in ops):
+            for operand in (left, *others):
+                _check_operand(operand, text)
+        case _:
+            raise UserError(f"--where: {ast.unparse(node)!r} in {text!r} is no comparison: {EXAMPLE}.")
+
+
+def _check_operand(node: ast.expr, text: str) -> None:
+    match node:
+        case ast.Name():
+            return
+        case ast.Constant(value=value) if isinstance(value, int | float | str) and not isinstance(value, bool):
+            return
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float())):
+            return
+    raise UserError(f"--where: {ast.unparse(node)!r} in {text!r} is no name, number or text: {EXAMPLE}.")
+
+
+def _truth(node: ast.expr, properties: Mapping[str, Value], text: str) -> bool:
+    match node:
+        case ast.BoolOp(op=ast.And(), values=parts):
+            return all(_truth(part, properties, text) for part in parts)
+        case ast.BoolOp(values=parts):
+            return any(_truth(part, properties, text) for part in parts)
+        case ast.UnaryOp(operand=part):
+            return not _truth(part, properties, text)
+    assert isinstance(node, ast.Compare)
+    return all(_compared(node, properties, text))
+
+
+def _compared(node: ast.Compare, properties: Mapping[str, Value], text: str) -> Iterator[bool]:
+    values = [_value(operand, properties, text) for operand in (node.left, *node.comparators)]
+    for left, op, right in zip(values, node.ops, values[1:], strict=False):
+        try:
+            yield COMPARISONS[type(op)](left, right)
+        except TypeError as error:
+            raise UserError(f"--where: {text!r} orders {left!r} and {right!r}, a text and a number.") from error
+
+
+def _value(node: ast.expr, properties: Mapping[str, Value], text: str) -> Value:
+    if isinstance(node, ast.Name):
+        if node.id not in properties:
+            raise UserError(f"--where: {text!r}: there is no property {node.id!r}. Known: {', '.join(properties)}.")
+        return properties[node.id]
+    value: Value = ast.literal_eval(node)
+    return value

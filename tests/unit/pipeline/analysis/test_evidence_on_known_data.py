@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+
+from pipeline.analysis.evidence import Truth, assess, noise_ceiling
+from pipeline.seeds import numpy_generator
+
+N = 600
+
+
+def _truth(rng: np.random.Generator) -> tuple[Truth, dict[str, np.ndarray]]:
+    """Accuracy is the cost level plus a quality that only some scores see."""
+    cost = rng.integers(0, 6, N).astype(float)
+    quality, noise = rng.normal(0, 1, N), rng.normal(0, 1, (4, N))
+    accuracy = 80 + cost + quality
+    seeds = (accuracy + 0.3 * noise[:2]).T
+    truth = Truth(accuracy, seeds, cost, {"flops": cost}, {"flops": cost, "constant": np.ones(N)}, seed=0)
+    return truth, {"cost": cost + 0.01 * noise[2], "quality": quality, "all": accuracy, "noise": noise[3]}
+
+
+TRUTH, SCORES = _truth(numpy_generator(0, "known data"))
+
+
+def test_a_score_that_sees_all_is_better_than_the_baseline() -> None:
+    found = assess(SCORES["all"], TRUTH)
+    assert found.kendall.value == 1.0
+    assert found.equal_cost.value == 1.0
+    assert found.overlap == 1.0
+    assert found.verdict.startswith("better than flops")
+
+
+def test_a_score_of_cost_alone_says_nothing_at_equal_cost() -> None:
+    found = assess(SCORES["cost"], TRUTH)
+    assert found.kendall.value is not None
+    assert found.kendall.value > 0.5
+    assert found.equal_cost.value == pytest.approx(0, abs=0.1)  # its standard error is 0.03
+    assert not found.verdict.startswith("better")
+
+
+def test_quality_that_does_not_see_the_cost_is_perfect_at_equal_cost() -> None:
+    found = assess(SCORES["quality"], TRUTH)
+    assert found.equal_cost.value == 1.0
+    assert found.verdict.startswith("worse than flops")
+
+
+def test_noise_holds_zero_in_its_intervals() -> None:
+    found = assess(SCORES["noise"], TRUTH)
+    for part in (found.kendall, found.spearman, found.equal_cost, found.top):
+        assert part.low is not None
+        assert part.high is not None
+        assert part.low < 0 < part.high
+
+
+def test_bias_and_what_is_left_without_it() -> None:
+    bias = assess(SCORES["cost"], TRUTH).bias
+    assert bias["flops"].correlation is not None
+    assert bias["flops"].correlation > 0.8
+    assert bias["flops"].held_fixed is not None
+    assert abs(bias["flops"].held_fixed) < 0.15
+    assert bias["constant"].correlation is None
+    assert bias["constant"].held_fixed is None
+
+
+def test_where_a_score_is_undefined_is_counted_and_left_out() -> None:
+    score = SCORES["all"].copy()
+    score[:100] = np.nan
+    found = assess(score, TRUTH)
+    assert (found.n, found.undefined) == (N - 100, 100)
+    assert found.kendall.value == 1.0
+    with pytest.raises(ValueError, match="defined on 9 of 600"):
+        assess(np.where(np.arange(N) < 9, 1.0, np.nan), TRUTH)
+
+
+def test_a_constant_score_is_undefined() -> None:
+    found = assess(np.ones(N), TRUTH)
+    assert str(found.kendall) == "undefined"
+    assert found.verdict.startswith("undefined")
+
+
+def test_the_noise_ceiling_is_the_correlation_of_the_seeds() -> None:
+    """Two normal variables of correlation r have a tau of 2 / pi arcsin r: here r = 1 / 1.09 at equal cost."""
+    ceiling = noise_ceiling(TRUTH)
+    assert ceiling is not None
+    assert ceiling.equal_cost == pytest.approx(2 / np.pi * np.arcsin(1 / 1.09), abs=0.05)
+    assert ceiling.overall > ceiling.equal_cost > ceiling.top
+    alone = Truth(TRUTH.accuracy, TRUTH.seeds[:, :1], TRUTH.cost, TRUTH.baselines, {}, seed=0)
+    assert noise_ceiling(alone) is None
