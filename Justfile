@@ -39,10 +39,10 @@ report *args: setup
 ui *args: setup
     @"{{ bin }}/zenfront" ui "$@"
 
-# The tests
+# The tests, on all cores (at most four)
 [no-exit-message]
 test *args: setup
-    @"{{ bin }}/python" -m pytest "$@"
+    @"{{ bin }}/python" -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup "$@"
 
 # Format, lint and types
 [no-exit-message]

@@ -102,6 +102,13 @@ def _train(experiment: Experiment, folder: RunFolder, document: dict[str, Any]) 
     write_json(folder.trained, {"trials": trials})
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that start Ray follow one another, and share its session: several at once starve on a small machine."""
+    for item in items:
+        if item.path.stem.endswith("_on_ray") or "ray_session" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("ray"))
+
+
 def _global_generators() -> tuple[str, str]:
     numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002 - the one way to see that nobody uses it
     return str(torch.get_rng_state().tolist()), str(numpy_state)
