@@ -166,6 +166,7 @@ def ui_command(
     runs.mkdir(parents=True, exist_ok=True)
     typer.echo(f"MLflow on http://127.0.0.1:{port} in some seconds (Ctrl-C ends it)")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # five processes that have nothing to do here
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     os.execv(sys.executable, [*command, "--backend-store-uri", uri or default_uri(runs)])
 
