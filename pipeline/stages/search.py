@@ -18,6 +18,7 @@ from pipeline.results import Ledger, Scores
 from pipeline.run_folder import RunFolder
 from pipeline.scoring import Scoring, noise_batch
 from pipeline.stages import _ray
+from pipeline.stages._metrics import SearchMetrics
 from pipeline.stages._scoring_worker import ScoringWorker
 from pipeline.training import data
 from spaces import Architecture
@@ -103,6 +104,7 @@ class _Driver(_ray.Fleeting):
         """Scores what is left on the cluster."""
         resources = self.experiment.resources
         self.crew = _ray.crew(resources.search, "search", resources.device)
+        self._metrics = SearchMetrics(self.experiment.name)
         _ray.run_tune(
             ScoringWorker,
             folder=folder.path,
@@ -144,23 +146,23 @@ class _Driver(_ray.Fleeting):
         return max(1, min(round(TRIAL_SECONDS * self._scored / max(self._busy, 1e-6)), share))
 
     def show(self) -> None:
-        """Tells the view where the search stands."""
+        """Tells the view and the cluster's metrics where the search stands."""
         seconds = time.monotonic() - self._start
         done = len(self.scores.rows)
-        self.view.search(
-            SearchProgress(
-                generation=self.loop.generations,
-                evaluations=done,
-                total=self.experiment.search.evaluations,
-                rate=(done - self._found) / seconds,
-                front=len(self.account.front),
-                hypervolume=self.account.hypervolume,
-                best=self.account.best,
-                failures=self.account.failures,
-                infeasible=self.account.infeasible,
-                seconds=seconds,
-            )
+        progress = SearchProgress(
+            generation=self.loop.generations,
+            evaluations=done,
+            total=self.experiment.search.evaluations,
+            rate=(done - self._found) / seconds,
+            front=len(self.account.front),
+            hypervolume=self.account.hypervolume,
+            best=self.account.best,
+            failures=self.account.failures,
+            infeasible=self.account.infeasible,
+            seconds=seconds,
         )
+        self.view.search(progress)
+        self._metrics.show(progress)
 
     def _told(self, number: int, scored: Sequence[Scores]) -> None:
         self.account.add(scored)
