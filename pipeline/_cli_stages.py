@@ -3,7 +3,7 @@
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,11 @@ import typer
 
 from pipeline._cli_results import show_front, show_places, show_trained
 from pipeline.checks import check, check_data
-from pipeline.config import Cluster, Experiment
+from pipeline.config import Experiment
 from pipeline.config_file import load_experiment, with_overrides
 from pipeline.console import View
 from pipeline.errors import UserError
+from pipeline.run_copy import RunCopy, storage_of
 from pipeline.run_folder import RunFolder
 from pipeline.tracking import Mirror, sync
 
@@ -44,7 +45,8 @@ class Driver:
     def _checked(experiment: Experiment, runs: Path, address: str | None) -> "Driver":
         check(experiment)
         if address:
-            experiment = experiment.model_copy(update={"cluster": Cluster(address=address)})
+            cluster = experiment.cluster.model_copy(update={"address": address})
+            experiment = experiment.model_copy(update={"cluster": cluster})
         return Driver(experiment, RunFolder(runs / experiment.name))
 
     def run(self) -> None:
@@ -90,14 +92,18 @@ class Driver:
 
     @contextmanager
     def _driving(self) -> Iterator[None]:
-        """Holds the folder; Ctrl-C ends in one line that tells how to go on."""
+        """Holds the folder and keeps its copy; Ctrl-C ends in one line that tells how to go on."""
         try:
-            with self.folder.driving(self.experiment):
+            with self.folder.driving(self.experiment), self._copied():
                 yield
         except KeyboardInterrupt as interrupt:
             again = shlex.join(["zenfront", *sys.argv[1:]])
             typer.echo(f"\nzenfront: interrupted; the record is kept. To go on: {again}", err=True)
             raise typer.Exit(130) from interrupt
+
+    def _copied(self) -> AbstractContextManager[object]:
+        storage = storage_of(self.experiment)
+        return RunCopy(self.folder, self.experiment, storage, typer.echo) if storage else nullcontext()
 
     def _mirrored(self) -> Mirror:
         return Mirror(self.folder, self.experiment, typer.echo)

@@ -1,8 +1,9 @@
 """An experiment as strict values: an unknown key is an error, a number is finite, a name stays in its folder."""
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pipeline.objectives import Constraint, Direction, Objective
 from spaces import Task
@@ -215,6 +216,17 @@ class Cluster(_Strict):
 
     address: str | None = None
     """Address of a running cluster, `auto` or `ray://...`; if not given, Ray is started on this machine."""
+    storage: str | None = None
+    """Keeps a copy of the run folder and the checkpoints: `s3://bucket/folder`, `gs://...`, or an absolute path."""
+
+    @field_validator("storage")
+    @classmethod
+    def _place_without_credentials(cls, storage: str | None) -> str | None:
+        if storage and not re.match(r"/|[a-z][a-z0-9+]*://", storage):
+            raise ValueError(f"`storage` is scheme://... or an absolute path, but got {storage!r}")
+        if storage and "@" in storage.partition("?")[0]:
+            raise ValueError("`storage` holds no credentials: they come from the environment of each machine")
+        return storage
 
 
 class Experiment(_Strict):

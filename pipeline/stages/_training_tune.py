@@ -35,6 +35,7 @@ class Driver(Fleeting):
         self._view = view
         self._failures: Counter[tuple[str, int, bool]] = Counter()
         self._shown: dict[str, TrialProgress] = {}
+        self._noted: set[str] = set()
 
     def suggest(self) -> Config | str | None:
         """The next job; None while there is nothing to do; FINISHED at the end."""
@@ -50,6 +51,10 @@ class Driver(Fleeting):
 
     def receive(self, config: Config, result: dict[str, Any]) -> bool:
         """Takes the result of a step; whether the job is done."""
+        for note in result.get("notes", ()):
+            if note not in self._noted:
+                self._noted.add(note)
+                self._view.note(note)
         if "error" in result:
             self.error = UserError(result["error"])
         elif "test" in result:

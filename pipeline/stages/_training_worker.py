@@ -1,5 +1,6 @@
 """The worker of the training stage: a Tune trial takes one run from its checkpoint as far as the driver lets it."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,13 @@ from pipeline.config import Recipe
 from pipeline.device import resolve
 from pipeline.errors import UserError
 from pipeline.results import Epoch
+from pipeline.run_copy import DRIVER
+from pipeline.storage import Storage
 from pipeline.training import data, loop
 from spaces import Architecture, Network, Task
 from spaces import load as load_space
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,8 @@ class Training:
         recipe: How.
         epochs: Of a run that is not stopped.
         device: ``auto``, ``cpu`` or ``cuda``.
-        checkpoints: Absolute; a folder that all workers see. One folder per run in it.
+        checkpoints: Absolute. One folder per run in it. Without a storage, a folder that all workers see.
+        storage: Where the run has its copy: what one worker wrote, another finds there.
     """
 
     task: Task
@@ -36,6 +42,7 @@ class Training:
     epochs: int
     device: str
     checkpoints: Path
+    storage: Storage | None = None
 
     def run(self, architecture: Architecture, seed: int, name: str) -> Iterator[loop.EpochResult]:
         """The epochs of a run: those of its checkpoint, then new ones."""
@@ -62,12 +69,45 @@ class Training:
             checkpoint=self.checkpoints / name,
         )
 
+    def fetch(self, name: str) -> str | None:
+        """Gets what another machine wrote of a run; what went wrong, if something did: then more is trained again."""
+        if not self.storage:
+            return None
+        try:
+            if self.storage.read(DRIVER) is None:
+                raise OSError(f"{self.storage.uri} holds no run: is it mounted on this machine?")
+            for path in self.storage.files(f"checkpoints/{name}"):
+                local = self.checkpoints.parent / path
+                if not local.exists():
+                    self.storage.download(path, local)
+        except OSError as error:
+            _log.warning("checkpoints of %s: %s", name, error)
+            return "the storage cannot be read: training goes on from the checkpoints that are on the workers"
+        return None
+
+    def keep(self, name: str) -> str | None:
+        """Copies the checkpoints of a run to the storage; what went wrong, if something did."""
+        if not self.storage:
+            return None
+        try:
+            there = self.storage.files(f"checkpoints/{name}")
+            here = {f"checkpoints/{name}/{path.name}": path for path in (self.checkpoints / name).glob("*.pt")}
+            for path in sorted(here.keys() - there.keys()):
+                self.storage.upload(here[path], path)
+            for path in there.keys() - here.keys():
+                self.storage.delete(path)
+        except OSError as error:
+            _log.warning("checkpoints of %s: %s", name, error)
+            return "the storage cannot be written: some checkpoints are on the workers alone"
+        return None
+
 
 class TrainingWorker(tune.Trainable):  # type: ignore[misc]
     """A step reports ``rows``: one epoch that the record lacks; or ``test``: loss and accuracy; or ``error``.
 
     Configuration: ``name`` of the run, ``architecture`` as JSON, ``seed``, ``recorded`` epochs, whether to ``test``.
-    An ``error`` is one that the user can put right, and not the fault of the run. The driver says when to stop.
+    An ``error`` is one that the user can put right, and not the fault of the run; ``notes`` are for the user to know.
+    The driver says when to stop.
     """
 
     def setup(self, config: dict[str, Any], training: Training, threads: int) -> None:
@@ -92,12 +132,17 @@ class TrainingWorker(tune.Trainable):  # type: ignore[misc]
 
     def _epoch(self) -> dict[str, Any]:
         name, architecture, seed = self.run
+        notes = []
         if self.epochs is None:
+            notes.append(self.training.fetch(name))
             self.epochs = self.training.run(architecture, seed, name)
         result = next(result for result in self.epochs if result.epoch > self.job["recorded"])
-        return {"rows": [Epoch(name, result.epoch, result.metrics, result.failure).to_row()]}
+        notes.append(self.training.keep(name))
+        rows = [Epoch(name, result.epoch, result.metrics, result.failure).to_row()]
+        return {"rows": rows, "notes": list(filter(None, notes))}
 
     def _test(self) -> dict[str, Any]:
         name, architecture, seed = self.run
+        note = self.training.fetch(name)
         loss, accuracy = self.training.test(architecture, seed, name)
-        return {"test": [loss, accuracy]}
+        return {"test": [loss, accuracy], "notes": [note] if note else []}

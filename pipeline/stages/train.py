@@ -6,6 +6,7 @@ from pipeline.config import Experiment
 from pipeline.console import View
 from pipeline.errors import UserError
 from pipeline.results import Ledger
+from pipeline.run_copy import storage_of
 from pipeline.run_folder import RunFolder, write_json
 from pipeline.stages import _ray
 from pipeline.stages._training_runs import TrainingRuns
@@ -57,6 +58,7 @@ def _run(experiment: Experiment, folder: RunFolder, images: data.Images, driver:
         epochs=settings.epochs,
         device=resources.device,
         checkpoints=folder.checkpoints.resolve(),
+        storage=storage_of(experiment),
     )
     driver.show()
     _ray.run_tune(
