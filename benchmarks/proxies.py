@@ -87,7 +87,7 @@ def best_of_a_search(evaluations: int, batch: Batch) -> list[Architecture]:
     """The 64 best by rank and crowding distance of all that a search scored."""
     names = [o.score for o in OBJECTIVES] + [c.score for c in CONSTRAINTS]
     scoring = Scoring(SPACE, TASK, names, batch, seed=0, constraints=CONSTRAINTS)
-    algorithm = algorithms.load("nsga2")(Problem(SPACE, OBJECTIVES, CONSTRAINTS, population=64, seed=0))
+    algorithm = algorithms.load("nsga2").make(Problem(SPACE, OBJECTIVES, CONSTRAINTS, population=64, seed=0))
     told: list[Scores] = []
     while len(told) < evaluations and (asked := algorithm.ask(min(64, evaluations - len(told)))):
         scored = [scoring.score(architecture) for architecture in asked]

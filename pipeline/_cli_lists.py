@@ -7,7 +7,7 @@ from dataclasses import replace
 import typer
 
 import spaces
-from pipeline import proxies
+from pipeline import algorithms, proxies
 from pipeline.checks import check, options
 from pipeline.config import Experiment, ObjectiveConfig
 from pipeline.console import print_table
@@ -85,6 +85,20 @@ def describe_proxy(name: str) -> None:
             typer.echo(f"  {option}: {parameter.default}")
 
 
+def list_algorithms() -> None:
+    """All search algorithms as a table."""
+    loaded = {name: algorithms.load(name) for name in algorithms.names()}
+    rows = [[name, method.objectives, method.evaluations, method.source] for name, method in loaded.items()]
+    print_table("Search algorithms", ["name", "objectives", "evaluations at most", "source"], rows)
+
+
+def describe_algorithm(name: str) -> None:
+    """One search algorithm: how it works, and where it differs from its source."""
+    method = algorithms.load(name)
+    typer.echo(f"{name} (objectives: {method.objectives})\n")
+    typer.echo(inspect.getdoc(inspect.getmodule(method.make)) or method.source)
+
+
 def score(experiment: Experiment, architecture: str, space: str | None, names: Sequence[str] | None) -> None:
     """Scores of one architecture as a table.
 
@@ -96,7 +110,8 @@ def score(experiment: Experiment, architecture: str, space: str | None, names: S
 
     names = list(names or experiment.score_names())
     wanted = tuple(ObjectiveConfig(score=name, direction=proxies.load(name).direction) for name in names)
-    changes = {"objectives": wanted, "constraints": (), "space": space or experiment.space}
+    search = experiment.search.model_copy(update={"algorithm": "random"})  # takes any number of scores
+    changes = {"objectives": wanted, "constraints": (), "space": space or experiment.space, "search": search}
     experiment = experiment.model_copy(update=changes)
     check(experiment)
     scoring = scoring_of(experiment)

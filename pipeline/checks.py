@@ -30,6 +30,7 @@ def check(experiment: Experiment) -> None:
     for index, constraint in enumerate(experiment.constraints):
         _known(f"constraints[{index}].score", proxies.PROXIES, constraint.score)
     _known("search.algorithm", algorithms.ALGORITHMS, experiment.search.algorithm)
+    _check_algorithm(experiment)
     _known("train.scheduler.name", schedulers.SCHEDULERS, experiment.train.scheduler.name)
     for name, options in experiment.proxies.items():
         _known("proxies", proxies.PROXIES, name)
@@ -60,6 +61,24 @@ def _known(key: str, registry: Registry, name: str) -> None:
         near = suggestion(name, registry.names())
         known = ", ".join(registry.names())
         raise UserError(f"{key}: there is no {registry.kind} named {name!r}.{near} Known: {known}.")
+
+
+def _check_algorithm(experiment: Experiment) -> None:
+    search = experiment.search
+    method = algorithms.load(search.algorithm)
+    names = [objective.score for objective in experiment.objectives]
+    few, many = len(names) < method.least, method.most is not None and len(names) > method.most
+    if few or many:
+        remedy = "Name more objectives" if few else "Make the others constraints"
+        raise UserError(
+            f"search.algorithm: number of objectives that {search.algorithm!r} takes: {method.objectives}, "
+            f"but got {len(names)} ({', '.join(names)}). {remedy}, or choose from `zenfront algorithms`."
+        )
+    if method.evaluations is not None and search.evaluations > method.evaluations:
+        raise UserError(
+            f"search.evaluations: {search.algorithm!r} takes at most {method.evaluations}, but got "
+            f"{search.evaluations}: its proposals grow dearer with every result. Choose from `zenfront algorithms`."
+        )
 
 
 def _check_option(proxy: str, option: str, value: object) -> None:

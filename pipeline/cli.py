@@ -224,6 +224,16 @@ def proxies_command(
     describe_proxy(name) if name else list_proxies()
 
 
+@app.command("algorithms", epilog="Examples: zenfront algorithms · zenfront algorithms nsga3")
+def algorithms_command(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Describe this one.  [default: list all]")] = None,
+) -> None:
+    """How can be searched: all algorithms, or one of them."""
+    from pipeline._cli_lists import describe_algorithm, list_algorithms
+
+    describe_algorithm(name) if name else list_algorithms()
+
+
 @config_app.command("schema", epilog="Example: zenfront config schema > tune_configs/schema.json")
 def schema_command() -> None:
     """The JSON schema of an experiment, for editors."""

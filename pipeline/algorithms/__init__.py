@@ -1,6 +1,6 @@
 """Search algorithms: they ask and are told. A module without underscore is one; it exports ``ALGORITHM``."""
 
-from pipeline.algorithms._algorithm import Algorithm, MakeAlgorithm, Problem
+from pipeline.algorithms._algorithm import Algorithm, Method, Problem
 from pipeline.registry import Registry
 
 ALGORITHMS = Registry("pipeline.algorithms", "ALGORITHM", "search algorithm")
@@ -11,10 +11,10 @@ def names() -> list[str]:
     return ALGORITHMS.names()
 
 
-def load(name: str) -> MakeAlgorithm:
+def load(name: str) -> Method:
     """The algorithm of that name; `UserError` lists the known ones."""
-    make: MakeAlgorithm = ALGORITHMS.load(name)
-    return make
+    method: Method = ALGORITHMS.load(name)
+    return method
 
 
-__all__ = ["ALGORITHMS", "Algorithm", "MakeAlgorithm", "Problem", "load", "names"]
+__all__ = ["ALGORITHMS", "Algorithm", "Method", "Problem", "load", "names"]

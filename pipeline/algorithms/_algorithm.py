@@ -15,7 +15,7 @@ class Problem:
 
     Attributes:
         space: The search space.
-        objectives: One or more.
+        objectives: As many as the algorithm takes.
         constraints: Any number.
         population: Candidates in a generation.
         seed: Root of the algorithm's randomness.
@@ -42,4 +42,27 @@ class Algorithm(Protocol):
         """The scores of the oldest generation not told yet, in the order in which it was asked."""
 
 
-MakeAlgorithm = Callable[[Problem], Algorithm]
+@dataclass(frozen=True)
+class Method:
+    """A search algorithm as its module exports it: how one is made, and what it can take on.
+
+    Attributes:
+        make: Problem -> Algorithm, at its first generation.
+        source: Paper or library, on one line; the module's docstring says more.
+        least: Objectives that it needs.
+        most: Objectives that it can take; None: any number.
+        evaluations: Architectures that it can take, where asking grows too dear; None: any number.
+    """
+
+    make: Callable[[Problem], Algorithm]
+    source: str
+    least: int = 1
+    most: int | None = None
+    evaluations: int | None = None
+
+    @property
+    def objectives(self) -> str:
+        """How many objectives it takes, in words."""
+        if self.least == self.most:
+            return str(self.least)
+        return f"{self.least} or more" if self.most is None else f"{self.least} to {self.most}"

@@ -37,20 +37,34 @@ class UniformSampling(Sampling):  # type: ignore[misc]
 
 
 class GeneMutation(Mutation):  # type: ignore[misc]
-    """Changes each gene with probability 1 / n and one for sure: numbers by a step, categories to any other.
-
-    Steps are +-s with P(s) = 2^-s, reflected at the bounds: mostly the next level, now and then far.
-    """
+    """Changes each gene with probability 1 / n and one for sure."""
 
     def _do(self, problem: GeneProblem, X: np.ndarray, *, random_state: np.random.Generator, **_: Any) -> np.ndarray:
         n, n_var = X.shape
         mutable = np.flatnonzero(problem.xu > 0)
         chosen = random_state.random((n, n_var)) < 1 / len(mutable)
         chosen[np.arange(n), random_state.choice(mutable, n)] = True
-        step = random_state.geometric(0.5, (n, n_var)) * random_state.choice([-1, 1], (n, n_var))
-        moved = _reflect(X + step, problem.xu)
-        other = (X + random_state.integers(1, np.maximum(problem.xu, 1) + 1, (n, n_var))) % (problem.xu + 1)
-        return np.where(chosen, np.where(problem.ordered, moved, other), X)
+        return mutated(X, chosen, problem.xu, problem.ordered, random_state)
+
+
+def mutated(
+    levels: np.ndarray, chosen: np.ndarray, upper: np.ndarray, ordered: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
+    """New levels (n, genes) where `chosen` (n, genes) says so: numbers by a step, categories to any other.
+
+    Steps are +-s with P(s) = 2^-s, reflected at the bounds: mostly the next level, now and then far.
+
+    Args:
+        levels: (n, genes), 0 .. upper.
+        chosen: (n, genes), bool.
+        upper: (genes,), the highest levels.
+        ordered: (genes,), whether neighbouring levels are alike.
+        generator: Source of all randomness.
+    """
+    step = generator.geometric(0.5, levels.shape) * generator.choice([-1, 1], levels.shape)
+    moved = _reflect(levels + step, upper)
+    other = (levels + generator.integers(1, np.maximum(upper, 1) + 1, levels.shape)) % (upper + 1)
+    return np.where(chosen, np.where(ordered, moved, other), levels)
 
 
 def _reflect(levels: np.ndarray, upper: np.ndarray) -> np.ndarray:

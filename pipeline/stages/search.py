@@ -91,7 +91,7 @@ class _Driver(_ray.Fleeting):
         self._scored, self._busy = 0, 0.0
         problem = Problem(load_space(experiment.space), objectives, constraints, settings.population, settings.seed)
         self.loop = SearchLoop(
-            algorithms.load(settings.algorithm)(problem),
+            algorithms.load(settings.algorithm).make(problem),
             population=settings.population,
             evaluations=settings.evaluations,
             lookahead=settings.lookahead,

@@ -16,7 +16,7 @@ from pipeline.stages.select import select
 Zenfront = Callable[..., tuple[int, str, str]]
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]
 STAGES = ("search", "select", "train", "report")
-COMMANDS = ("run", *STAGES, "score", "spaces", "proxies", "config", "sync", "ui")
+COMMANDS = ("run", *STAGES, "score", "spaces", "proxies", "algorithms", "config", "sync", "ui")
 
 
 def test_help_lists_every_command(zenfront: Zenfront) -> None:
@@ -57,6 +57,13 @@ def test_proxies_are_listed_and_described(zenfront: Zenfront) -> None:
     described = zenfront("proxies", "zen")[1]
     assert "Algorithm 1" in described
     assert "alpha: 0.01" in described
+
+
+def test_algorithms_are_listed_and_described(zenfront: Zenfront) -> None:
+    listed = zenfront("algorithms")[1]
+    rows = {line.split()[0]: line.split()[1] for line in listed.splitlines() if line.strip()}
+    assert (rows["nsga2"], rows["nsga3"], rows["zennas"]) == ("1", "2", "1")
+    assert "the oldest die" in zenfront("algorithms", "regularized_evolution")[1]
 
 
 def test_the_score_of_one_architecture_has_value_error_unit_and_seconds(zenfront: Zenfront) -> None:

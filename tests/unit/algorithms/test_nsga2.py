@@ -32,7 +32,7 @@ def volume(found: list[Scores]) -> float:
 
 
 def advantage(seed: int) -> float:
-    algorithm = ALGORITHM(Problem(SPACE, OBJECTIVES, (), 40, seed))
+    algorithm = ALGORITHM.make(Problem(SPACE, OBJECTIVES, (), 40, seed))
     found: list[Scores] = []
     for _ in range(25):
         generation = [scored(a) for a in algorithm.ask(40)]
@@ -51,7 +51,7 @@ def test_the_front_dominates_more_than_that_of_as_many_random_samples() -> None:
 
 def test_feasible_come_first_then_the_least_infeasible_and_failures_last() -> None:
     constraint = Constraint("cost", at_most=100.0)
-    algorithm = ALGORITHM(Problem(SPACE, OBJECTIVES, [constraint], 4, 0))
+    algorithm = ALGORITHM.make(Problem(SPACE, OBJECTIVES, [constraint], 4, 0))
     asked = [a for _ in range(2) for a in algorithm.ask(4)]
     costs = [None, 1e3, 50.0, 1e9, None, 200.0, 60.0, None]
     rows = [

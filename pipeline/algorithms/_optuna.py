@@ -1,0 +1,94 @@
+"""Optuna's samplers, asked and told by generations. The study lives in memory: the ledger is the record."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import optuna
+from optuna.samplers import BaseSampler
+from optuna.study import StudyDirection
+from optuna.trial import Trial, TrialState
+
+from pipeline.algorithms._algorithm import Problem
+from pipeline.algorithms._asked import Asked
+from pipeline.results import Scores
+from pipeline.seeds import numpy_generator, seed_for
+from spaces import Architecture
+
+DIRECTIONS = {"maximise": StudyDirection.MAXIMIZE, "minimise": StudyDirection.MINIMIZE}
+MakeSampler = Callable[[int], BaseSampler]
+
+
+class OptunaSearch:
+    """Trials are asked one by one, each knowing of those before it, and told in the order of asking.
+
+    Samplers propose the same again, and two proposals may be one architecture. Such a trial fails at once and another
+    is asked; after `tries` in a row the architecture is sampled uniformly. What fails to be scored is a failed trial.
+    Where a constraint was violated before all scores were taken, the missing ones count as the mean of the others'.
+
+    Args:
+        problem: What is searched.
+        name: Names the randomness.
+        sampler: Makes the sampler from a seed in [0, 2**32).
+        tries: Proposals for one architecture.
+    """
+
+    def __init__(self, problem: Problem, name: str, sampler: MakeSampler, tries: int = 10) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._problem = problem
+        self._tries = tries
+        self._distributions = dict(problem.space.distributions)
+        self._asked = Asked(problem.space, numpy_generator(problem.seed, name))
+        self._in_flight: deque[list[Trial]] = deque()
+        self._taken: dict[str, list[float]] = {o.score: [] for o in problem.objectives}
+        self._study = optuna.create_study(
+            directions=[DIRECTIONS[o.direction] for o in problem.objectives],
+            sampler=sampler(seed_for(problem.seed, name) % 2**32),
+            study_name=name,
+        )
+
+    def ask(self, count: int) -> list[Architecture]:
+        """The sampler's next proposals."""
+        trials, architectures = [], []
+        for _ in range(count):
+            proposed = self._propose() or self._sample()
+            if proposed is None:
+                break
+            trials.append(proposed[0])
+            architectures.append(proposed[1])
+        if trials:
+            self._in_flight.append(trials)
+        return architectures
+
+    def _propose(self) -> tuple[Trial, Architecture] | None:
+        for _ in range(self._tries):
+            trial = self._study.ask(self._distributions)
+            architecture = self._problem.space.architecture(trial.params)
+            if self._asked.add(architecture):
+                return trial, architecture
+            self._study.tell(trial, state=TrialState.FAIL)
+        return None
+
+    def _sample(self) -> tuple[Trial, Architecture] | None:
+        """A uniform sample, as a trial whose parameters are fixed."""
+        for architecture in self._asked.sample(1):
+            self._study.enqueue_trial(dict(architecture.genes))
+            return self._study.ask(self._distributions), architecture
+        return None
+
+    def tell(self, scored: Sequence[Scores]) -> None:
+        """Ends the trials of the oldest generation in flight."""
+        for trial, scores in zip(self._in_flight.popleft(), scored, strict=True):
+            if scores.failure:
+                self._study.tell(trial, state=TrialState.FAIL)
+                continue
+            for constraint in dict.fromkeys(self._problem.constraints):
+                value = scores.values.get(constraint.score)
+                trial.set_constraint(str(constraint), 0.0 if value is None else constraint.excess(value))
+            self._study.tell(trial, [self._value(scores, name) for name in self._taken])
+
+    def _value(self, scores: Scores, name: str) -> float:
+        taken = self._taken[name]
+        if name in scores.values:
+            taken.append(scores.values[name])
+            return taken[-1]
+        return sum(taken) / len(taken) if taken else 0.0

@@ -1,0 +1,21 @@
+"""Optuna's NSGA-II: for comparison with `nsga2`.
+
+Uniform crossover, mutation by uniform sampling, parents by tournament; Optuna's defaults, with the experiment's
+population. It costs some milliseconds a candidate, growing with their number.
+
+Source: Optuna 5, `optuna.samplers.NSGAIISampler`; Deb et al., IEEE TEC 6(2), 2002.
+"""
+
+from optuna.samplers import NSGAIISampler
+
+from pipeline.algorithms._algorithm import Algorithm, Method, Problem
+from pipeline.algorithms._optuna import OptunaSearch
+
+
+def _make(problem: Problem) -> Algorithm:
+    return OptunaSearch(
+        problem, "optuna_nsga2", lambda seed: NSGAIISampler(population_size=problem.population, seed=seed)
+    )
+
+
+ALGORITHM = Method(_make, "Optuna's NSGAIISampler; Deb et al., IEEE TEC 6(2), 2002")

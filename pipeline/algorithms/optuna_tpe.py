@@ -1,0 +1,19 @@
+"""Optuna's tree-structured Parzen estimator.
+
+A proposal costs 10 to 20 ms with one objective and 30 to 60 ms with several, growing with the number of results.
+
+Source: Optuna 5, `optuna.samplers.TPESampler`; Bergstra et al., NeurIPS 2011; with several objectives Ozaki et al.,
+JAIR 73, 2022.
+"""
+
+from optuna.samplers import TPESampler
+
+from pipeline.algorithms._algorithm import Algorithm, Method, Problem
+from pipeline.algorithms._optuna import OptunaSearch
+
+
+def _make(problem: Problem) -> Algorithm:
+    return OptunaSearch(problem, "optuna_tpe", lambda seed: TPESampler(seed=seed), tries=3)
+
+
+ALGORITHM = Method(_make, "Optuna's TPESampler; Bergstra et al., NeurIPS 2011; Ozaki et al., JAIR 73, 2022")

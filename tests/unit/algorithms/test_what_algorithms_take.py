@@ -1,0 +1,54 @@
+"""An algorithm that cannot take on an experiment says so before the work begins."""
+
+from collections.abc import Callable
+
+import pytest
+
+from pipeline import algorithms
+from pipeline.algorithms import Method
+
+Zenfront = Callable[..., tuple[int, str, str]]
+TAKES = {"zennas": "1", "regularized_evolution": "1", "nsga3": "2 or more"}
+
+
+@pytest.mark.parametrize("name", algorithms.names())
+def test_how_many_objectives_an_algorithm_takes(name: str) -> None:
+    assert algorithms.load(name).objectives == TAKES.get(name, "1 or more")
+
+
+def test_a_range_of_objectives_in_words() -> None:
+    assert Method(algorithms.load("random").make, "", least=2, most=3).objectives == "2 to 3"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (
+            ["search.algorithm=zennas"],
+            "search.algorithm: number of objectives that 'zennas' takes: 1, but got 3 (zen, ntk, flops). "
+            "Make the others constraints, or choose from `zenfront algorithms`.",
+        ),
+        (
+            ["search.algorithm=nsga3", "objectives=[{score: zen, direction: maximise}]"],
+            "search.algorithm: number of objectives that 'nsga3' takes: 2 or more, but got 1 (zen). "
+            "Name more objectives, or choose from `zenfront algorithms`.",
+        ),
+        (
+            ["search.algorithm=optuna_gp", "search.evaluations=513"],
+            "search.evaluations: 'optuna_gp' takes at most 512, but got 513: its proposals grow dearer",
+        ),
+    ],
+)
+def test_what_it_cannot_take_is_said_before_the_search(overrides: list[str], said: str, zenfront: Zenfront) -> None:
+    words = [word for override in overrides for word in ("--set", override)]
+    code, out, err = zenfront("search", "smoke", *words)
+    assert (code, out) == (2, "")
+    assert said in " ".join(err.split())
+
+
+def test_a_score_can_be_taken_of_an_experiment_with_one_objective(zenfront: Zenfront) -> None:
+    genes = ",".join(f"d{i}=1,w{i}=8,b{i}=1,g{i}=8" for i in (1, 2, 3))
+    words = ("--proxies", "params,flops", "--repeats", "1", "--set", "search.algorithm=zennas")
+    code, out, err = zenfront("score", "smoke", "--architecture", genes, *words)
+    assert (code, err) == (0, "")
+    assert "flops" in out
