@@ -1,6 +1,5 @@
 """Evolution by mutation alone: who survives is a function of all that was told."""
 
-from collections import deque
 from collections.abc import Callable, Sequence
 
 import numpy as np
