@@ -105,6 +105,8 @@ def score(experiment: Experiment, architecture: str, space: str | None, names: S
     Raises:
         UserError: A name is unknown, the architecture is not in the space, or a score is undefined on it.
     """
+    import torch
+
     from pipeline.device import resolve
     from pipeline.stages.search import scoring_of
 
@@ -116,7 +118,10 @@ def score(experiment: Experiment, architecture: str, space: str | None, names: S
     check(experiment)
     scoring = scoring_of(experiment)
     scoring = replace(scoring, device=resolve(scoring.device))
-    scores = scoring.score(scoring.space.architecture(scoring.space.parse(architecture)))
+    try:
+        scores = scoring.score(scoring.space.architecture(scoring.space.parse(architecture)))
+    except torch.OutOfMemoryError as error:
+        raise UserError(f"{architecture}: the GPU has too little memory left. {error}") from error
     if scores.failure:
         raise UserError(f"{architecture}: {scores.failure}.")
     rows = [

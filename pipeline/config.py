@@ -75,6 +75,8 @@ class Search(_Strict):
     """Generations in flight: with 2 the next is asked before the slowest batch of this one is back."""
     candidates_per_trial: Literal["auto"] | Positive = "auto"
     """Candidates in a Ray Tune trial; `auto`: as many as take some seconds. Does not change the result."""
+    time_limit: Annotated[float, Field(gt=0)] = 600
+    """Seconds after which a candidate that is still being scored is recorded as failed."""
 
 
 class Workers(_Strict):
@@ -184,6 +186,8 @@ class Train(_Strict):
     """Early stopping."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     """The scheduler compares architectures on the first seed; survivors are trained with the others as well."""
+    time_limit: Annotated[float, Field(gt=0)] = 86_400
+    """Seconds after which an epoch that still goes on is given up; it is tried again, then recorded as failed."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Train":
@@ -279,7 +283,8 @@ class Experiment(_Strict):
         return list(dict.fromkeys([o.score for o in self.objectives] + [c.score for c in self.constraints]))
 
     def identity(self) -> dict[str, Any]:
-        """All that the results depend on: without resources, tracking and cluster."""
+        """All that the results depend on: without resources, time limits, tracking and cluster."""
         identity = self.model_dump(mode="json", exclude={"resources", "tracking", "cluster"})
-        del identity["search"]["candidates_per_trial"]
+        for stage, key in (("search", "candidates_per_trial"), ("search", "time_limit"), ("train", "time_limit")):
+            del identity[stage][key]
         return identity

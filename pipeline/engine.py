@@ -100,6 +100,10 @@ class SearchLoop:
             self._suspects.extend([list(architectures[:half]), list(architectures[half:])])
         return None
 
+    def again(self, architecture: Architecture) -> None:
+        """Hands an architecture out once more, and alone."""
+        self._suspects.append([architecture])
+
     def _advance(self) -> None:
         while True:  # asking comes first, or the order of the calls would depend on that of finishing
             if len(self._in_flight) < self._lookahead and self._left > 0 and not self.exhausted:

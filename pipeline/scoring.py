@@ -55,6 +55,9 @@ class Scoring:
 
         Returns:
             All scores; or the costs alone where they violate a constraint; or the reason of failure.
+
+        Raises:
+            torch.OutOfMemoryError: The GPU has not enough memory left: alone on it, the architecture may have a score.
         """
         seconds: dict[str, float] = {}
         try:
@@ -135,10 +138,12 @@ def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
 
 
 def _attempt(name: str, work: Callable[[], Result]) -> Result:
-    """The result of a piece of work on one candidate; whatever goes wrong becomes the candidate's reason."""
+    """The result of a piece of work on one candidate; whatever it does wrong becomes its reason."""
     try:
         return work()
     except ScoreUndefined as reason:
         raise ScoreUndefined(f"{name}: {reason}") from reason
+    except torch.OutOfMemoryError:  # the neighbours on the GPU may be at fault
+        raise
     except Exception as error:
         raise ScoreUndefined(f"{name}: {type(error).__name__}: {error}") from error

@@ -7,13 +7,15 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 os.environ |= {
     "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0 the only silent combination
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON and TensorBoard files beside our record
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # the stages say what failed, in one line
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # its own would wait for the steps in flight, however long they take
+    "TUNE_FORCE_TRIAL_CLEANUP_S": "1",  # nor is a worker that hangs waited for when an error has ended the work
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # no snapshots of a state that is never restored
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -21,7 +23,7 @@ os.environ |= {
 
 import ray
 from ray import tune
-from ray.tune.schedulers import TrialScheduler
+from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from pipeline.config import Experiment, Workers
@@ -45,6 +47,24 @@ class ForgetfulSearcher(Searcher):  # type: ignore[misc]
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore."""
+
+
+class Scheduler(FIFOScheduler):  # type: ignore[misc]
+    """First in, first out; and lets go of the workers of an interrupted run, for a Ray that outlives it."""
+
+    _controller: Any = None
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """Called by Tune before anything is done about a trial."""
+        self._controller = tune_controller
+
+    def release(self) -> None:
+        """Ends workers in the middle of their step, and gives their resources back."""
+        if self._controller:
+            for trial in self._controller.get_live_trials():
+                if actor := trial.temporary_state.ray_actor:
+                    ray.kill(actor)
+            self._controller.cleanup()
 
 
 class Driver(Protocol):
@@ -79,6 +99,7 @@ def cluster(experiment: Experiment) -> Iterator[None]:
         yield
         return
     address = experiment.cluster.address
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
             address=address or "local",
@@ -89,6 +110,11 @@ def cluster(experiment: Experiment) -> Iterator[None]:
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UserError(f"cluster.address: no Ray cluster answers at {address!r} ({error}).") from error
+    except SystemExit as end:  # ray.init puts a handler of its own in place of ours, which raises this
+        raise KeyboardInterrupt from end
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
     try:
         yield
     finally:
@@ -134,60 +160,51 @@ def crew(workers: Workers, stage: str, device: str) -> Crew:
 def run_tune(
     trainable: type[tune.Trainable],
     *,
-    folder: Path,
     crew: Crew,
     searcher: Searcher,
     callback: tune.Callback,
     stopper: tune.Stopper,
-    scheduler: TrialScheduler | None = None,
+    scheduler: Scheduler,
     constants: Mapping[str, Any],
 ) -> None:
-    """Runs trials until the searcher has no more, on reused workers, in silence.
+    """Runs trials until the searcher has no more, on reused workers, in silence; the files of Tune are thrown away.
 
     Args:
         trainable: A class with `reset_config`; its `setup` gets the constants as keyword arguments.
-        folder: For the files of Tune, which are never read.
         crew: How many trials at once, on what.
         searcher: Suggests trials; their configuration may hold ``name``, which the dashboard shows.
         callback: Told of every result; must not raise.
         stopper: Ends everything at once.
-        scheduler: Decides on running trials; None: first in, first out.
+        scheduler: Decides on running trials.
         constants: Sent to every worker once.
     """
     resources: dict[str, float] = {"CPU": crew.cpus} | ({"GPU": crew.gpus} if crew.gpus else {})
-    tuner = tune.Tuner(
-        tune.with_resources(tune.with_parameters(trainable, **constants), resources),
-        tune_config=tune.TuneConfig(
-            search_alg=searcher,
-            scheduler=scheduler,
-            num_samples=-1,
-            max_concurrent_trials=crew.count,
-            reuse_actors=True,
-            trial_name_creator=_trial_name,
-            trial_dirname_creator=lambda trial: str(trial.trial_id),
-        ),
-        run_config=tune.RunConfig(
-            name="tune",
-            storage_path=str(folder.resolve()),
-            callbacks=[callback],
-            stop=stopper,
-            verbose=0,
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-        ),
-    )
-    with _interrupt_handler_kept():
-        tuner.fit()
-
-
-@contextmanager
-def _interrupt_handler_kept() -> Iterator[None]:
-    """Tune ends at the first Ctrl+C, and leaves a handler behind that swallows all later ones."""
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, before)
+    with TemporaryDirectory(prefix="zenfront-") as unread:
+        tuner = tune.Tuner(
+            tune.with_resources(tune.with_parameters(trainable, **constants), resources),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                scheduler=scheduler,
+                num_samples=-1,
+                max_concurrent_trials=crew.count,
+                reuse_actors=True,
+                trial_name_creator=_trial_name,
+                trial_dirname_creator=lambda trial: str(trial.trial_id),
+            ),
+            run_config=tune.RunConfig(
+                name="tune",
+                storage_path=unread,
+                callbacks=[callback],
+                stop=stopper,
+                verbose=0,
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
+        )
+        try:
+            tuner.fit()
+        except KeyboardInterrupt:
+            scheduler.release()
+            raise
 
 
 def _trial_name(trial: Any) -> str:

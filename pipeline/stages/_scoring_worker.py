@@ -9,30 +9,55 @@ import torch
 from ray import tune
 
 from pipeline.device import resolve
+from pipeline.results import Scores
 from pipeline.scoring import Scoring
+from pipeline.stages._time_limit import time_limit
 from spaces import Architecture
 
 REPORT_SECONDS = 1.0
+CROWDED = "out of GPU memory, also when it was scored alone"
 
 
 class ScoringWorker(tune.Trainable):  # type: ignore[misc]
-    """Configuration ``candidates``: architectures as JSON; every step reports the ledger rows that it made."""
+    """Configuration ``candidates``: architectures as JSON; ``alone``: whether to be content with too little memory.
 
-    def setup(self, config: dict[str, Any], scoring: Scoring, threads: int) -> None:
-        """Takes the constants of the search and the first batch."""
+    Every step reports the ledger ``rows`` that it made, and the ids of candidates that are to be scored ``again``.
+    """
+
+    def setup(self, config: dict[str, Any], scoring: Scoring, threads: int, seconds: float) -> None:
+        """Takes the constants of the search and the first batch; `seconds` are those of a candidate."""
         torch.set_num_threads(threads)
         self.scoring = replace(scoring, device=resolve(scoring.device))
+        self.seconds = seconds
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes the next batch on the same process."""
         self.candidates = deque(map(Architecture.from_json, new_config["candidates"]))
+        self.alone = new_config["alone"]
         return True
 
     def step(self) -> dict[str, Any]:
         """Scores until the batch is done or it is time to report."""
         rows: list[dict[str, Any]] = []
+        again: list[str] = []
         deadline = time.monotonic() + REPORT_SECONDS
         while self.candidates and time.monotonic() < deadline:
-            rows.append(self.scoring.score(self.candidates.popleft()).to_row())
-        return {"rows": rows, "done": not self.candidates}
+            architecture = self.candidates.popleft()
+            scores = self._score(architecture)
+            if scores:
+                rows.append(scores.to_row())
+            else:
+                again.append(architecture.id)
+        return {"rows": rows, "again": again, "done": not self.candidates}
+
+    def _score(self, architecture: Architecture) -> Scores | None:
+        """None: not here and now, the GPU is full."""
+        try:
+            with time_limit(self.seconds):
+                return self.scoring.score(architecture)
+        except TimeoutError as late:
+            return Scores(architecture, {}, str(late), self.scoring.seed)
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            return Scores(architecture, {}, CROWDED, self.scoring.seed) if self.alone else None

@@ -5,15 +5,13 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from ray import cloudpickle, tune
-from ray.exceptions import RayTaskError
-from ray.tune.schedulers import FIFOScheduler
+from ray import tune
 from ray.tune.search import Searcher
 
 from pipeline.console import TrialProgress, View
 from pipeline.errors import UserError
 from pipeline.results import Epoch
-from pipeline.stages._ray import Fleeting, ForgetfulSearcher
+from pipeline.stages._ray import Fleeting, ForgetfulSearcher, Scheduler
 from pipeline.stages._training_runs import WORKER_FAILED, Evaluation, TrainingRuns
 
 RETRIES = 3
@@ -34,6 +32,7 @@ class Driver(Fleeting):
         self.error: Exception | None = None
         self._view = view
         self._failures: Counter[tuple[str, int, bool]] = Counter()
+        self._reasons: dict[str, str] = {}
         self._shown: dict[str, TrialProgress] = {}
         self._noted: set[str] = set()
 
@@ -55,6 +54,9 @@ class Driver(Fleeting):
             if note not in self._noted:
                 self._noted.add(note)
                 self._view.note(note)
+        if "failure" in result:
+            self._reasons[config["name"]] = result["failure"]
+            return False  # its next step ends the worker, and leads to `failed`
         if "error" in result:
             self.error = UserError(result["error"])
         elif "test" in result:
@@ -65,9 +67,10 @@ class Driver(Fleeting):
         self.show()
         return self.error is not None or config["test"] or self.runs.rests(config["name"])
 
-    def failed(self, config: Config, reason: str) -> None:
+    def failed(self, config: Config) -> None:
         """A worker died or raised: its job is handed out again, unless that has been done too often in one place."""
         name, recorded = config["name"], self.runs.recorded(config["name"])
+        reason = self._reasons.pop(name, "its worker died (out of memory, or a crash in native code)")
         self._failures[name, recorded, config["test"]] += 1
         if self._failures[name, recorded, config["test"]] <= RETRIES:
             self._view.note(f"{name}: {reason}; going on from its checkpoint")
@@ -122,7 +125,7 @@ class JobSearcher(Fleeting, ForgetfulSearcher):
         self._driver.released(self._out.pop(trial_id))
 
 
-class JobScheduler(Fleeting, FIFOScheduler):  # type: ignore[misc]
+class JobScheduler(Fleeting, Scheduler):
     """Ends a job where the driver says so. Every epoch is on disk before Tune acts on it."""
 
     def __init__(self, driver: Driver) -> None:
@@ -142,16 +145,4 @@ class JobCallback(Fleeting, tune.Callback):  # type: ignore[misc]
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Called by Tune after `on_trial_complete` of the searcher."""
-        self._driver.failed(trial.config, failure_of(trial))
-
-
-def failure_of(trial: Any) -> str:
-    """What went wrong last in a Tune trial, in one line."""
-    if trial.pickled_error_file is None:
-        return "an error within Ray Tune"
-    with open(trial.pickled_error_file, "rb") as file:  # written by Tune in this process
-        error = cloudpickle.load(file)
-    if isinstance(error, RayTaskError):
-        cause = error.cause
-        return f"{type(cause).__name__}: {' '.join(str(cause).split())}"
-    return "its worker died (out of memory, or a crash in native code)"
+        self._driver.failed(trial.config)

@@ -14,6 +14,7 @@ from pipeline.device import resolve
 from pipeline.errors import UserError
 from pipeline.results import Epoch
 from pipeline.run_copy import DRIVER
+from pipeline.stages._time_limit import time_limit
 from pipeline.storage import Storage
 from pipeline.training import data, loop
 from spaces import Architecture, Network, Task
@@ -33,6 +34,7 @@ class Training:
         epochs: Of a run that is not stopped.
         device: ``auto``, ``cpu`` or ``cuda``.
         checkpoints: Absolute. One folder per run in it. Without a storage, a folder that all workers see.
+        seconds: What an epoch, or the test, may take.
         storage: Where the run has its copy: what one worker wrote, another finds there.
     """
 
@@ -42,6 +44,7 @@ class Training:
     epochs: int
     device: str
     checkpoints: Path
+    seconds: float
     storage: Storage | None = None
 
     def run(self, architecture: Architecture, seed: int, name: str) -> Iterator[loop.EpochResult]:
@@ -53,13 +56,14 @@ class Training:
         network = self._network(architecture)
         for _ in self._train(network, seed, name):
             pass  # its checkpoint holds all epochs; if it was lost, the run is trained again
-        return loop.evaluate(network, self.images.test(), self.images)
+        with time_limit(self.seconds):
+            return loop.evaluate(network, self.images.test(), self.images)
 
     def _network(self, architecture: Architecture) -> Network:
         return load_space(architecture.space).network(architecture, self.task)
 
     def _train(self, network: Network, seed: int, name: str) -> Iterator[loop.EpochResult]:
-        return loop.train(
+        epochs = loop.train(
             network,
             self.images,
             self.recipe,
@@ -68,6 +72,12 @@ class Training:
             device=torch.device(resolve(self.device)),
             checkpoint=self.checkpoints / name,
         )
+        while True:
+            with time_limit(self.seconds):
+                result = next(epochs, None)
+            if result is None:
+                return
+            yield result
 
     def fetch(self, name: str) -> str | None:
         """Gets what another machine wrote of a run; what went wrong, if something did: then more is trained again."""
@@ -103,11 +113,12 @@ class Training:
 
 
 class TrainingWorker(tune.Trainable):  # type: ignore[misc]
-    """A step reports ``rows``: one epoch that the record lacks; or ``test``: loss and accuracy; or ``error``.
+    """A step reports ``rows``: one epoch that the record lacks; or ``test``: loss and accuracy; or what went wrong.
 
     Configuration: ``name`` of the run, ``architecture`` as JSON, ``seed``, ``recorded`` epochs, whether to ``test``.
     An ``error`` is one that the user can put right, and not the fault of the run; ``notes`` are for the user to know.
-    The driver says when to stop.
+    After a ``failure`` this worker is not to be trusted any more: it ends itself in the next step. The driver says when
+    to stop.
     """
 
     def setup(self, config: dict[str, Any], training: Training, threads: int) -> None:
@@ -121,14 +132,20 @@ class TrainingWorker(tune.Trainable):  # type: ignore[misc]
         self.job = new_config
         self.run = (new_config["name"], Architecture.from_json(new_config["architecture"]), new_config["seed"])
         self.epochs: Iterator[loop.EpochResult] | None = None  # lets go of the memory of the last one
+        self.failure: Exception | None = None
         return True
 
     def step(self) -> dict[str, Any]:
         """Trains one epoch, or tests."""
+        if self.failure:
+            raise self.failure
         try:
             return self._test() if self.job["test"] else self._epoch()
         except UserError as error:
             return {"error": str(error)}
+        except Exception as error:  # told as text: of what Tune makes of an exception, only a pickle tells its kind
+            self.failure = error
+            return {"failure": f"{type(error).__name__}: {' '.join(str(error).split())}"}
 
     def _epoch(self) -> dict[str, Any]:
         name, architecture, seed = self.run

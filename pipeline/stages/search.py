@@ -89,6 +89,7 @@ class _Driver(_ray.Fleeting):
         self._before = generations.rows[-1]["seconds"] if generations.rows else 0.0
         self._found = len(scores.rows)
         self._scored, self._busy = 0, 0.0
+        self._crowded: set[str] = set()
         problem = Problem(load_space(experiment.space), objectives, constraints, settings.population, settings.seed)
         self.loop = SearchLoop(
             algorithms.load(settings.algorithm).make(problem),
@@ -107,12 +108,16 @@ class _Driver(_ray.Fleeting):
         self._metrics = SearchMetrics(self.experiment.name)
         _ray.run_tune(
             ScoringWorker,
-            folder=folder.path,
             crew=self.crew,
             searcher=_BatchSearcher(self),
             callback=_Refresh(self),
             stopper=_ray.StopOnError(self),
-            constants={"scoring": scoring_of(self.experiment), "threads": self.crew.cpus},
+            scheduler=_ray.Scheduler(),
+            constants={
+                "scoring": scoring_of(self.experiment),
+                "threads": self.crew.cpus,
+                "seconds": self.experiment.search.time_limit,
+            },
         )
         if self.error:
             raise self.error
@@ -128,11 +133,24 @@ class _Driver(_ray.Fleeting):
         self._busy += sum(sum(row["seconds"].values()) for row in fresh)
         self.loop.receive(map(Scores.from_row, fresh))
 
+    def again(self, architecture: Architecture) -> None:
+        """The GPU was full: this one is to be scored alone."""
+        self._crowded.add(architecture.id)
+        self.loop.again(architecture)
+
+    def alone(self, batch: Sequence[Architecture]) -> bool:
+        """Whether a batch holds one whose GPU was full before."""
+        return any(architecture.id in self._crowded for architecture in batch)
+
     def died(self, architectures: list[Architecture]) -> None:
         """A worker died on these."""
         culprit = self.loop.worker_died(architectures)
         if culprit:
-            reason = "its worker died each time it was scored alone (out of memory, or a crash in native code)"
+            limit = self.experiment.search.time_limit
+            reason = (
+                "its worker died each time it was scored alone "
+                f"(out of memory, a crash in native code, or no result after {limit:g} s)"
+            )
             self.receive([Scores(culprit, {}, reason, self.experiment.search.seed).to_row()])
 
     def batch_size(self) -> int:
@@ -196,12 +214,15 @@ class _BatchSearcher(_ray.ForgetfulSearcher):
         self._number += 1
         self._out[trial_id] = {architecture.id: architecture for architecture in batch}
         name = f"generation {self._driver.loop.generations}, batch {self._number}"
-        return {"name": name, "candidates": [architecture.to_json() for architecture in batch]}
+        candidates = [architecture.to_json() for architecture in batch]
+        return {"name": name, "candidates": candidates, "alone": self._driver.alone(batch)}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Rows of a batch that is not done yet."""
         waiting = self._out[trial_id]
         fresh = [row for row in result["rows"] if waiting.pop(row["id"], None)]
+        for crowded in [waiting.pop(name) for name in result["again"] if name in waiting]:
+            self._driver.again(crowded)
         self._guarded(lambda: self._driver.receive(fresh))
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:

@@ -59,11 +59,11 @@ def _run(experiment: Experiment, folder: RunFolder, images: data.Images, driver:
         device=resources.device,
         checkpoints=folder.checkpoints.resolve(),
         storage=storage_of(experiment),
+        seconds=settings.time_limit,
     )
     driver.show()
     _ray.run_tune(
         TrainingWorker,
-        folder=folder.path,
         crew=crew,
         searcher=JobSearcher(driver),
         callback=JobCallback(driver),

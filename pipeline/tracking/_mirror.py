@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 ENOUGH = 2
 """Failures in a row that the user is told of: a single one can be a hiccup."""
 
+HURRY = 2.0
+"""Seconds to wait at the end of an interrupted run, at most: the machine may be about to be taken away."""
+
 
 def sync(folder: RunFolder, experiment: Experiment | None = None) -> dict[str, str]:
     """Sends what MLflow does not hold of a run; calling it again changes nothing.
@@ -94,7 +97,7 @@ class Mirror:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._end = "FINISHED" if kind is None else "FAILED" if issubclass(kind, Exception) else "KILLED"
         self._wake.set()
-        self._thread.join(self._patience)
+        self._thread.join(min(self._patience, HURRY) if self._end == "KILLED" else self._patience)
         if self._thread.is_alive() or self._trouble:
             reason = f" ({self._trouble})" if self._trouble else ""
             self._say(

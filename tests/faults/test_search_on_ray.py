@@ -35,18 +35,6 @@ from pipeline.run_folder import RunFolder
 from pipeline.stages.search import search
 search(Experiment.model_validate_json(sys.argv[1]), RunFolder(Path(sys.argv[2])), View())
 """
-PLUGIN = """
-import os, signal, time
-from pipeline.proxies import Proxy
-
-def deadly(network, batch, generator):
-    time.sleep(0.05)
-    if sum(p.numel() for p in network.parameters()) % 10 == 4:  # one in five
-        os.kill(os.getpid(), signal.SIGSEGV)
-    return 1.0
-
-PROXY = Proxy("deadly", deadly, "1", "maximise", "a test", weights="none")
-"""
 
 
 def experiment_of(workers: int = 1, batch: int | str = 4, **search: Any) -> Experiment:
@@ -184,26 +172,6 @@ def test_a_search_whose_driver_was_killed_at_several_moments_ends_the_same(
     assert result(folder) == result(whole(1))
     assert generations(folder) == generations(whole(1))
     assert folder.front.read_bytes() == whole(1).front.read_bytes()
-
-
-def test_candidates_that_kill_their_worker_are_recorded_and_the_others_scored(tmp_path: Path) -> None:
-    package = tmp_path / "plugin" / "deadly-1.0.dist-info"
-    package.mkdir(parents=True)
-    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: deadly\nVersion: 1.0\n")
-    (package / "entry_points.txt").write_text("[zenfront.proxies]\ndeadly = deadly:PROXY\n")
-    (package.parent / "deadly.py").write_text(PLUGIN)
-    settings = experiment_of(2, 4, evaluations=8).model_dump(mode="json")
-    settings |= {"objectives": [{"score": "deadly", "direction": "maximise"}], "constraints": []}
-    experiment = Experiment.model_validate(settings)
-    folder = RunFolder(tmp_path / "run")
-    driver = driver_of(experiment, folder, PYTHONPATH=str(package.parent))
-    assert driver.wait(timeout=240) == 0
-    rows = read_ledger(folder.scores)[0]
-    assert len(rows) == 8
-    failed = [row for row in rows if row["failure"]]
-    assert failed
-    assert all("its worker died" in row["failure"] for row in failed)
-    assert all(row["values"] == {"deadly": 1.0} for row in rows if not row["failure"])
 
 
 def test_a_record_that_cannot_be_written_ends_the_search_in_one_message(

@@ -128,6 +128,14 @@ def test_the_culprit_is_found_and_the_others_are_scored(position: int, size: int
     assert deaths == {culprit.id: TRIES_ALONE}
 
 
+def test_what_is_to_be_scored_again_comes_next_and_alone() -> None:
+    loop = loop_over(Recorder(), evaluations=5)
+    first, second, *others = loop.take(3)
+    loop.again(second)
+    assert loop.take(5) == [second]
+    assert not {first, second, *others} & set(loop.take(5))
+
+
 def test_a_death_without_unreported_candidates_harms_nobody() -> None:
     loop = loop_over(Recorder())
     assert loop.worker_died([]) is None

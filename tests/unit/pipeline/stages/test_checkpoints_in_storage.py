@@ -20,7 +20,7 @@ GENES = {f"{gene}{i}": value for i in (1, 2, 3) for gene, value in (("d", 1), ("
 def _machine(root: Path, storage: Path) -> Training:
     images = load(Data(limit=120), DIGITS, seed=0)
     recipe = Recipe(warmup_epochs=1, batch_size=32)
-    return Training(DIGITS, images, recipe, 4, "cpu", root / "checkpoints", Storage(storage.as_uri()))
+    return Training(DIGITS, images, recipe, 4, "cpu", root / "checkpoints", 60, Storage(storage.as_uri()))
 
 
 def _steps(training: Training, recorded: int, count: int, test: bool = False) -> list[dict[str, Any]]:

@@ -1,0 +1,67 @@
+"""Ctrl-C, and SIGTERM as a machine sends it before it is taken away: the work ends at once, and can be resumed."""
+
+import os
+import select
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+PATIENCE = 7.0
+"""Seconds that the work has to end in good order; what stops a machine often waits ten."""
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def ending_at_signals(last_words: str) -> Iterator[list[int]]:
+    """SIGINT and SIGTERM raise KeyboardInterrupt in the block; to be used in the main thread.
+
+    The second signal ends the process at once, and so does `PATIENCE` when the first has not: whatever hangs then,
+    every record is on disk, and the processes of a local Ray end with this one.
+
+    Args:
+        last_words: Said when the process is ended that way.
+
+    Yields:
+        The signals received.
+    """
+    received: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        if len(received) == 1:
+            raise KeyboardInterrupt
+
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    handlers = {number: signal.signal(number, interrupt) for number in SIGNALS}
+    wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    threading.Thread(target=_watch, args=(reader, last_words), name="signals", daemon=True).start()
+    try:
+        yield received
+    finally:
+        signal.set_wakeup_fd(wakeup)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if not received:  # else the process is ending, and the watch goes on until it has
+            os.close(writer)
+
+
+def _watch(signals: int, last_words: str) -> None:
+    """Counts signals in a thread of its own: the main one may hang in native code, where no handler runs."""
+    first = _next(signals)
+    if first:
+        select.select([signals], [], [], PATIENCE)
+        os.write(2, f"\n{last_words}\n".encode(errors="replace"))
+        os._exit(128 + first)
+    os.close(signals)
+
+
+def _next(signals: int) -> int:
+    """Waits for one of `SIGNALS`; 0 when none can come any more."""
+    while number := os.read(signals, 1):
+        if number[0] in SIGNALS:
+            return number[0]
+    return 0

@@ -1,0 +1,170 @@
+"""Candidates that crash, hang or take all memory: each is recorded with its reason, and harms nobody else."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import spaces
+from pipeline import proxies
+from pipeline.config import Experiment
+from pipeline.proxies import Batch, Proxy
+from pipeline.results import read_ledger
+from pipeline.run_folder import RunFolder
+from pipeline.scoring import Scoring, noise_batch
+from pipeline.seeds import numpy_generator
+from pipeline.stages._scoring_worker import CROWDED, ScoringWorker
+from spaces import Architecture, Network, Task
+
+SPACE = spaces.load("anynet3")
+TASK = Task(1, 8, 8, 10)
+DRIVER = """
+import sys
+from pathlib import Path
+from pipeline.config import Experiment
+from pipeline.console import View
+from pipeline.run_folder import RunFolder
+from pipeline.stages.search import search
+search(Experiment.model_validate_json(sys.argv[1]), RunFolder(Path(sys.argv[2])), View())
+"""
+PLUGIN = """
+import os, pathlib, resource, signal, time
+import numpy as np
+import torch
+from pipeline.proxies import Proxy
+
+def bad(network, batch, generator):
+    parameters = sum(p.numel() for p in network.parameters())
+    match parameters % 13:
+        case 1:  # as the kernel does when a process has taken all memory, and Ray a little earlier
+            os.kill(os.getpid(), signal.SIGKILL)
+        case 6:
+            time.sleep(1000)
+        case 7:  # in native code, and the interpreter is not let go of
+            sum(range(10**15))
+        case 10:
+            before = resource.getrlimit(resource.RLIMIT_AS)
+            try:
+                resource.setrlimit(resource.RLIMIT_AS, (2**36, before[1]))
+                np.zeros(2**40)
+            finally:
+                resource.setrlimit(resource.RLIMIT_AS, before)
+        case 12:
+            tried = pathlib.Path(os.environ["TRIED"], str(parameters))
+            if not tried.exists():
+                tried.touch()
+                raise torch.OutOfMemoryError("CUDA out of memory")
+        case 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+    return float(parameters)
+
+PROXY = Proxy("bad", bad, "1", "maximise", "a test", weights="none")
+"""
+DIED = "its worker died each time it was scored alone (out of memory, a crash in native code, or no result after 3 s)"
+REASONS = {1: DIED, 3: CROWDED, 6: "bad: TimeoutError: no result after 3 s", 7: DIED, 10: "bad: MemoryError: "}
+
+
+def parameters_of(architecture: Architecture) -> int:
+    return sum(p.numel() for p in SPACE.network(architecture, TASK).parameters())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_each_bad_candidate_is_recorded_with_its_reason_and_the_others_are_scored(tmp_path: Path) -> None:
+    package = tmp_path / "plugin" / "bad-1.0.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: bad\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text("[zenfront.proxies]\nbad = bad:PROXY\n")
+    (package.parent / "bad.py").write_text(PLUGIN)
+    experiment = Experiment.model_validate(
+        {
+            "name": "bad",
+            "space": SPACE.name,
+            "task": {"channels": TASK.channels, "height": TASK.height, "width": TASK.width, "classes": TASK.classes},
+            "objectives": [{"score": "bad", "direction": "maximise"}],
+            "search": {"population": 12, "evaluations": 12, "candidates_per_trial": 2, "time_limit": 3},
+            "resources": {"device": "cpu", "search": {"workers": 2}},
+        }
+    )
+    folder = RunFolder(tmp_path / "run")
+    path = os.pathsep.join([str(package.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    driver = subprocess.Popen(
+        [sys.executable, "-c", DRIVER, experiment.model_dump_json(), str(folder.path)],
+        env=os.environ | {"PYTHONPATH": path, "TRIED": str(tmp_path)},
+        start_new_session=True,
+    )
+    try:
+        assert driver.wait(timeout=280) == 0
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(driver.pid, signal.SIGKILL)
+    found = {row["id"]: row for row in read_ledger(folder.scores)[0]}
+    assert len(found) == 12
+    fates = set()
+    for row in found.values():
+        parameters = parameters_of(Architecture.from_dict(row))
+        reason = REASONS.get(parameters % 13)
+        fates.add(parameters % 13)
+        if reason is None:
+            assert row["failure"] is None
+            assert row["values"] == {"bad": parameters}
+        else:
+            assert row["failure"].startswith(reason)
+    assert fates >= {*REASONS, 12}
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Makes a worker for candidates, one of whose proxies does what is given: (proxy, seconds, settings) -> worker."""
+
+    def make(work: Callable[[], None], seconds: float, **config: Any) -> Any:
+        def score(network: Network, batch: Batch, generator: torch.Generator) -> float:
+            if sum(p.numel() for p in network.parameters()) == parameters_of(bad):
+                work()
+            return 1.0
+
+        load = proxies.load
+        proxy = Proxy("work", score, "1", "maximise", "a test", weights="none")
+        monkeypatch.setattr(proxies, "load", lambda name: proxy if name == "work" else load(name))
+        made = ScoringWorker.__new__(ScoringWorker)
+        scoring = Scoring(SPACE, TASK, ["work"], noise_batch(TASK, 2, 0), seed=0)
+        names = {"candidates": [architecture.to_json() for architecture in (good, bad, other)], "alone": False}
+        made.setup(names | config, scoring=scoring, threads=1, seconds=seconds)
+        return made
+
+    return make
+
+
+good, bad, other = (SPACE.sample(numpy_generator(0, "bad candidates", str(i))) for i in range(3))
+
+
+def out_of_memory() -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+def test_what_does_not_fit_beside_others_is_to_be_scored_again(worker: Callable[..., Any]) -> None:
+    result = worker(out_of_memory, 60).step()
+    assert [row["id"] for row in result["rows"]] == [good.id, other.id]
+    assert result["again"] == [bad.id]
+    assert result["done"]
+
+
+def test_what_does_not_fit_alone_is_recorded(worker: Callable[..., Any]) -> None:
+    result = worker(out_of_memory, 60, candidates=[bad.to_json()], alone=True).step()
+    assert [(row["id"], row["failure"]) for row in result["rows"]] == [(bad.id, CROWDED)]
+    assert result["again"] == []
+
+
+def test_what_takes_too_long_is_recorded_and_the_next_is_scored(worker: Callable[..., Any]) -> None:
+    handler = signal.getsignal(signal.SIGALRM)
+    rows = worker(lambda: time.sleep(1000), 0.2).step()["rows"]
+    assert [row["failure"] for row in rows] == [None, "work: TimeoutError: no result after 0.2 s", None]
+    assert signal.getsignal(signal.SIGALRM) is handler
