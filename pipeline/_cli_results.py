@@ -1,6 +1,5 @@
 """What a run prints when it ends: its front, its trained architectures, and where everything is."""
 
-import json
 import shlex
 import statistics
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ import typer
 
 from pipeline.config import Experiment
 from pipeline.console import print_table
-from pipeline.run_folder import RunFolder
+from pipeline.run_folder import RunFolder, read_json
 from pipeline.tracking import shown_uri
 
 SHOWN = 20
@@ -20,7 +19,7 @@ ARROWS = {"maximise": "↑", "minimise": "↓"}
 
 def show_front(folder: RunFolder) -> None:
     """The front as a table: the selected members first, in the order of choice."""
-    document = json.loads(folder.front.read_text(encoding="utf-8"))
+    document = read_json(folder.front)
     members = {member["id"]: member for member in document["front"]}
     chosen = {name: rank for rank, name in enumerate(document["selected"], start=1)}
     names = [*chosen, *(name for name in members if name not in chosen)]
@@ -47,7 +46,7 @@ def show_front(folder: RunFolder) -> None:
 
 def show_trained(folder: RunFolder) -> None:
     """The trained architectures as a table, best test accuracy first, mean ± standard deviation over the seeds."""
-    trials = json.loads(folder.trained.read_text(encoding="utf-8"))["trials"]
+    trials = read_json(folder.trained)["trials"]
     grouped: dict[str, list[Mapping[str, Any]]] = {}
     for trial in trials:
         grouped.setdefault(trial["architecture"], []).append(trial)

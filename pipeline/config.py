@@ -222,6 +222,8 @@ class Cluster(_Strict):
     """Address of a running cluster, `auto` or `ray://...`; if not given, Ray is started on this machine."""
     storage: str | None = None
     """Keeps a copy of the run folder and the checkpoints: `s3://bucket/folder`, `gs://...`, or an absolute path."""
+    patience: Annotated[float, Field(ge=0)] = 1800
+    """Seconds to wait for a machine to come when those that there were are gone; then the run ends, resumable."""
 
     @field_validator("storage")
     @classmethod

@@ -100,6 +100,10 @@ class SearchLoop:
             self._suspects.extend([list(architectures[:half]), list(architectures[half:])])
         return None
 
+    def take_back(self, architectures: Sequence[Architecture]) -> None:
+        """Takes back what was handed out and not scored, through no fault of its own; it comes next."""
+        self._queue.extendleft(reversed(architectures))
+
     def again(self, architecture: Architecture) -> None:
         """Hands an architecture out once more, and alone."""
         self._suspects.append([architecture])

@@ -1,6 +1,5 @@
 """Where a run comes from: which code, which versions, which machine, when."""
 
-import json
 import os
 import platform
 import subprocess
@@ -10,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from pipeline.run_folder import RunFolder, write_json
+from pipeline.run_folder import RunFolder, read_json, write_json
 
 PACKAGES = ("zenfront", "torch", "ray", "optuna", "pymoo", "mlflow", "numpy")
 
@@ -31,8 +30,7 @@ def origin(folder: RunFolder) -> dict[str, Any]:
         versions = {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
         written = {"run": uuid.uuid4().hex, "time": time.time(), "host": platform.node(), "versions": versions}
         write_json(path, written | {"git": _git()})
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    return read_json(path)
 
 
 def _version(package: str) -> str:

@@ -1,6 +1,5 @@
 """What a run folder holds, read whole: what the mirror and the report show."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 from pipeline.config import Experiment
 from pipeline.results import Epoch, read_ledger
-from pipeline.run_folder import RunFolder
+from pipeline.run_folder import RunFolder, read_json
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,4 @@ class Record:
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
-    if not path.exists():
-        return None
-    value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return value
+    return read_json(path) if path.exists() else None

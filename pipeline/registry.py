@@ -48,17 +48,26 @@ class Registry:
         """All known names, sorted; the project's own win over entry points of the same name."""
         return sorted({*_public_modules(self.package), *self._foreign})
 
+    def _foreign_object(self, point: EntryPoint) -> Any:
+        try:
+            loaded = point.load()
+        except Exception as error:  # another package's code: whatever it does wrong is for its author to put right
+            raise UserError(
+                f"The {self.kind} {point.name!r} of another package cannot be loaded from {point.value}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        return getattr(loaded, self.constant, loaded)
+
     def load(self, name: str) -> Any:
         """The object of that name; a wrong name's error lists the known ones.
 
         Raises:
-            UserError: No such name.
+            UserError: No such name; another package's entry cannot be loaded.
         """
         if name in set(_public_modules(self.package)):
             return getattr(importlib.import_module(f"{self.package}.{name}"), self.constant)
         if name in self._foreign:
-            loaded = self._foreign[name].load()
-            return getattr(loaded, self.constant, loaded)
+            return self._foreign_object(self._foreign[name])
         near = get_close_matches(name, self.names(), n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise UserError(f"There is no {self.kind} named {name!r}.{hint} Known: {', '.join(self.names())}.")

@@ -72,13 +72,16 @@ class RunFolder:
             raise UserError(
                 f"{self.path} holds no run: {self.config.name} is missing. Start one with `zenfront search`."
             )
-        stored = json.loads(self.config.read_text(encoding="utf-8"))
+        stored = read_json(self.config)
         if stored.get("schema") != SCHEMA:
             raise UserError(
                 f"{self.config}: schema {SCHEMA} is expected, but got {stored.get('schema')!r}. "
                 "The run was made by another version of Zenfront: use that one, or another name."
             )
-        return Experiment.model_validate(stored["experiment"])
+        try:
+            return Experiment.model_validate(stored["experiment"])
+        except (KeyError, ValueError) as error:
+            raise UserError(f"{self.config} holds no experiment ({error}). Restore it, or use another name.") from error
 
     @contextmanager
     def driving(self, experiment: Experiment) -> Iterator[None]:
@@ -129,6 +132,23 @@ def differences(before: Any, after: Any, place: str = "") -> Iterator[str]:
             yield from differences(before.get(key), after.get(key), f"{place}.{key}" if place else str(key))
     elif before != after:
         yield f"{place}: {json.dumps(before)} -> {json.dumps(after)}"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object that a JSON file holds.
+
+    Raises:
+        UserError: It cannot be read, or holds something else: it was not written by us.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path} cannot be read ({error}). Restore it, or delete it and run its stage again."
+        ) from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path} must hold a JSON object. Restore it, or delete it and run its stage again.")
+    return value
 
 
 def write_json(path: Path, value: Any) -> None:

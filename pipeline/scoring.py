@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import TypeVar
 
 import torch
@@ -114,10 +115,13 @@ class Scoring:
         options = self.options.get(proxy.name, {})
         batch = self.batch.to("meta" if proxy.is_cost else self.device)
         with _timed(seconds, proxy.name):
-            value = _attempt(proxy.name, lambda: proxy.score(network, batch, generator, **options))
-        if not math.isfinite(value):
-            raise ScoreUndefined(f"{proxy.name}: the value is {value}")
-        return value
+            return _attempt(proxy.name, lambda: _finite(proxy.score(network, batch, generator, **options)))
+
+
+def _finite(value: object) -> float:
+    if not isinstance(value, Real) or not math.isfinite(value):
+        raise ScoreUndefined(f"the value is {str(value)[:60]}")
+    return float(value)
 
 
 def noise_batch(task: Task, size: int, seed: int) -> Batch:

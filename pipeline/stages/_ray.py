@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol
+from typing import Any
 
 os.environ |= {
     "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0 the only silent combination
@@ -65,27 +65,6 @@ class Scheduler(FIFOScheduler):  # type: ignore[misc]
                 if actor := trial.temporary_state.ray_actor:
                     ray.kill(actor)
             self._controller.cleanup()
-
-
-class Driver(Protocol):
-    """What drives a Tune run; an error is raised again when Tune has ended, as Tune would swallow it."""
-
-    error: Exception | None
-
-
-class StopOnError(tune.Stopper):  # type: ignore[misc]
-    """Ends the work in flight as soon as the driver has met an error."""
-
-    def __init__(self, driver: Driver) -> None:
-        self._driver = driver
-
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """No trial is stopped alone."""
-        return False
-
-    def stop_all(self) -> bool:
-        """Whether everything is to end."""
-        return self._driver.error is not None
 
 
 @contextmanager
@@ -155,6 +134,11 @@ def crew(workers: Workers, stage: str, device: str) -> Crew:
             f"but the cluster has {here.get('CPU', 0):g} and {here.get('GPU', 0):g}."
         )
     return Crew(room if workers.workers == "auto" else min(workers.workers, room), workers.cpus, gpus)
+
+
+def lost_machines() -> int:
+    """How many machines have left the cluster so far."""
+    return sum(not node["Alive"] for node in ray.nodes())
 
 
 def run_tune(

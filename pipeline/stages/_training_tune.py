@@ -11,7 +11,7 @@ from ray.tune.search import Searcher
 from pipeline.console import TrialProgress, View
 from pipeline.errors import UserError
 from pipeline.results import Epoch
-from pipeline.stages._ray import Fleeting, ForgetfulSearcher, Scheduler
+from pipeline.stages._ray import Fleeting, ForgetfulSearcher, Scheduler, lost_machines
 from pipeline.stages._training_runs import WORKER_FAILED, Evaluation, TrainingRuns
 
 RETRIES = 3
@@ -67,12 +67,12 @@ class Driver(Fleeting):
         self.show()
         return self.error is not None or config["test"] or self.runs.rests(config["name"])
 
-    def failed(self, config: Config) -> None:
+    def failed(self, config: Config, with_its_machine: bool = False) -> None:
         """A worker died or raised: its job is handed out again, unless that has been done too often in one place."""
         name, recorded = config["name"], self.runs.recorded(config["name"])
         reason = self._reasons.pop(name, "its worker died (out of memory, or a crash in native code)")
-        self._failures[name, recorded, config["test"]] += 1
-        if self._failures[name, recorded, config["test"]] <= RETRIES:
+        self._failures[name, recorded, config["test"]] += not with_its_machine
+        if with_its_machine or self._failures[name, recorded, config["test"]] <= RETRIES:
             self._view.note(f"{name}: {reason}; going on from its checkpoint")
         elif config["test"]:
             self.runs.tested(name, Evaluation(failure=f"{WORKER_FAILED}test: {reason}"))
@@ -80,6 +80,10 @@ class Driver(Fleeting):
             ended = Epoch(name, recorded + 1, {}, WORKER_FAILED + reason, time.time())
             self._guarded(lambda: self.runs.receive(ended))
         self.show()
+
+    def note(self, text: str) -> None:
+        """Tells the user."""
+        self._view.note(text)
 
     def released(self, config: Config) -> None:
         """The job has left its worker."""
@@ -142,7 +146,13 @@ class JobCallback(Fleeting, tune.Callback):  # type: ignore[misc]
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
+        self._lost: dict[str, int] = {}
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Called by Tune when a job has a worker."""
+        self._lost[trial.trial_id] = lost_machines()
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Called by Tune after `on_trial_complete` of the searcher."""
-        self._driver.failed(trial.config)
+        lost_before = self._lost.get(trial.trial_id)
+        self._driver.failed(trial.config, lost_before is not None and lost_machines() > lost_before)

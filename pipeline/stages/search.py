@@ -20,6 +20,7 @@ from pipeline.scoring import Scoring, noise_batch
 from pipeline.stages import _ray
 from pipeline.stages._metrics import SearchMetrics
 from pipeline.stages._scoring_worker import ScoringWorker
+from pipeline.stages._watch import Watch
 from pipeline.training import data
 from spaces import Architecture
 from spaces import load as load_space
@@ -111,7 +112,7 @@ class _Driver(_ray.Fleeting):
             crew=self.crew,
             searcher=_BatchSearcher(self),
             callback=_Refresh(self),
-            stopper=_ray.StopOnError(self),
+            stopper=Watch(self, self.crew, self.experiment.cluster.patience),
             scheduler=_ray.Scheduler(),
             constants={
                 "scoring": scoring_of(self.experiment),
@@ -142,10 +143,11 @@ class _Driver(_ray.Fleeting):
         """Whether a batch holds one whose GPU was full before."""
         return any(architecture.id in self._crowded for architecture in batch)
 
-    def died(self, architectures: list[Architecture]) -> None:
+    def died(self, architectures: list[Architecture], with_its_machine: bool) -> None:
         """A worker died on these."""
-        culprit = self.loop.worker_died(architectures)
-        if culprit:
+        if with_its_machine:
+            self.loop.take_back(architectures)
+        elif culprit := self.loop.worker_died(architectures):
             limit = self.experiment.search.time_limit
             reason = (
                 "its worker died each time it was scored alone "
@@ -162,6 +164,10 @@ class _Driver(_ray.Fleeting):
         if not self._scored:
             return max(1, min(FIRST_TRIAL, share))
         return max(1, min(round(TRIAL_SECONDS * self._scored / max(self._busy, 1e-6)), share))
+
+    def note(self, text: str) -> None:
+        """Tells the user."""
+        self.view.note(f"search: {text}")
 
     def show(self) -> None:
         """Tells the view and the cluster's metrics where the search stands."""
@@ -202,6 +208,7 @@ class _BatchSearcher(_ray.ForgetfulSearcher):
         super().__init__()
         self._driver = driver
         self._out: dict[str, dict[str, Architecture]] = {}
+        self._lost: dict[str, int] = {}
         self._number = 0
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
@@ -213,6 +220,7 @@ class _BatchSearcher(_ray.ForgetfulSearcher):
             return None
         self._number += 1
         self._out[trial_id] = {architecture.id: architecture for architecture in batch}
+        self._lost[trial_id] = _ray.lost_machines()
         name = f"generation {self._driver.loop.generations}, batch {self._number}"
         candidates = [architecture.to_json() for architecture in batch]
         return {"name": name, "candidates": candidates, "alone": self._driver.alone(batch)}
@@ -230,8 +238,9 @@ class _BatchSearcher(_ray.ForgetfulSearcher):
         if result and not error:
             self.on_trial_result(trial_id, result)
         unscored = list(self._out.pop(trial_id).values())
+        lost_before = self._lost.pop(trial_id)
         if error:
-            self._guarded(lambda: self._driver.died(unscored))
+            self._guarded(lambda: self._driver.died(unscored, _ray.lost_machines() > lost_before))
 
     def _guarded(self, action: Callable[[], None]) -> None:
         try:

@@ -1,17 +1,16 @@
 """Stage 3: train what was selected, and look at the test data once."""
 
-import json
-
 from pipeline.config import Experiment
 from pipeline.console import View
 from pipeline.errors import UserError
 from pipeline.results import Ledger
 from pipeline.run_copy import storage_of
-from pipeline.run_folder import RunFolder, write_json
+from pipeline.run_folder import RunFolder, read_json, write_json
 from pipeline.stages import _ray
 from pipeline.stages._training_runs import TrainingRuns
 from pipeline.stages._training_tune import Driver, JobCallback, JobScheduler, JobSearcher
 from pipeline.stages._training_worker import Training, TrainingWorker
+from pipeline.stages._watch import Watch
 from pipeline.training import data
 from spaces import Architecture
 
@@ -43,7 +42,7 @@ def train(experiment: Experiment, folder: RunFolder, view: View) -> None:
 def _selected(folder: RunFolder) -> list[Architecture]:
     if not folder.front.exists():
         raise UserError(f"{folder.front} is missing: nothing is selected yet. Run `zenfront select` first.")
-    document = json.loads(folder.front.read_text(encoding="utf-8"))
+    document = read_json(folder.front)
     genes = {member["id"]: member["genes"] for member in document["front"]}
     return [Architecture(document["space"], tuple(genes[chosen].items())) for chosen in document["selected"]]
 
@@ -67,7 +66,7 @@ def _run(experiment: Experiment, folder: RunFolder, images: data.Images, driver:
         crew=crew,
         searcher=JobSearcher(driver),
         callback=JobCallback(driver),
-        stopper=_ray.StopOnError(driver),
+        stopper=Watch(driver, crew, experiment.cluster.patience),
         scheduler=JobScheduler(driver),
         constants={"training": training, "threads": crew.cpus},
     )

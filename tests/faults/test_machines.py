@@ -1,0 +1,176 @@
+"""Machines that leave a cluster and machines that come: the same result, and a clear end if none comes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.config import Experiment
+from pipeline.errors import UserError
+from pipeline.results import read_ledger
+from pipeline.run_folder import RunFolder
+from pipeline.stages import _ray, _watch
+
+DRIVER = """
+import sys
+from pathlib import Path
+from pipeline.config import Experiment
+from pipeline.console import View
+from pipeline.errors import UserError
+from pipeline.run_folder import RunFolder
+from pipeline.stages.search import search
+try:
+    search(Experiment.model_validate_json(sys.argv[1]), RunFolder(Path(sys.argv[2])), View())
+except UserError as error:
+    sys.exit(str(error))
+"""
+SLOW = """
+import time
+from pipeline.proxies import Proxy
+
+def slow(network, batch, generator):
+    time.sleep(0.2)
+    return float(sum(p.numel() for p in network.parameters()))
+
+PROXY = Proxy("slow", slow, "1", "maximise", "a test", weights="none")
+"""
+
+
+def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that takes its time, in every process that is started from now on."""
+    package = tmp_path / "plugin" / "slow-1.0.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: slow\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text("[zenfront.proxies]\nslow = slow:PROXY\n")
+    (package.parent / "slow.py").write_text(SLOW)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(package.parent), *filter(None, [os.getenv("PYTHONPATH")])]))
+
+
+@pytest.fixture
+def cluster(plugin: None) -> Iterator[Any]:
+    """A head without processors for workers."""
+    import_module("pipeline.stages._ray")
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    yield cluster
+    cluster.shutdown()
+
+
+def experiment_of(**cluster: Any) -> Experiment:
+    return Experiment.model_validate(
+        {
+            "name": "tiny",
+            "space": "anynet3",
+            "task": {"channels": 1, "height": 8, "width": 8, "classes": 10},
+            "objectives": [{"score": "slow", "direction": "maximise"}, {"score": "flops", "direction": "minimise"}],
+            "search": {"population": 8, "evaluations": 24, "candidates_per_trial": 4},
+            "resources": {"device": "cpu"},
+            "cluster": cluster,
+        }
+    )
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(experiment: Experiment, folder: RunFolder) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", DRIVER, experiment.model_dump_json(), str(folder.path)]
+        started.append(
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        )
+        return started[-1]
+
+    yield begin
+    for process in started:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def scored(folder: RunFolder) -> int:
+    return folder.scores.read_bytes().count(b"\n") if folder.scores.exists() else 0
+
+
+def result(folder: RunFolder) -> list[str]:
+    return sorted(json.dumps([row["id"], row["values"], row["failure"]]) for row in read_ledger(folder.scores)[0])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_machines_leave_and_come_and_the_result_is_the_same(
+    cluster: Any, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    """The only machine leaves in the middle; none is there for the patience; a later driver goes on with two others."""
+    expected, folder = RunFolder(tmp_path / "expected"), RunFolder(tmp_path / "run")
+    node = cluster.add_node(num_cpus=1)
+    calm = start(experiment_of(address=cluster.address), expected)
+    assert calm.wait(120) == 0, calm.communicate()
+    driver = start(experiment_of(address=cluster.address, patience=3), folder)
+    until(lambda: scored(folder) >= 6)
+    cluster.remove_node(node, allow_graceful=False)
+    said, complaint = driver.communicate(timeout=120)
+    assert driver.returncode == 1
+    assert "the cluster has no machine left for a worker of 1 CPUs and 0 GPUs: waiting for one to come" in said
+    assert "has come for 3 s (cluster.patience). The record is kept" in complaint
+    before = scored(folder)
+    assert 6 <= before < 24
+    leaving, _ = cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)
+    driver = start(experiment_of(address=cluster.address), folder)
+    until(lambda: scored(folder) >= before + 3)
+    cluster.remove_node(leaving, allow_graceful=False)
+    cluster.add_node(num_cpus=1)
+    assert driver.wait(120) == 0, driver.communicate()
+    assert result(folder) == result(expected)
+
+
+class Driver:
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def test_a_machine_that_comes_in_time_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, now = {"CPU": 4.0, "GPU": 1.0}, [100.0]
+    monkeypatch.setattr("ray.cluster_resources", lambda: here)
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    driver = Driver()
+    watch = _watch.Watch(driver, _ray.Crew(8, 2, 0.5), patience=60)
+
+    def look(seconds: float, cpus: float) -> bool:
+        now[0] += seconds
+        here["CPU"] = cpus
+        return watch.stop_all()
+
+    assert not look(0, 4)
+    assert not driver.notes
+    assert not look(5, 1)
+    assert not look(50, 1)
+    assert not look(5, 2)
+    assert not look(5, 1)
+    assert not look(59, 1)
+    assert len(driver.notes) == 2
+    assert "2 CPUs and 0.5 GPUs: waiting for one to come, at most 60 s" in driver.notes[0]
+    assert look(2, 1)
+    assert isinstance(driver.error, UserError)
