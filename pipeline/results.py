@@ -12,7 +12,7 @@ from typing import Any, Self
 from pipeline.errors import UserError
 from spaces import Architecture
 
-_EMPTY: Mapping[str, float] = MappingProxyType({})
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Scores:
         seed: The experiment's root seed.
         errors: Standard error by name, where the proxy was repeated.
         seconds: Wall-clock seconds by name; the construction of the network is ``build``.
+        undefined: Why there is no value, by name, where the others were taken all the same.
     """
 
     architecture: Architecture
@@ -34,6 +35,7 @@ class Scores:
     seed: int
     errors: Mapping[str, float] = field(default_factory=lambda: _EMPTY)
     seconds: Mapping[str, float] = field(default_factory=lambda: _EMPTY)
+    undefined: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
 
     def __post_init__(self) -> None:
         if (self.failure is None) != bool(self.values):
@@ -52,14 +54,16 @@ class Scores:
         }
         if self.errors:
             row["errors"] = dict(self.errors)
+        if self.undefined:
+            row["undefined"] = dict(self.undefined)
         return row
 
     @staticmethod
     def from_row(row: Mapping[str, Any]) -> "Scores":
         """The inverse of `to_row`."""
         architecture = Architecture.from_dict(row)
-        errors = row.get("errors", {})
-        return Scores(architecture, row["values"], row["failure"], row["seed"], errors, row["seconds"])
+        errors, undefined = row.get("errors", {}), row.get("undefined", {})
+        return Scores(architecture, row["values"], row["failure"], row["seed"], errors, row["seconds"], undefined)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import TypeVar
 
@@ -36,6 +36,7 @@ class Scoring:
         repeats: How often each proxy is taken, with fresh weights.
         options: Keyword arguments of the proxies, by name.
         device: Of the networks.
+        apart: Whether a score that is undefined leaves the others as they are: to learn about scores, not to search.
     """
 
     space: Space
@@ -47,6 +48,7 @@ class Scoring:
     repeats: int = 1
     options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     device: str = "cpu"
+    apart: bool = False
 
     def score(self, architecture: Architecture) -> Scores:
         """Takes the scores of one architecture. Costs come first, on the meta device.
@@ -64,7 +66,23 @@ class Scoring:
         try:
             return self._score(architecture, seconds)
         except ScoreUndefined as reason:
+            if self.apart and len(self.names) > 1:
+                return self._each_alone(architecture)
             return Scores(architecture, {}, str(reason), self.seed, seconds=seconds)
+
+    def _each_alone(self, architecture: Architecture) -> Scores:
+        """The scores that are defined; a value does not depend on which others are taken."""
+        alone = {name: replace(self, names=[name]).score(architecture) for name in self.names}
+        undefined = {name: scores.failure for name, scores in alone.items() if scores.failure}
+        return Scores(
+            architecture,
+            {name: value for scores in alone.values() for name, value in scores.values.items()},
+            next(iter(undefined.values())) if len(undefined) == len(alone) else None,
+            self.seed,
+            {name: error for scores in alone.values() for name, error in scores.errors.items()},
+            {name: taken for scores in alone.values() for name, taken in scores.seconds.items()},
+            undefined,
+        )
 
     def _score(self, architecture: Architecture, seconds: dict[str, float]) -> Scores:
         if violation := self.space.violation(architecture, self.task):

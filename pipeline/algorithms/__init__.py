@@ -1,6 +1,7 @@
 """Search algorithms: they ask and are told. A module without underscore is one; it exports ``ALGORITHM``."""
 
 from pipeline.algorithms._algorithm import Algorithm, Method, Problem
+from pipeline.algorithms._given import Given
 from pipeline.registry import Registry
 
 ALGORITHMS = Registry("pipeline.algorithms", "ALGORITHM", "search algorithm")
@@ -17,4 +18,4 @@ def load(name: str) -> Method:
     return method
 
 
-__all__ = ["ALGORITHMS", "Algorithm", "Method", "Problem", "load", "names"]
+__all__ = ["ALGORITHMS", "Algorithm", "Given", "Method", "Problem", "load", "names"]

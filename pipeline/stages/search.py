@@ -3,12 +3,13 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ray import tune
 
 from pipeline import algorithms, proxies
-from pipeline.algorithms import Problem
+from pipeline.algorithms import Given, Problem
 from pipeline.config import Experiment
 from pipeline.console import SearchProgress, View
 from pipeline.engine import SearchLoop
@@ -49,6 +50,25 @@ def search(experiment: Experiment, folder: RunFolder, view: View) -> None:
             view.note(f"search: the space is exhausted after {driver.account.evaluations} architectures")
 
 
+def score_given(experiment: Experiment, folder: RunFolder, view: View, given: Sequence[Architecture]) -> list[Scores]:
+    """Scores these architectures instead of searching; goes on where an interrupted run ended.
+
+    Returns:
+        Their scores, in their order; a score that is undefined leaves the others as they are.
+
+    Raises:
+        UserError: The record cannot be written; the cluster does not answer.
+        KeyboardInterrupt: Interrupted; the record is complete up to here.
+    """
+    with Ledger(folder.scores) as scores, Ledger(folder.generations) as generations:
+        driver = _Driver(experiment, scores, generations, view, given)
+        if not driver.loop.done:
+            with _ray.cluster(experiment):
+                driver.run(folder)
+        known = {row["id"]: row for row in scores.rows}
+    return [Scores.from_row(known[architecture.id]) for architecture in given]
+
+
 def scoring_of(experiment: Experiment) -> Scoring:
     """What the workers need to know: real images only where a proxy asks for them."""
     task = experiment.task.value()
@@ -77,14 +97,23 @@ def _batch(experiment: Experiment, names: Iterable[str]) -> Batch:
 class _Driver(_ray.Fleeting):
     """Joins the loop, the record, the account and the view."""
 
-    def __init__(self, experiment: Experiment, scores: Ledger, generations: Ledger, view: View) -> None:
+    def __init__(
+        self,
+        experiment: Experiment,
+        scores: Ledger,
+        generations: Ledger,
+        view: View,
+        given: Sequence[Architecture] | None = None,
+    ) -> None:
         settings = experiment.search
         objectives, constraints = experiment.objective_values(), experiment.constraint_values()
         self.experiment = experiment
         self.scores = scores
         self.generations = generations
         self.view = view
-        self.account = Account(objectives, constraints)
+        self.account = Account(objectives if given is None else objectives[:1], constraints)
+        self._apart = given is not None
+        self._total = settings.evaluations if given is None else len(given)
         self.error: Exception | None = None
         self._start = time.monotonic()
         self._before = generations.rows[-1]["seconds"] if generations.rows else 0.0
@@ -93,9 +122,9 @@ class _Driver(_ray.Fleeting):
         self._crowded: set[str] = set()
         problem = Problem(load_space(experiment.space), objectives, constraints, settings.population, settings.seed)
         self.loop = SearchLoop(
-            algorithms.load(settings.algorithm).make(problem),
+            algorithms.load(settings.algorithm).make(problem) if given is None else Given(given),
             population=settings.population,
-            evaluations=settings.evaluations,
+            evaluations=self._total,
             lookahead=settings.lookahead,
             known=map(Scores.from_row, scores.rows),
             told=self._told,
@@ -105,6 +134,7 @@ class _Driver(_ray.Fleeting):
     def run(self, folder: RunFolder) -> None:
         """Scores what is left on the cluster."""
         resources = self.experiment.resources
+        scoring = replace(scoring_of(self.experiment), apart=self._apart)
         self.crew = _ray.crew(resources.search, "search", resources.device)
         self._metrics = SearchMetrics(self.experiment.name)
         _ray.run_tune(
@@ -115,7 +145,7 @@ class _Driver(_ray.Fleeting):
             stopper=Watch(self, self.crew, self.experiment.cluster.patience),
             scheduler=_ray.Scheduler(),
             constants={
-                "scoring": scoring_of(self.experiment),
+                "scoring": scoring,
                 "threads": self.crew.cpus,
                 "seconds": self.experiment.search.time_limit,
             },
@@ -176,7 +206,7 @@ class _Driver(_ray.Fleeting):
         progress = SearchProgress(
             generation=self.loop.generations,
             evaluations=done,
-            total=self.experiment.search.evaluations,
+            total=self._total,
             rate=(done - self._found) / seconds,
             front=len(self.account.front),
             hypervolume=self.account.hypervolume,

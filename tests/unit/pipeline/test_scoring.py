@@ -10,6 +10,7 @@ from pipeline import proxies
 from pipeline.errors import ScoreUndefined
 from pipeline.objectives import Constraint
 from pipeline.proxies import Batch, Proxy
+from pipeline.results import Scores
 from pipeline.scoring import Scoring, noise_batch
 from pipeline.seeds import numpy_generator
 from spaces import Network, Task
@@ -97,3 +98,22 @@ def test_a_network_too_deep_for_the_images_is_a_stated_failure() -> None:
 def test_options_reach_the_proxy() -> None:
     reference = replace(SCORING, options={"zen": {"mode": "reference"}})
     assert reference.score(SMALL).values["zen"] != SCORING.score(SMALL).values["zen"]
+
+
+@pytest.mark.usefixtures("with_score")
+def test_scores_taken_apart_leave_the_others_as_they_are() -> None:
+    names = ["flops", "zen", "undefined", "broken"]
+    scores = replace(SCORING, names=names, apart=True).score(SMALL)
+    assert scores.failure is None
+    assert scores.values == replace(SCORING, names=["flops", "zen"]).score(SMALL).values
+    assert scores.undefined == {
+        "undefined": "undefined: a dead network",
+        "broken": "broken: MemoryError: no room",
+    }
+    none = replace(SCORING, names=["undefined", "broken"], apart=True).score(SMALL)
+    assert none.failure == "undefined: a dead network"
+
+
+def test_the_row_keeps_why_a_score_is_missing() -> None:
+    scores = Scores(SMALL, {"flops": 1.0}, None, 0, undefined={"zen": "a dead network"})
+    assert Scores.from_row(scores.to_row()) == scores
