@@ -3,11 +3,12 @@
 import os
 import sys
 from io import TextIOWrapper
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pipeline._cli_evidence_commands import CORRELATE, REGRET, correlate_command, regret_command
+from pipeline._cli_options import RUNS, Address, Config, Overrides, Run, Runs
 from pipeline.errors import UserError
 
 app = typer.Typer(
@@ -25,37 +26,6 @@ config_app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(config_app, name="config")
-
-Config = Annotated[
-    str,
-    typer.Argument(
-        metavar="CONFIG", help="YAML file of the experiment, or the name of one in tune_configs/.", show_default=True
-    ),
-]
-Run = Annotated[
-    str,
-    typer.Argument(metavar="RUN", help="Name of a run in the runs folder, its folder, or the YAML file it is from."),
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Change a key of the experiment; the value is YAML. Repeatable: "
-        "--set search.population=128 --set 'objectives[0].score=zico'.",
-    ),
-]
-Runs = Annotated[
-    Path, typer.Option("--runs", metavar="DIR", envvar="ZENFRONT_RUNS", help="Folder that holds the run folders.")
-]
-Address = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ADDRESS",
-        help="Ray cluster to work on: `auto`, host:port or ray://host:port. Otherwise Ray is started on this machine.",
-    ),
-]
-RUNS = Path("runs")
 
 
 def main() -> None:
@@ -232,6 +202,10 @@ def algorithms_command(
     from pipeline._cli_lists import describe_algorithm, list_algorithms
 
     describe_algorithm(name) if name else list_algorithms()
+
+
+app.command("correlate", epilog=CORRELATE)(correlate_command)
+app.command("regret", epilog=REGRET)(regret_command)
 
 
 @config_app.command("schema", epilog="Example: zenfront config schema > tune_configs/schema.json")

@@ -22,20 +22,19 @@ def kendall(x: np.ndarray, y: np.ndarray, counts: np.ndarray, strata: np.ndarray
 
     Source: Kendall, Biometrika 33 (1945). A bootstrap value is a quadratic form in the counts.
     """
-    agreement, in_x, in_y = np.zeros((3, len(counts)))
+    agreement, in_x, in_y = (np.zeros(len(counts)) for _ in range(3))
     for rows, order_x, order_y in _signs(x, y, strata):
         weights = counts[:, rows]
         agreement += _form(weights, counts, order_x * order_y)
         in_x += _form(weights, counts, order_x * order_x)
         in_y += _form(weights, counts, order_y * order_y)
     with np.errstate(invalid="ignore"):
-        tau: np.ndarray = agreement / np.sqrt(in_x * in_y)
-    return tau
+        return np.asarray(agreement / np.sqrt(in_x * in_y))
 
 
 def _form(weights: np.ndarray, counts: np.ndarray, block: np.ndarray) -> np.ndarray:
     """The sum over i in the block and j of count_i block_ij count_j, in (b,): whole numbers, exact."""
-    return np.einsum("bi,bi->b", weights, counts @ block.T, dtype=np.float64)
+    return np.asarray(np.einsum("bi,bi->b", weights, counts @ block.T, dtype=np.float64))
 
 
 def _signs(x: np.ndarray, y: np.ndarray, strata: np.ndarray | None) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:

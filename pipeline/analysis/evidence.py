@@ -64,7 +64,7 @@ class Evidence:
         spearman: Rho.
         weighted: Weighted tau.
         equal_cost: Tau-b over the pairs of equal cost.
-        top: Tau-b among the best tenth by accuracy.
+        top: Tau-b among the best tenth by accuracy; undefined where that is fewer than 10.
         overlap: The share of the best tenth by accuracy in the best tenth by score.
         baseline: The best free score here.
         difference: Tau-b minus that of the baseline, paired.
@@ -117,7 +117,7 @@ def assess(score: np.ndarray, truth: Truth) -> Evidence:
         spearman=estimate(spearman(x, y, counts)),
         weighted=estimate(weighted_tau(x, y, counts[: 1 + len(counts) // 5])),
         equal_cost=estimate(kendall(x, y, counts, strata[here])),
-        top=estimate(kendall(x[best], y[best], counts[:, best])),
+        top=estimate(kendall(x[best], y[best], counts[:, best])) if best.sum() >= LEAST else Estimate(None),
         overlap=overlap(x, y, max(1, round(TOP * len(y)))),
         baseline=baseline,
         difference=estimate(tau - free[baseline]),
@@ -131,13 +131,13 @@ class Ceiling:
 
     Attributes:
         overall: Mean tau-b over all pairs of seeds.
-        equal_cost: Over the pairs of architectures of equal cost.
-        top: Among the best tenth.
+        equal_cost: Over the pairs of architectures of equal cost; None: there are none.
+        top: Among the best tenth; None: they are fewer than 10.
     """
 
-    overall: float
-    equal_cost: float
-    top: float
+    overall: float | None
+    equal_cost: float | None
+    top: float | None
 
 
 def noise_ceiling(truth: Truth) -> Ceiling | None:
@@ -150,17 +150,18 @@ def noise_ceiling(truth: Truth) -> Ceiling | None:
         return None
     strata, _ = cost_strata(truth.cost)
     rows = np.array(list(_seed_pairs(truth.seeds[known], strata[known])))
-    return Ceiling(*(float(np.nanmean(column)) for column in rows.T))
+    return Ceiling(*(float(mean) if np.isfinite(mean) else None for mean in rows.mean(0)))
 
 
 def _seed_pairs(seeds: np.ndarray, strata: np.ndarray) -> Iterator[tuple[float, float, float]]:
     one = np.ones((1, len(seeds)), dtype=np.float32)
     for a, b in combinations(seeds.T, 2):
         best = _top(a)
+        elite = float(kendall(a[best], b[best], one[:, best])[0]) if best.sum() >= LEAST else np.nan
         yield (
             float(kendall(a, b, one)[0]),
             float(kendall(a, b, one, strata)[0]),
-            float(kendall(a[best], b[best], one[:, best])[0]),
+            elite,
         )
 
 

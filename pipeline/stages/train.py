@@ -1,5 +1,8 @@
 """Stage 3: train what was selected, and look at the test data once."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from pipeline.config import Experiment
 from pipeline.console import View
 from pipeline.errors import UserError
@@ -26,7 +29,18 @@ def train(experiment: Experiment, folder: RunFolder, view: View) -> None:
     if folder.trained.exists():
         view.note(f"training: finished already, see {folder.trained}")
         return
-    selected = _selected(folder)
+    train_given(experiment, folder, view, _selected(folder))
+
+
+def train_given(
+    experiment: Experiment, folder: RunFolder, view: View, selected: Sequence[Architecture]
+) -> list[dict[str, Any]]:
+    """Trains these architectures, whatever was selected, and tests those that finish; returns a row per run.
+
+    Raises:
+        UserError: As `train`.
+        KeyboardInterrupt: Interrupted; the record is complete up to here.
+    """
     images = data.load(experiment.train.data, experiment.task.value(), experiment.search.seed)
     with Ledger(folder.epochs) as ledger:
         if ledger.rows:
@@ -36,7 +50,10 @@ def train(experiment: Experiment, folder: RunFolder, view: View) -> None:
             with _ray.cluster(experiment):
                 _run(experiment, folder, images, Driver(runs, view))
         _require_one_trained(runs, folder)
-        write_json(folder.trained, runs.document())
+        document = runs.document()
+        write_json(folder.trained, document)
+    rows: list[dict[str, Any]] = document["trials"]
+    return rows
 
 
 def _selected(folder: RunFolder) -> list[Architecture]:

@@ -7,5 +7,6 @@ all scored candidates as one parquet artifact. Importing this package does not i
 from pipeline.tracking._comparison import log_comparison
 from pipeline.tracking._mirror import Mirror, sync
 from pipeline.tracking._store import default_uri, shown_uri, tracking_uri
+from pipeline.tracking._study import log_study
 
-__all__ = ["Mirror", "default_uri", "log_comparison", "shown_uri", "sync", "tracking_uri"]
+__all__ = ["Mirror", "default_uri", "log_comparison", "log_study", "shown_uri", "sync", "tracking_uri"]

@@ -1,0 +1,37 @@
+"""Arguments and options that several commands have."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Config = Annotated[
+    str,
+    typer.Argument(
+        metavar="CONFIG", help="YAML file of the experiment, or the name of one in tune_configs/.", show_default=True
+    ),
+]
+Run = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="Name of a run in the runs folder, its folder, or the YAML file it is from."),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a key of the experiment; the value is YAML. Repeatable: "
+        "--set search.population=128 --set 'objectives[0].score=zico'.",
+    ),
+]
+Runs = Annotated[
+    Path, typer.Option("--runs", metavar="DIR", envvar="ZENFRONT_RUNS", help="Folder that holds the run folders.")
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Ray cluster to work on: `auto`, host:port or ray://host:port. Otherwise Ray is started on this machine.",
+    ),
+]
+RUNS = Path("runs")

@@ -1,0 +1,50 @@
+"""A study (what a score is worth, what a selection rule loses) as an MLflow run of its own."""
+
+import hashlib
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.config import Experiment
+from pipeline.run_folder import RunFolder
+from pipeline.tracking._entries import Entry
+from pipeline.tracking._limits import flat
+from pipeline.tracking._mirror import trouble
+from pipeline.tracking._store import Store
+
+logger = logging.getLogger(__name__)
+
+
+def log_study(
+    experiment: Experiment, folder: RunFolder, kind: str, params: Mapping[str, Any], metrics: Mapping[str, float | None]
+) -> None:
+    """Sends a study to where its experiment is tracked; the same folder again: to the same MLflow run.
+
+    If the store does not answer, that is logged as a warning: the files of the study are there anyway.
+
+    Args:
+        experiment: Gives the store.
+        folder: The files of ``report/`` that begin with the kind become artifacts.
+        kind: ``correlation`` or ``regret``.
+        params: By name.
+        metrics: By name; None is left out.
+    """
+    now = time.time()
+    files = sorted(folder.report.glob(f"{kind}.*"))
+    entry = Entry(
+        key="",
+        name=f"{experiment.name}: {kind}",
+        start=now,
+        end=now,
+        status="FINISHED",
+        params=flat(params),
+        metrics={name: value for name, value in metrics.items() if value is not None},
+        tags={"zenfront.study": kind, "zenfront.folder": str(folder.path.resolve())},
+        files=tuple(files),
+    )
+    identity = f"{kind}-" + hashlib.sha256(str(folder.path.resolve()).encode()).hexdigest()[:16]
+    try:
+        Store(experiment, folder.path.parent, identity).send(entry)
+    except Exception as error:  # tracking never stops the work, whatever happens to it
+        logger.warning("%s", trouble(folder, experiment, error))
