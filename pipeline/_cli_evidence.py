@@ -1,7 +1,5 @@
 """`correlate` and `regret`: experiment, tables, folder and view put together."""
 
-import shlex
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,9 +8,10 @@ from pathlib import Path
 import typer
 
 from pipeline import proxies, tracking
+from pipeline._cli_signals import resumable
 from pipeline.analysis.conditions import Condition
 from pipeline.checks import check, check_data
-from pipeline.config import Cluster, Experiment, ObjectiveConfig
+from pipeline.config import Experiment, ObjectiveConfig
 from pipeline.config_file import load_experiment
 from pipeline.console import View, print_table
 from pipeline.errors import UserError
@@ -61,7 +60,7 @@ class Request:
             wanted = (ObjectiveConfig(score=n, direction=proxies.load(n).direction) for n in dict.fromkeys(self.names))
             changes["objectives"] = tuple(wanted)
         if self.address:
-            changes["cluster"] = Cluster(address=self.address)
+            changes["cluster"] = experiment.cluster.model_copy(update={"address": self.address})
         experiment = experiment.model_copy(update=changes)
         check(experiment)
         return experiment
@@ -72,13 +71,8 @@ class Request:
         asked = self.experiment()
         experiment = study(asked, asked.score_names())
         folder = RunFolder(self.runs / experiment.name)
-        try:
-            with folder.driving(experiment):
-                yield experiment, folder, self._sample(asked, experiment, folder)
-        except KeyboardInterrupt as interrupt:
-            again = shlex.join(["zenfront", *sys.argv[1:]])
-            typer.echo(f"\nzenfront: interrupted; the record is kept. To go on: {again}", err=True)
-            raise typer.Exit(130) from interrupt
+        with resumable(), folder.driving(experiment):
+            yield experiment, folder, self._sample(asked, experiment, folder)
 
     def _sample(self, asked: Experiment, experiment: Experiment, folder: RunFolder) -> Sample:
         if self.truth:

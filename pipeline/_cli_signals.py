@@ -2,11 +2,15 @@
 
 import os
 import select
+import shlex
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+import typer
 
 PATIENCE = 7.0
 """Seconds that the work has to end in good order; what stops a machine often waits ten."""
@@ -65,3 +69,16 @@ def _next(signals: int) -> int:
         if number[0] in SIGNALS:
             return number[0]
     return 0
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end a command in one line that tells how to go on."""
+    again = shlex.join(["zenfront", *sys.argv[1:]])
+    last_words = f"zenfront: interrupted; the record is kept. To go on: {again}"
+    with ending_at_signals(last_words) as received:
+        try:
+            yield
+        except KeyboardInterrupt as interrupt:
+            typer.echo(f"\n{last_words}", err=True)
+            raise typer.Exit(128 + (received or [signal.SIGINT])[0]) from interrupt

@@ -1,8 +1,5 @@
 """The stages as the command line runs them: experiment, folder, view and mirror put together."""
 
-import shlex
-import signal
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -11,7 +8,7 @@ from pathlib import Path
 import typer
 
 from pipeline._cli_results import show_front, show_places, show_trained
-from pipeline._cli_signals import ending_at_signals
+from pipeline._cli_signals import resumable
 from pipeline.checks import check, check_data
 from pipeline.config import Experiment
 from pipeline.config_file import load_experiment, with_overrides
@@ -95,15 +92,8 @@ class Driver:
     @contextmanager
     def _driving(self) -> Iterator[None]:
         """Holds the folder and keeps its copy; Ctrl-C and SIGTERM end in one line that tells how to go on."""
-        again = shlex.join(["zenfront", *sys.argv[1:]])
-        last_words = f"zenfront: interrupted; the record is kept. To go on: {again}"
-        with ending_at_signals(last_words) as received:
-            try:
-                with self.folder.driving(self.experiment), self._copied():
-                    yield
-            except KeyboardInterrupt as interrupt:
-                typer.echo(f"\n{last_words}", err=True)
-                raise typer.Exit(128 + (received or [signal.SIGINT])[0]) from interrupt
+        with resumable(), self.folder.driving(self.experiment), self._copied():
+            yield
 
     def _copied(self) -> AbstractContextManager[object]:
         storage = storage_of(self.experiment)
