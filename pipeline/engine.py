@@ -1,5 +1,6 @@
 """The deterministic heart of a search: who is asked, who is told, in which order. Knows nothing of Ray."""
 
+import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
@@ -9,7 +10,36 @@ from pipeline.results import Scores
 from spaces import Architecture
 
 TRIES_ALONE = 2
+FIRST_TRIAL = 4
+"""Candidates of a trial as long as it is unknown what one takes."""
+TRIAL_COST = 0.05
+"""Seconds that Tune takes from the end of a trial to the start of the next: less work is not worth one."""
+TRIAL_SECONDS = 4.0
+TRIAL_SECONDS_A_WORKER = 0.1
+"""With many workers trials are longer: ten a second leave the driver three quarters of its time."""
+REPORTS = 4
+"""Of a trial that takes its time: what a killed driver repeats, and how fresh the view is."""
+
 Told = Callable[[int, Sequence[Scores]], None]
+
+
+def trial_seconds(workers: int) -> float:
+    """Seconds of work that a trial should hold, where there is so much."""
+    return max(TRIAL_SECONDS, TRIAL_SECONDS_A_WORKER * workers)
+
+
+def trial_size(waiting: int, workers: int, rate: float | None) -> int:
+    """Candidates of the next trial: what takes `trial_seconds`, at most a worker's share, but worth a trial.
+
+    Args:
+        waiting: Candidates that can be handed out.
+        workers: All of them, at work or not.
+        rate: Candidates per second of one worker; None: unknown.
+    """
+    share = max(1, math.ceil(waiting / workers))
+    if rate is None:
+        return min(FIRST_TRIAL, share)
+    return max(round(TRIAL_COST * rate), min(round(trial_seconds(workers) * rate), share), 1)
 
 
 class SearchLoop:
@@ -113,7 +143,7 @@ class SearchLoop:
             if len(self._in_flight) < self._lookahead and self._left > 0 and not self.exhausted:
                 self._ask()
             elif self._in_flight and all(a.id in self._known for a in self._in_flight[0]):
-                self._tell([self._known[a.id] for a in self._in_flight.popleft()])
+                self._tell([self._known.pop(a.id) for a in self._in_flight.popleft()])
             else:
                 return
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from moocore import hypervolume as _hypervolume
+from moocore import is_nondominated
 from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
-from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 REFERENCE = 1.1
 
@@ -20,8 +20,7 @@ def front_indices(losses: np.ndarray, violation: np.ndarray | None = None) -> np
     feasible = np.arange(len(losses)) if violation is None else np.flatnonzero(violation <= 0)
     if not len(feasible):
         return feasible
-    first = NonDominatedSorting().do(losses[feasible], only_non_dominated_front=True)
-    return np.sort(feasible[first])
+    return np.asarray(feasible[is_nondominated(losses[feasible], keep_weakly=True)])
 
 
 def crowding_distance(losses: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ class Account:
         evaluations: Architectures told.
         front: Losses (n, m) of the front of all feasible ones.
         box: Ideal and nadir point of the first generation's front that has members; the unit of the hypervolume.
+        hypervolume: Of the front, in units of the box; None without a front.
         best: The best feasible value of every objective.
         failures: Number of architectures by reason.
         infeasible: Number of architectures that a constraint excludes.
@@ -32,6 +33,7 @@ class Account:
         self.evaluations = 0
         self.front = np.empty((0, len(objectives)))
         self.box: tuple[list[float], list[float]] | None = None
+        self.hypervolume: float | None = None
         self.failures: Counter[str] = Counter()
         self.infeasible = 0
 
@@ -49,9 +51,11 @@ class Account:
         self.front = candidates[front_indices(candidates)]
         if not len(self.front):
             self._check_approach(scored, float(violation.min()))
-        elif self.box is None:
+            return
+        if self.box is None:
             self.box = bounding_box(self.front)
             self._in_vain.clear()
+        self.hypervolume = normalised_hypervolume(self.front, *self.box)
 
     def _check_approach(self, scored: Sequence[Scores], nearest: float) -> None:
         self._in_vain.extend(scored)
@@ -65,11 +69,6 @@ class Account:
         if not len(self.front):
             return {}
         return {o.score: float(o.sign * x) for o, x in zip(self._objectives, self.front.min(0), strict=True)}
-
-    @property
-    def hypervolume(self) -> float | None:
-        """Of the front, in units of the box; None without a front."""
-        return None if self.box is None else normalised_hypervolume(self.front, *self.box)
 
     def row(self) -> dict[str, Any]:
         """The account as part of a ledger row."""

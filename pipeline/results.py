@@ -119,6 +119,10 @@ class Ledger:
 
     On opening for writing, a torn tail is moved to ``<name>.torn`` and cut off. Damage before the last line is
     an error: nothing is skipped in silence.
+
+    Attributes:
+        path: Of the file.
+        rows: What was there on opening. What is appended later is on the disk, and not kept in memory.
     """
 
     def __init__(self, path: Path) -> None:
@@ -139,9 +143,8 @@ class Ledger:
         Raises:
             UserError: The disk is full or the file cannot be written.
         """
-        added = list(rows)
         size = self._file.seek(0, os.SEEK_END)
-        data = b"".join(map(_line, added))
+        data = b"".join(map(_line, rows))
         try:
             written = self._file.write(data)
             if written != len(data):
@@ -153,7 +156,6 @@ class Ledger:
                 f"cannot write {self.path}: {error.strerror}. Earlier records are intact: "
                 "make room and run the same command to go on."
             ) from error
-        self.rows.extend(dict(row) for row in added)
 
     def close(self) -> None:
         """Closes the file."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from numbers import Real
 from typing import TypeVar
 
@@ -87,18 +88,22 @@ class Scoring:
     def _score(self, architecture: Architecture, seconds: dict[str, float]) -> Scores:
         if violation := self.space.violation(architecture, self.task):
             raise ScoreUndefined(violation)
-        loaded = [proxies.load(name) for name in self.names]
         values: dict[str, float] = {}
         errors: dict[str, float] = {}
         with _timed(seconds, "build"):
             network = _attempt("build", lambda: self.space.network(architecture, self.task))
-        for proxy in (proxy for proxy in loaded if proxy.is_cost):
+        for proxy in (proxy for proxy in self._proxies if proxy.is_cost):
             values[proxy.name] = self._take(proxy, network, architecture, 0, seconds)
         if self._feasible(values):
             self._sample(
-                [proxy for proxy in loaded if not proxy.is_cost], network, architecture, values, errors, seconds
+                [proxy for proxy in self._proxies if not proxy.is_cost], network, architecture, values, errors, seconds
             )
         return Scores(architecture, values, None, self.seed, errors, seconds)
+
+    @cached_property
+    def _proxies(self) -> Sequence[Proxy]:
+        """Loaded once: to look a name up is to list folders, which takes longer than a cost."""
+        return [proxies.load(name) for name in self.names]
 
     def _feasible(self, costs: Mapping[str, float]) -> bool:
         return not any(c.excess(costs[c.score]) for c in self.constraints if c.score in costs)

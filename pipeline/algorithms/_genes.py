@@ -86,7 +86,9 @@ class NeverTwice(DuplicateElimination):  # type: ignore[misc]
         taken = {_key(x) for other in others for x in other.get("X")}
         kept = []
         for individual in pop:
-            individual.X = np.array(self.space.encode(self.space.decode(individual.X.astype(int))))
+            architecture = self.space.decode(individual.X.astype(int))
+            individual.X = np.array(self.space.encode(architecture))
+            individual.data["architecture"] = architecture
             key = _key(individual.X)
             if key not in self.asked and key not in taken:
                 taken.add(key)

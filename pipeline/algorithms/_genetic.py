@@ -60,7 +60,7 @@ class Genetic:
         self._never_twice.remember(asked)
         if len(asked):
             self._in_flight.append(asked)
-        return [self._problem.space.decode(x) for x in asked.get("X")]
+        return [individual.data["architecture"] for individual in asked]
 
     def _fill(self, asked: Population, count: int) -> Population:
         """Adds uniform samples where breeding found too few new architectures."""

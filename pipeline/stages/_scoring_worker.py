@@ -1,4 +1,4 @@
-"""The worker of the search stage: a Tune trial scores a batch of candidates and reports about once a second."""
+"""The worker of the search stage: a Tune trial scores a batch of candidates and reports now and then."""
 
 import time
 from collections import deque
@@ -14,7 +14,6 @@ from pipeline.scoring import Scoring
 from pipeline.stages._time_limit import time_limit
 from spaces import Architecture
 
-REPORT_SECONDS = 1.0
 CROWDED = "out of GPU memory, also when it was scored alone"
 
 
@@ -24,11 +23,11 @@ class ScoringWorker(tune.Trainable):  # type: ignore[misc]
     Every step reports the ledger ``rows`` that it made, and the ids of candidates that are to be scored ``again``.
     """
 
-    def setup(self, config: dict[str, Any], scoring: Scoring, threads: int, seconds: float) -> None:
-        """Takes the constants of the search and the first batch; `seconds` are those of a candidate."""
+    def setup(self, config: dict[str, Any], scoring: Scoring, threads: int, seconds: float, period: float) -> None:
+        """Takes the first batch and the constants: `seconds` of a candidate, `period` of the reports."""
         torch.set_num_threads(threads)
         self.scoring = replace(scoring, device=resolve(scoring.device))
-        self.seconds = seconds
+        self.seconds, self.period = seconds, period
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -41,7 +40,7 @@ class ScoringWorker(tune.Trainable):  # type: ignore[misc]
         """Scores until the batch is done or it is time to report."""
         rows: list[dict[str, Any]] = []
         again: list[str] = []
-        deadline = time.monotonic() + REPORT_SECONDS
+        deadline = time.monotonic() + self.period
         while self.candidates and time.monotonic() < deadline:
             architecture = self.candidates.popleft()
             scores = self._score(architecture)

@@ -1,6 +1,5 @@
 """Stage 1: search a space for a Pareto front, without training."""
 
-import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -12,10 +11,10 @@ from pipeline import algorithms, proxies
 from pipeline.algorithms import Given, Problem
 from pipeline.config import Experiment
 from pipeline.console import SearchProgress, View
-from pipeline.engine import SearchLoop
+from pipeline.engine import REPORTS, SearchLoop, trial_seconds, trial_size
 from pipeline.progress import Account
 from pipeline.proxies import Batch
-from pipeline.results import Ledger, Scores
+from pipeline.results import Ledger, Scores, read_ledger
 from pipeline.run_folder import RunFolder
 from pipeline.scoring import Scoring, noise_batch
 from pipeline.stages import _ray
@@ -25,9 +24,6 @@ from pipeline.stages._watch import Watch
 from pipeline.training import data
 from spaces import Architecture
 from spaces import load as load_space
-
-TRIAL_SECONDS = 4.0
-FIRST_TRIAL = 4
 
 
 def search(experiment: Experiment, folder: RunFolder, view: View) -> None:
@@ -65,7 +61,7 @@ def score_given(experiment: Experiment, folder: RunFolder, view: View, given: Se
         if not driver.loop.done:
             with _ray.cluster(experiment):
                 driver.run(folder)
-        known = {row["id"]: row for row in scores.rows}
+    known = {row["id"]: row for row in read_ledger(scores.path)[0]}
     return [Scores.from_row(known[architecture.id]) for architecture in given]
 
 
@@ -148,6 +144,7 @@ class _Driver(_ray.Fleeting):
                 "scoring": scoring,
                 "threads": self.crew.cpus,
                 "seconds": self.experiment.search.time_limit,
+                "period": trial_seconds(self.crew.count) / REPORTS,
             },
         )
         if self.error:
@@ -186,14 +183,12 @@ class _Driver(_ray.Fleeting):
             self.receive([Scores(culprit, {}, reason, self.experiment.search.seed).to_row()])
 
     def batch_size(self) -> int:
-        """Candidates of the next trial: what takes some seconds, and no more than the worker's share."""
+        """Candidates of the next trial."""
         fixed = self.experiment.search.candidates_per_trial
         if fixed != "auto":
             return fixed
-        share = math.ceil(self.loop.waiting / self.crew.count)
-        if not self._scored:
-            return max(1, min(FIRST_TRIAL, share))
-        return max(1, min(round(TRIAL_SECONDS * self._scored / max(self._busy, 1e-6)), share))
+        rate = self._scored / max(self._busy, 1e-6) if self._scored else None
+        return trial_size(self.loop.waiting, self.crew.count, rate)
 
     def note(self, text: str) -> None:
         """Tells the user."""
@@ -202,12 +197,12 @@ class _Driver(_ray.Fleeting):
     def show(self) -> None:
         """Tells the view and the cluster's metrics where the search stands."""
         seconds = time.monotonic() - self._start
-        done = len(self.scores.rows)
+        done = self._found + self._scored
         progress = SearchProgress(
             generation=self.loop.generations,
             evaluations=done,
             total=self._total,
-            rate=(done - self._found) / seconds,
+            rate=self._scored / seconds,
             front=len(self.account.front),
             hypervolume=self.account.hypervolume,
             best=self.account.best,
@@ -225,7 +220,7 @@ class _Driver(_ray.Fleeting):
         seconds = time.monotonic() - self._start
         timing = {
             "seconds": self._before + seconds,
-            "rate": (len(self.scores.rows) - self._found) / seconds,
+            "rate": self._scored / seconds,
             "time": time.time(),
         }
         self.generations.append([{"generation": number, **self.account.row(), **timing}])
@@ -262,6 +257,7 @@ class _BatchSearcher(_ray.ForgetfulSearcher):
         for crowded in [waiting.pop(name) for name in result["again"] if name in waiting]:
             self._driver.again(crowded)
         self._guarded(lambda: self._driver.receive(fresh))
+        result["rows"].clear()  # Tune keeps the last result of every trial, and writes all of them when it ends
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """The last rows of a batch, or the death of its worker."""

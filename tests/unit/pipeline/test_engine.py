@@ -1,5 +1,6 @@
 """The loop: told in the order of asking, whatever the order of finishing; resume is replay; culprits stand alone."""
 
+import weakref
 from collections import Counter
 from collections.abc import Sequence
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import spaces
-from pipeline.engine import TRIES_ALONE, SearchLoop
+from pipeline.engine import TRIES_ALONE, SearchLoop, trial_size
 from pipeline.results import Scores
 from pipeline.seeds import numpy_generator
 from spaces import Architecture
@@ -151,3 +152,32 @@ def test_generations_are_numbered_as_they_are_told(lookahead: int) -> None:
     loop.start()
     finish(loop)
     assert told == [0, 1, 2]
+
+
+def test_scores_that_were_told_are_let_go() -> None:
+    loop = loop_over(Recorder())
+    kept: list[weakref.ref[Scores]] = []
+    while batch := loop.take(5):
+        results = [scored(architecture) for architecture in batch]
+        kept += map(weakref.ref, results)
+        loop.receive(results)
+    del results
+    assert len(kept) == 23
+    assert [ref for ref in kept if ref() is not None] == []
+
+
+@given(st.integers(1, 5000), st.integers(1, 600), st.floats(1e-3, 1e5))
+def test_a_trial_is_worth_its_price_and_no_longer_than_intended(waiting: int, workers: int, rate: float) -> None:
+    size = trial_size(waiting, workers, rate)
+    assert size >= 1
+    assert size == 1 or size / rate >= 0.05 - 0.5 / rate, "less work than Tune takes for a trial"
+    assert size == 1 or size / rate <= max(4.0, 0.1 * workers) + 0.5 / rate
+
+
+def test_a_generation_is_shared_among_the_workers() -> None:
+    assert trial_size(64, 8, rate=10.0) == 8
+    assert trial_size(64, 8, rate=None) == 4, "nothing is known yet"
+    assert trial_size(3, 8, rate=None) == 1
+    assert trial_size(64, 2, rate=2.0) == 8, "four seconds"
+    assert trial_size(10_000, 100, rate=1.0) == 10, "ten seconds: a tenth a worker"
+    assert trial_size(5, 2, rate=1000.0) == 50, "all that is left, in one trial"

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
-from pipeline.pareto import bounding_box, coverage, normalised_hypervolume
+from pipeline.pareto import bounding_box, coverage, front_indices, normalised_hypervolume
+from pipeline.seeds import numpy_generator
 
 
 def test_hypervolume_of_the_ideal_point_is_the_reference_box() -> None:
@@ -52,3 +54,12 @@ def test_hypervolume_does_not_depend_on_units_or_order(rows: list[tuple[float, .
     expected = normalised_hypervolume(losses, *box)
     scaled = losses * unit
     assert normalised_hypervolume(scaled[::-1], *bounding_box(scaled)) == pytest.approx(expected)
+
+
+@given(st.integers(1, 4), st.integers(1, 60), st.integers(1, 6), st.integers(0, 2**32 - 1))
+def test_the_front_is_the_first_of_pymoos_sort_with_all_equals(m: int, n: int, levels: int, seed: int) -> None:
+    rng = numpy_generator(seed, "fronts")
+    losses, violation = rng.integers(0, levels, (n, m)) / 7, rng.integers(0, 3, n) / 2
+    feasible = np.flatnonzero(violation == 0)
+    expected = NonDominatedSorting().do(losses[feasible])[0] if len(feasible) else feasible
+    assert front_indices(losses, violation).tolist() == sorted(feasible[expected].tolist())

@@ -1,10 +1,13 @@
 """The running account of a search."""
 
+import numpy as np
 import pytest
+from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 import spaces
 from pipeline.errors import UserError
 from pipeline.objectives import Constraint, Objective
+from pipeline.pareto import normalised_hypervolume
 from pipeline.progress import Account
 from pipeline.results import Scores
 from pipeline.seeds import numpy_generator
@@ -54,3 +57,16 @@ def test_a_search_in_which_all_fail_says_why() -> None:
     assert account.hypervolume is None
     with pytest.raises(UserError, match="4 of 4 failed: ntk: singular"):
         account.add([FAILED, FAILED])
+
+
+def test_the_front_kept_from_generation_to_generation_is_that_of_all() -> None:
+    rng = numpy_generator(0, "points")
+    generations = [[point(*rng.integers(0, 40, 2)) for _ in range(50)] for _ in range(6)]
+    account = Account(OBJECTIVES, [])
+    for scored in generations:
+        account.add(scored)
+    everything = np.array([[-s.values["zen"], s.values["flops"]] for scored in generations for s in scored])
+    expected = everything[NonDominatedSorting().do(everything)[0]]
+    assert sorted(account.front.tolist()) == sorted(expected.tolist())
+    assert account.box is not None
+    assert account.hypervolume == normalised_hypervolume(expected, *account.box)

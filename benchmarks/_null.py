@@ -1,0 +1,82 @@
+"""A search space and proxies that cost next to nothing: what is left of a search is the engine.
+
+The genes are those of `anynet3`, canonical form and all; the network is empty and knows its size. The proxies take the
+same few microseconds for every network: a trade-off between size and cost with noise from the generator, so that there
+are fronts of some hundred members. Offered through the entry points of a package, as anyone's would be.
+"""
+
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+import spaces
+from pipeline.proxies import Batch, Proxy
+from spaces import Architecture, Network, Space, Task
+
+WHERE = "the benchmark of the engine"
+ENTRY_POINTS = """[zenfront.spaces]
+null = _null:SPACE
+[zenfront.proxies]
+null_zen = _null:ZEN
+null_ntk = _null:NTK
+null_flops = _null:FLOPS
+null_params = _null:PARAMS
+"""
+
+
+class Genes(nn.Module):
+    """Passes on what it gets, and knows the size of the architecture."""
+
+    def __init__(self, size: float) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+def _build(architecture: Architecture, task: Task) -> Network:
+    return Network(Genes(sum(math.log1p(int(value)) for _, value in architecture.genes)), nn.Identity())
+
+
+def _size(network: Network) -> float:
+    assert isinstance(network.features, Genes)
+    return network.features.size
+
+
+def _noise(generator: torch.Generator) -> float:
+    return float(torch.randn((), generator=generator))
+
+
+def zen(network: Network, batch: Batch, generator: torch.Generator) -> float:
+    return _size(network) + _noise(generator)
+
+
+def ntk(network: Network, batch: Batch, generator: torch.Generator) -> float:
+    return math.exp(0.2 * _size(network) + _noise(generator))
+
+
+def flops(network: Network, batch: Batch, generator: torch.Generator) -> float:
+    return math.exp(_size(network))
+
+
+def params(network: Network, batch: Batch, generator: torch.Generator) -> float:
+    return _size(network)
+
+
+SPACE = Space("null", spaces.load("anynet3").distributions, _build, WHERE, spaces.load("anynet3").canonical)
+ZEN = Proxy("null_zen", zen, "1", "maximise", WHERE)
+NTK = Proxy("null_ntk", ntk, "1", "minimise", WHERE)
+FLOPS = Proxy("null_flops", flops, "1", "minimise", WHERE, weights="none")
+PARAMS = Proxy("null_params", params, "1", "minimise", WHERE, weights="none")
+
+
+def install(folder: Path) -> str:
+    """Writes the package's metadata there; returns the PYTHONPATH under which it is installed."""
+    package = folder / "null-1.0.dist-info"
+    package.mkdir(parents=True, exist_ok=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: null\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text(ENTRY_POINTS)
+    return f"{folder}:{Path(__file__).parent}"

@@ -1,0 +1,81 @@
+"""What many do: Ray Tune with `OptunaSearch`, a candidate a trial, workers reused; the same space and the same scores.
+
+python _one_a_trial.py EXPERIMENT.json WORKERS CANDIDATES: prints the candidates per second after the first quarter.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from typing import Any
+
+from pipeline.stages import _ray  # sets Ray's environment, and must do so before Ray is imported
+
+import optuna  # isort: skip
+from ray import tune  # isort: skip
+from ray.tune.search.optuna import OptunaSearch  # isort: skip
+
+import spaces
+from pipeline.config import Experiment
+from pipeline.scoring import Scoring
+from pipeline.stages.search import scoring_of
+
+
+class Candidate(tune.Trainable):  # type: ignore[misc]
+    """Scores one architecture."""
+
+    def setup(self, config: dict[str, Any], scoring: Scoring) -> None:
+        self.scoring = scoring
+        self.config = config
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.config = new_config
+        return True
+
+    def step(self) -> dict[str, Any]:
+        values = self.scoring.score(self.scoring.space.architecture(self.config)).values
+        return {name: values.get(name, 1e9) for name in self.scoring.names} | {"done": True}
+
+
+class Clock(tune.Callback):  # type: ignore[misc]
+    """When each trial was over."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.times.append(time.time())
+
+
+def main() -> None:
+    experiment = Experiment.model_validate(json.loads(sys.argv[1]))
+    workers, candidates = int(sys.argv[2]), int(sys.argv[3])
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    space, clock = spaces.load(experiment.space), Clock()
+    objectives = {o.score: {"maximise": "max", "minimise": "min"}[o.direction] for o in experiment.objectives}
+    search = OptunaSearch(
+        dict(space.distributions),
+        metric=list(objectives),
+        mode=list(objectives.values()),
+        sampler=optuna.samplers.NSGAIISampler(population_size=experiment.search.population, seed=0),
+    )
+    with tempfile.TemporaryDirectory() as folder, _ray.cluster(experiment):
+        scored = tune.with_parameters(Candidate, scoring=scoring_of(experiment))
+        tune.Tuner(
+            tune.with_resources(scored, {"CPU": 1}),
+            tune_config=tune.TuneConfig(
+                search_alg=search, num_samples=candidates, max_concurrent_trials=workers, reuse_actors=True
+            ),
+            run_config=tune.RunConfig(
+                storage_path=folder,
+                callbacks=[clock],
+                verbose=0,
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
+        ).fit()
+    settled = clock.times[len(clock.times) // 4 :]
+    print(json.dumps({"rate": (len(settled) - 1) / (settled[-1] - settled[0]), "candidates": len(clock.times)}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Searches as a user starts them: the console command, on a terminal, in a process of its own."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from _null import install
+
+from pipeline.results import read_ledger
+from pipeline.run_folder import RunFolder
+
+ROOT = Path(__file__).parents[1]
+
+
+def null_experiment(name: str, evaluations: int, population: int = 1000, **search: Any) -> dict[str, Any]:
+    """Three objectives and a constraint, as in a real experiment."""
+    return {
+        "name": name,
+        "space": "null",
+        "task": {"channels": 3, "height": 32, "width": 32, "classes": 10},
+        "objectives": [
+            {"score": "null_zen", "direction": "maximise"},
+            {"score": "null_ntk", "direction": "minimise"},
+            {"score": "null_flops", "direction": "minimise"},
+        ],
+        "constraints": [{"score": "null_params", "at_most": 30.0}],
+        "search": {"population": population, "evaluations": evaluations} | search,
+    }
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """With the null package installed, and one thread a process."""
+    path = os.pathsep.join(filter(None, [str(ROOT), install(folder / "null"), os.environ.get("PYTHONPATH")]))
+    return os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "TERM": "xterm-256color"}
+
+
+@dataclass
+class Search:
+    """A search in a process of its own, whose terminal is read and thrown away."""
+
+    process: subprocess.Popen[bytes]
+    folder: RunFolder
+    started: float
+
+    @staticmethod
+    def start(experiment: dict[str, Any], runs: Path, workers: int) -> "Search":
+        runs.mkdir(parents=True, exist_ok=True)
+        config = runs / f"{experiment['name']}.yaml"
+        config.write_text(json.dumps(experiment | {"resources": {"device": "cpu", "search": {"workers": workers}}}))
+        ours, theirs = pty.openpty()
+        command = [str(Path(sys.executable).with_name("zenfront")), "search", str(config), "--runs", str(runs)]
+        process = subprocess.Popen(
+            command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment(runs), cwd=runs, start_new_session=True
+        )
+        os.close(theirs)
+        threading.Thread(target=_drain, args=(ours, runs / f"{experiment['name']}.log"), daemon=True).start()
+        return Search(process, RunFolder(runs / experiment["name"]), time.time())
+
+    def wait(self) -> None:
+        """Waits for its end."""
+        if self.process.wait():
+            raise RuntimeError(f"the search ended with {self.process.returncode}: see {self.folder.path}.log")
+
+    def kill(self) -> None:
+        """As the out-of-memory killer would; Ray's own processes end when they miss it."""
+        self.process.kill()
+        self.process.wait()
+
+    def peak_memory(self) -> int:
+        """Of the driver so far, in bytes: the highest resident set, without Ray's own processes."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+
+    @property
+    def scored(self) -> int:
+        """Bytes of the record: it grows with every candidate."""
+        return self.folder.scores.stat().st_size if self.folder.scores.exists() else 0
+
+    @property
+    def told(self) -> list[dict[str, Any]]:
+        """One row a generation."""
+        return read_ledger(self.folder.generations)[0]
+
+
+def _drain(terminal: int, log: Path) -> None:
+    with log.open("wb") as file, suppress(OSError):  # the terminal is gone when the process is
+        while data := os.read(terminal, 1 << 16):
+            file.write(data)
+
+
+def rate(told: list[dict[str, Any]], first: int = 0, last: int = -1) -> float:
+    """Candidates per second between two generations."""
+    early, late = told[first], told[last]
+    return float((late["evaluations"] - early["evaluations"]) / (late["time"] - early["time"]))
