@@ -31,6 +31,7 @@ Address = Annotated[
     str | None,
     typer.Option(
         metavar="ADDRESS",
+        envvar="RAY_ADDRESS",
         help="Ray cluster to work on: `auto`, host:port or ray://host:port. Otherwise Ray is started on this machine.",
     ),
 ]

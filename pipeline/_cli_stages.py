@@ -48,6 +48,25 @@ class Driver:
             experiment = experiment.model_copy(update={"cluster": cluster})
         return Driver(experiment, RunFolder(runs / experiment.name))
 
+    def do(self, command: str) -> None:
+        """Runs the command of that name: here, or where the cluster is if only Ray's client reaches it."""
+        address = self.experiment.cluster.address or ""
+        if not address.startswith("ray://"):
+            getattr(self, command)()
+            return
+        if not self.folder.path.is_absolute():
+            raise UserError(
+                f"with {address} the work is driven from the head node, and the run folder lies there, "
+                f"but {self.folder.path.parent} does not say where: give an absolute path with --runs."
+            )
+        from pipeline.stages import remote
+
+        there = Driver(with_overrides(self.experiment, ["cluster.address=auto"]), self.folder)
+        try:
+            remote.call(address, _do_there, there, command, sys.argv)
+        except KeyboardInterrupt as interrupt:  # it has been said there
+            raise typer.Exit(130) from interrupt
+
     def run(self) -> None:
         """All stages; what is wrong with the images is found out before the search, not after it."""
         with self._driving():
@@ -92,8 +111,17 @@ class Driver:
     @contextmanager
     def _driving(self) -> Iterator[None]:
         """Holds the folder and keeps its copy; Ctrl-C and SIGTERM end in one line that tells how to go on."""
+        self._check_folder_stays()
         with resumable(), self.folder.driving(self.experiment), self._copied():
             yield
+
+    def _check_folder_stays(self) -> None:
+        """A job begins in a copy of its working directory, which Ray deletes when it is over."""
+        if "_ray_pkg_" in str(self.folder.path.resolve()) and not self.experiment.cluster.storage:
+            raise UserError(
+                f"the run folder {self.folder.path} lies in the working directory of a Ray job, which is deleted with "
+                "the job. Give the absolute path of a disk that stays (--runs DIR), or --set cluster.storage=..."
+            )
 
     def _copied(self) -> AbstractContextManager[object]:
         storage = storage_of(self.experiment)
@@ -137,6 +165,11 @@ class Driver:
 
     def _say(self, text: str) -> None:
         typer.echo(f"{self.experiment.name}: {text}")
+
+
+def _do_there(driver: Driver, command: str, words: list[str]) -> None:
+    sys.argv = words  # what a message quotes
+    driver.do(command)
 
 
 def report(names: Sequence[str], runs: Path) -> None:

@@ -55,7 +55,7 @@ def run_command(
     """
     from pipeline._cli_stages import Driver
 
-    Driver.start(config, overrides or [], runs, address).run()
+    Driver.start(config, overrides or [], runs, address).do("run")
 
 
 @app.command("search", epilog="Examples: zenfront search smoke · zenfront search --set search.seed=1 --set name=second")
@@ -68,7 +68,7 @@ def search_command(
     """
     from pipeline._cli_stages import Driver
 
-    Driver.start(config, overrides or [], runs, address).search()
+    Driver.start(config, overrides or [], runs, address).do("search")
 
 
 @app.command("select", epilog="Example: zenfront select quickstart")
@@ -76,7 +76,7 @@ def select_command(run: Run = "quickstart", overrides: Overrides = None, runs: R
     """Stage 2: the Pareto front, and what of it to train."""
     from pipeline._cli_stages import Driver
 
-    Driver.resume(run, overrides or [], runs).select()
+    Driver.resume(run, overrides or [], runs).do("select")
 
 
 @app.command("train", epilog="Example: zenfront train quickstart --address auto")
@@ -89,7 +89,7 @@ def train_command(
     """
     from pipeline._cli_stages import Driver
 
-    Driver.resume(run, overrides or [], runs, address).train()
+    Driver.resume(run, overrides or [], runs, address).do("train")
 
 
 @app.command("report", epilog="Examples: zenfront report quickstart · zenfront report first second")
@@ -119,7 +119,7 @@ def sync_command(run: Run = "quickstart", runs: Runs = RUNS) -> None:
     """
     from pipeline._cli_stages import Driver
 
-    Driver.resume(run, [], runs).sync()
+    Driver.resume(run, [], runs).do("sync")
 
 
 @app.command("ui", epilog="Example: zenfront ui --port 5001")

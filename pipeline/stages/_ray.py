@@ -29,6 +29,7 @@ from ray.tune.search import Searcher
 from pipeline.config import Experiment, Workers
 from pipeline.errors import UserError
 
+logging.getLogger("ray.tune").setLevel(logging.ERROR)  # inside a job nobody else says so
 logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # the stages say what was interrupted or failed
 
 
@@ -88,7 +89,7 @@ def cluster(experiment: Experiment) -> Iterator[None]:
             configure_logging=True,
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UserError(f"cluster.address: no Ray cluster answers at {address!r} ({error}).") from error
+        raise unreachable(address, error) from error
     except SystemExit as end:  # ray.init puts a handler of its own in place of ours, which raises this
         raise KeyboardInterrupt from end
     finally:
@@ -98,6 +99,11 @@ def cluster(experiment: Experiment) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def unreachable(address: str | None, error: Exception) -> UserError:
+    """What the user is told when `ray.init` fails."""
+    return UserError(f"cluster.address: no Ray cluster answers at {address!r} ({error}).")
 
 
 @dataclass(frozen=True)
