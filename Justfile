@@ -42,7 +42,7 @@ ui *args: setup
 # Ray on this machine with its dashboard; search on it with --address auto
 [no-exit-message]
 dashboard *args: setup
-    @printf 'In some seconds the dashboard is at http://127.0.0.1:8265 and asks for this token:\n%s\nTo search on it, in another terminal: just search CONFIG --address auto\nCtrl-C ends it.\n' "$("{{ bin }}/ray" get-auth-token --generate 2>/dev/null)"
+    @printf 'In some seconds the dashboard is at http://127.0.0.1:8265 and asks for this token:\n%s\nTo search on it, in another terminal: RAY_AUTH_MODE=token just search CONFIG --address auto\nCtrl-C ends it.\n' "$("{{ bin }}/ray" get-auth-token --generate 2>/dev/null)"
     @RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0 "{{ bin }}/ray" start --head --block --dashboard-host 127.0.0.1 --include-dashboard true --metrics-export-port 8080 "$@" >/dev/null
 
 # The tests, on all cores (at most four)

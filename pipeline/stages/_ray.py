@@ -103,7 +103,8 @@ def cluster(experiment: Experiment) -> Iterator[None]:
 
 def unreachable(address: str | None, error: Exception) -> UserError:
     """What the user is told when `ray.init` fails."""
-    return UserError(f"cluster.address: no Ray cluster answers at {address!r} ({error}).")
+    hint = "" if "RAY_AUTH_MODE" in os.environ else " If it asks for a token: export RAY_AUTH_MODE=token."
+    return UserError(f"cluster.address: no Ray cluster answers at {address!r} ({error}).{hint}")
 
 
 @dataclass(frozen=True)
