@@ -1,5 +1,6 @@
 """The stages as the command line runs them: experiment, folder, view and mirror put together."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
