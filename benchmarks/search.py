@@ -1,0 +1,285 @@
+"""What the search algorithms find in as many evaluations: hypervolume, or the best score, over five seeds.
+
+Three contests, each with real scores, in this process, without Ray:
+
+* nasbench201: test accuracy after 200 epochs against FLOPs; a class whose accuracy is not in the table fails;
+* nasbench201 with the accuracy alone;
+* anynet3 as in tune_configs/quickstart.yaml: Zen-score against FLOPs under its constraints.
+
+An evaluation is a distinct architecture. Hypervolumes are shares of that of a reference front (the table's, or that of
+all that was found), with the reference point at 1.1 of its box. A difference is nsga2's (or zennas') value minus the
+other's, paired by seed: its mean and the half-width of its 95 % interval by Student's t.
+
+    just bench search                   # about ten minutes on one core; again, with the scores kept: two
+    just bench search --seeds 2 --share 0.25 --out /tmp/search.json
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from _plain_pymoo import PLAIN_PYMOO
+from pyarrow import parquet
+from scipy.stats import t as student_t
+
+import spaces
+from pipeline import algorithms
+from pipeline.algorithms import Problem
+from pipeline.config_file import load_experiment
+from pipeline.engine import SearchLoop
+from pipeline.objectives import Constraint, Objective, losses, violations
+from pipeline.pareto import bounding_box, front_indices, normalised_hypervolume
+from pipeline.results import Ledger, Scores
+from pipeline.scoring import Scoring, noise_batch
+from spaces import Architecture, Space
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+ROOT = Path(__file__).resolve().parents[1]
+TABLE = ROOT.parent / "shared/data/nasbench201_cifar10.parquet"
+POPULATION = 32
+STRANGERS = {"plain pymoo": PLAIN_PYMOO}
+MANY = ("nsga2", "random", "optuna_nsga2", "plain pymoo")
+Losses = np.ndarray
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The first of the algorithms is compared with every other."""
+
+    name: str
+    space: Space
+    objectives: Sequence[Objective]
+    constraints: Sequence[Constraint]
+    score: Callable[[Architecture], Scores]
+    evaluations: int
+    algorithms: Sequence[str]
+    reference: Losses | None = None  # feasible losses that the reference front is taken from; None: of all found
+
+    @property
+    def measure(self) -> str:
+        return "hypervolume" if len(self.objectives) > 1 else self.objectives[0].score
+
+
+def tabulated(path: Path) -> Callable[[Architecture], Scores]:
+    """Accuracy in per cent and multiply-adds of the classes of a table: the mean over the members of a class."""
+    space, rows = spaces.load("nasbench201"), dict[Architecture, list[tuple[float, float]]]()
+    columns = parquet.read_table(path, columns=["architecture", "test_accuracy", "flops"]).to_pydict()
+    for text, accuracy, flops in zip(*columns.values(), strict=True):
+        rows.setdefault(space.architecture(space.parse(text)), []).append((accuracy, flops))
+    values = {
+        a: {"accuracy": float(np.mean([r[0] for r in rs])), "flops": min(r[1] for r in rs)} for a, rs in rows.items()
+    }
+
+    def score(architecture: Architecture) -> Scores:
+        known = values.get(architecture)
+        return Scores(architecture, known or {}, None if known else "its accuracy is not in the table", 0)
+
+    score.all = [Scores(a, v, None, 0) for a, v in values.items()]  # type: ignore[attr-defined]
+    return score
+
+
+def recorded(scoring: Scoring, ledger: Ledger) -> Callable[[Architecture], Scores]:
+    """Scores that are taken once and kept."""
+    known = {scores.architecture: scores for scores in map(Scores.from_row, ledger.rows)}
+
+    def score(architecture: Architecture) -> Scores:
+        if architecture not in known:
+            known[architecture] = scoring.score(architecture)
+            ledger.append([known[architecture].to_row()])
+        return known[architecture]
+
+    return score
+
+
+def search(contest: Contest, name: str, seed: int) -> tuple[list[Scores], float]:
+    """The first distinct architectures that an algorithm asks, in order, and its own seconds."""
+    problem = Problem(contest.space, contest.objectives, contest.constraints, POPULATION, seed)
+    method = STRANGERS.get(name) or algorithms.load(name)
+    found: dict[str, Scores] = {}
+    scoring, start = 0.0, time.process_time()
+    loop = SearchLoop(
+        method.make(problem),
+        population=POPULATION,
+        evaluations=10 * contest.evaluations,
+        lookahead=1,
+        known=(),
+        told=lambda number, scored: None,
+    )
+    loop.start()
+    while len(found) < contest.evaluations and (batch := loop.take(POPULATION)):
+        before = time.process_time()
+        scored = [contest.score(architecture) for architecture in batch]
+        scoring += time.process_time() - before
+        found |= {s.architecture.id: s for s in scored}
+        loop.receive(scored)
+    return list(found.values())[: contest.evaluations], time.process_time() - start - scoring
+
+
+def measured(contest: Contest, found: Sequence[Scores], reference: Losses) -> list[float]:
+    """Hypervolume, or the best score, after every population."""
+    loss, violation = losses(found, contest.objectives), violations(found, contest.constraints)
+    ideal, nadir = bounding_box(reference)
+    whole = normalised_hypervolume(reference, ideal, nadir)
+    curve = []
+    for end in range(POPULATION, len(found) + 1, POPULATION):
+        front = loss[front_indices(loss[:end], violation[:end])]
+        if len(contest.objectives) > 1:
+            curve.append(normalised_hypervolume(front, ideal, nadir) / whole)
+        else:
+            curve.append(float(contest.objectives[0].sign * front[0, 0]) if len(front) else float("nan"))
+    return curve
+
+
+def feasible_front(contest: Contest, found: Sequence[Scores]) -> Losses:
+    loss = losses(found, contest.objectives)
+    return loss[front_indices(loss, violations(found, contest.constraints))]
+
+
+def held(contest: Contest, seeds: int) -> dict[str, Any]:
+    """Curves (seeds, generations) and the algorithm's own milliseconds an evaluation, by algorithm."""
+    runs: dict[str, list[tuple[list[Scores], float]]] = {}
+    for name in contest.algorithms:
+        for seed in range(seeds):
+            runs.setdefault(name, []).append(search(contest, name, seed))
+            print(f"{contest.name}: {name}, seed {seed}", file=sys.stderr, flush=True)
+    everything = [s for several in runs.values() for found, _ in several for s in found]
+    reference = contest.reference if contest.reference is not None else feasible_front(contest, everything)
+    return {
+        name: {
+            "curves": [measured(contest, found, reference) for found, _ in several],
+            "ms": float(np.mean([1e3 * seconds / len(found) for found, seconds in several])),
+        }
+        for name, several in runs.items()
+    }
+
+
+def compared(results: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Final values, and the first algorithm's advantage over each other one, paired by seed."""
+    final = {name: np.array([curve[-1] for curve in result["curves"]]) for name, result in results.items()}
+    first = next(iter(final.values()))
+    quantile = student_t.ppf(0.975, len(first) - 1)
+    rows = {}
+    for name, values in final.items():
+        difference = first - values
+        rows[name] = {
+            "mean": float(values.mean()),
+            "sd": float(values.std(ddof=1)),
+            "advantage": float(difference.mean()),
+            "half_width": float(quantile * difference.std(ddof=1) / np.sqrt(len(first))),
+            "ms": results[name]["ms"],
+        }
+    return rows
+
+
+def table(contest: Contest, rows: Mapping[str, Mapping[str, float]]) -> str:
+    first = next(iter(rows))
+    lines = [
+        f"{contest.name}: {contest.measure} after {contest.evaluations} evaluations",
+        f"{'':<24}{'mean':>9}{'sd':>9}   {first + ' is better by':<28}{'ms an ask':>9}",
+    ]
+    for name, row in rows.items():
+        better = "" if name == first else f"{row['advantage']:+.4f} ± {row['half_width']:.4f}"
+        lines.append(f"{name:<24}{row['mean']:>9.4f}{row['sd']:>9.4f}   {better:<28}{row['ms']:>9.1f}")
+    return "\n".join(lines)
+
+
+def drawn(contests: Sequence[Contest], results: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """A panel a contest: means over the seeds, and bands of a standard error on both sides."""
+    figure, panels = plt.subplots(1, len(contests), figsize=(5.4 * len(contests), 4.2), squeeze=False)
+    for panel, contest, result in zip(panels[0], contests, results, strict=True):
+        for name, several in result.items():
+            curves = np.array(several["curves"])
+            steps = POPULATION * np.arange(1, curves.shape[1] + 1)
+            mean, error = curves.mean(0), curves.std(0, ddof=1) / np.sqrt(len(curves))
+            panel.plot(steps, mean, label=name)
+            panel.fill_between(steps, mean - error, mean + error, alpha=0.2)
+        panel.set(title=contest.name, xlabel="architectures scored", ylabel=contest.measure)
+        last = np.array([result[name]["curves"] for name in result])
+        panel.set_ylim(bottom=float(np.nanquantile(last.mean(1), 0.08)))
+        panel.legend(frameon=False)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+def contests(options: argparse.Namespace, ledger: Ledger) -> list[Contest]:
+    quick = load_experiment("quickstart")
+    space, task = spaces.load(quick.space), quick.task.value()
+    constraints = quick.constraint_values()
+    names = ["zen", "flops", *(c.score for c in constraints)]
+    scoring = Scoring(space, task, names, noise_batch(task, quick.search.batch, 0), 0, constraints)
+    zen, flops = Objective("zen", "maximise"), Objective("flops", "minimise")
+    widths = Contest(
+        "anynet3: Zen-score against FLOPs",
+        space,
+        (zen, flops),
+        constraints,
+        recorded(scoring, ledger),
+        int(320 * options.share),
+        MANY,
+    )
+    if not options.table.exists():
+        print(f"{options.table} is missing: without NAS-Bench-201", file=sys.stderr)
+        return [widths]
+    score, cells = tabulated(options.table), spaces.load("nasbench201")
+    accuracy = Objective("accuracy", "maximise")
+    several = (*MANY, "nsga3", "rank_sum", "optuna_tpe")
+    alone = ("zennas", "regularized_evolution", "random", "nsga2", "optuna_nsga2", "optuna_tpe")
+    budget = int(512 * options.share)
+    both = Contest(
+        "NAS-Bench-201: accuracy against FLOPs",
+        cells,
+        (accuracy, flops),
+        (),
+        score,
+        budget,
+        several,
+    )
+    both = replace(both, reference=feasible_front(both, score.all))
+    return [
+        both,
+        Contest("NAS-Bench-201: accuracy", cells, (accuracy,), (), score, budget, alone, both.reference),
+        widths,
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--share", type=float, default=1.0, help="of the evaluations")
+    parser.add_argument("--table", type=Path, default=TABLE, help="accuracies of NAS-Bench-201, parquet")
+    parser.add_argument("--only", default="", help="contests whose name contains this")
+    parser.add_argument(
+        "--scores", type=Path, default=ROOT / "runs/benchmark_search.jsonl", help="record of the scores"
+    )
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
+    options = parser.parse_args()
+    document = {}
+    with Ledger(options.scores) as ledger:
+        chosen = [contest for contest in contests(options, ledger) if options.only in contest.name]
+        results = [held(contest, options.seeds) for contest in chosen]
+    for contest, result in zip(chosen, results, strict=True):
+        rows = compared(result)
+        print(table(contest, rows), end="\n\n")
+        document[contest.name] = {
+            "measure": contest.measure,
+            "evaluations": contest.evaluations,
+            "population": POPULATION,
+            "seeds": options.seeds,
+            "final": rows,
+            "curves": {name: np.round(several["curves"], 6).tolist() for name, several in result.items()},
+        }
+    options.out.write_text(json.dumps(document, separators=(",", ":")) + "\n", encoding="utf-8")
+    drawn(chosen, results, options.out.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main()
