@@ -17,7 +17,7 @@ from pipeline.seeds import seed_for
 
 
 class PlainPymoo:
-    """Knows nothing of canonical forms: it asks architectures twice, which costs it nothing here."""
+    """Knows nothing of canonical forms, nor of what left its population: it asks architectures again."""
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem

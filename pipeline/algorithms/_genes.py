@@ -37,13 +37,10 @@ class UniformSampling(Sampling):  # type: ignore[misc]
 
 
 class GeneMutation(Mutation):  # type: ignore[misc]
-    """Changes each gene with probability 1 / n and one for sure."""
+    """Changes each gene with probability 1 / n; a child that is left as a parent was is bred again."""
 
     def _do(self, problem: GeneProblem, X: np.ndarray, *, random_state: np.random.Generator, **_: Any) -> np.ndarray:
-        n, n_var = X.shape
-        mutable = np.flatnonzero(problem.xu > 0)
-        chosen = random_state.random((n, n_var)) < 1 / len(mutable)
-        chosen[np.arange(n), random_state.choice(mutable, n)] = True
+        chosen = random_state.random(X.shape) < 1 / np.count_nonzero(problem.xu)
         return mutated(X, chosen, problem.xu, problem.ordered, random_state)
 
 

@@ -20,10 +20,11 @@ from pipeline.seeds import seed_for
 from spaces import Architecture
 
 TRIES = 100
+CROSSOVER = 0.5  # of the couples; with 0.9, the usual, uniform crossover breaks up cells (benchmarks/search.py)
 
 
 class Genetic:
-    """Uniform crossover, one mutation per child on average; parents and survivors are the algorithm's choice.
+    """Uniform crossover of half the couples, one mutation per child on average; the rest is the algorithm's choice.
 
     Failures are infeasible individuals, worse than any that violates a constraint: finite losses, violation > 0.
 
@@ -42,7 +43,7 @@ class Genetic:
         self._algorithm = algorithm(
             pop_size=problem.population,
             sampling=UniformSampling(),
-            crossover=UniformCrossover(prob=0.9),
+            crossover=UniformCrossover(prob=CROSSOVER),
             mutation=GeneMutation(),
             eliminate_duplicates=self._never_twice,
             seed=seed_for(problem.seed, name),

@@ -1,7 +1,7 @@
 """NSGA-II: rank, then crowding distance.
 
-Constraint domination, binary tournaments, uniform crossover, one mutation per child on average; pymoo's, on integer
-genes. Deviation: nothing is asked twice.
+Constraint domination, binary tournaments, uniform crossover of half the couples, one mutation per child on average;
+pymoo's, on integer genes. Deviation: nothing is asked twice.
 
 Source: Deb et al., IEEE TEC 6(2), 2002.
 """

@@ -15,6 +15,7 @@ from pipeline.stages._figures import hypervolume_figure, training_figure
 from pipeline.stages._points import unit
 from pipeline.tracking import shown_uri
 
+STUDY = "study.journal"
 NOISE_UNKNOWN = (
     "Every architecture was trained with one seed, so the noise between seeds is unknown: do not read an order into "
     "small differences. On CIFAR-10, the author of ZenNAS calls less than 2 percentage points no difference."
@@ -189,5 +190,10 @@ def _places(record: Record) -> list[tuple[str, str, str]]:
         ("checkpoints", folder.checkpoints),
     ]
     found = [(what, f"../{path.name}", str(path.resolve())) for what, path in places if path.exists()]
-    names = (("front, interactive", "front.html"), ("front, picture", "front.png"), ("front, table", "front.csv"))
+    names = (
+        ("front, interactive", "front.html"),
+        ("front, picture", "front.png"),
+        ("front, table", "front.csv"),
+        ("search as an Optuna study", STUDY),
+    )
     return found + [(what, name, str((folder.report / name).resolve())) for what, name in names]

@@ -15,13 +15,14 @@ from pipeline.stages._comparison import compare
 from pipeline.stages._figures import front_figure
 from pipeline.stages._panels import save_panels
 from pipeline.stages._points import axes, groups
-from pipeline.stages._report_page import report_page
+from pipeline.stages._report_page import STUDY, report_page
+from pipeline.stages._study import save_study
 
 __all__ = ["compare", "report"]
 
 
 def report(folder: RunFolder) -> Path:
-    """Writes ``report/`` of a run: index.html, front.html, front.png, front.csv; returns the path of the first.
+    """Writes ``report/`` of a run: index.html, front.html, front.png, front.csv, study.journal; returns the first.
 
     Raises:
         UserError: The folder holds no run, or no front yet; it cannot be written.
@@ -39,6 +40,7 @@ def report(folder: RunFolder) -> Path:
         (folder.report / "front.html").write_text(page, encoding="utf-8")
         save_panels(dimensions, shown, title, folder.report / "front.png")
         _write_csv(folder.report / "front.csv", record)
+        save_study(folder.report / STUDY, record)
         (folder.report / "index.html").write_text(report_page(record, drawn), encoding="utf-8")  # last: all is there
     except OSError as error:
         raise UserError(f"cannot write {folder.report}: {error.strerror}.") from error

@@ -64,14 +64,14 @@ def test_feasible_come_first_then_the_least_infeasible_and_failures_last() -> No
     assert survivors == {asked[i] for i in (2, 6, 5, 1)}
 
 
-def test_mutation_changes_at_least_one_gene_and_mostly_to_a_neighbour() -> None:
+def test_mutation_changes_one_gene_on_average_and_mostly_to_a_neighbour() -> None:
     genes = GeneProblem(Problem(SPACE, OBJECTIVES, (), 4, 0))
     rng = numpy_generator(0, "mutation")
     before = rng.integers(genes.xl, genes.xu + 1, size=(4000, genes.n_var))
     after = GeneMutation()._do(genes, before, random_state=rng)
     changed = after != before
     assert ((after >= genes.xl) & (after <= genes.xu)).all()
-    # A step that is reflected at a bound may end where it began: 12 genes, about 2 chosen, few such.
-    assert changed.any(1).mean() > 0.85
+    # Each gene with 1 / 12; a step that is reflected at a bound may end where it began.
+    assert changed.sum(1).mean() == pytest.approx(0.95, abs=0.1)
     inner = changed & (before > 0) & (before < genes.xu)
     assert (np.abs(after - before)[inner] == 1).mean() == pytest.approx(0.5, abs=0.1)
