@@ -88,7 +88,7 @@ def cluster(experiment: Experiment) -> Iterator[None]:
             logging_level=logging.ERROR,
             configure_logging=True,
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # an overloaded machine gets a bare Exception: "the current node timed out"
         raise unreachable(address, error) from error
     except SystemExit as end:  # ray.init puts a handler of its own in place of ours, which raises this
         raise KeyboardInterrupt from end
@@ -103,6 +103,10 @@ def cluster(experiment: Experiment) -> Iterator[None]:
 
 def unreachable(address: str | None, error: Exception) -> UserError:
     """What the user is told when `ray.init` fails."""
+    if address is None:
+        return UserError(
+            f"Ray did not start on this machine ({error}). Is it overloaded? The same command tries again."
+        )
     hint = "" if "RAY_AUTH_MODE" in os.environ else " If it asks for a token: export RAY_AUTH_MODE=token."
     return UserError(f"cluster.address: no Ray cluster answers at {address!r} ({error}).{hint}")
 

@@ -1,5 +1,7 @@
 """How many workers a cluster has room for."""
 
+from typing import Any
+
 import pytest
 
 from pipeline.config import Workers
@@ -42,3 +44,19 @@ def test_without_any_gpu_they_do_without_if_the_device_is_left_to_us(cluster: di
 def test_a_worker_larger_than_the_cluster_is_refused(cluster: dict[str, float]) -> None:
     with pytest.raises(UserError, match=r"resources\.search: a worker needs 16 CPUs"):
         _ray.crew(Workers(cpus=16), "search", "auto")
+
+
+@pytest.mark.parametrize(
+    ("address", "said"), [(None, "Ray did not start on this machine"), ("auto", "cluster.address")]
+)
+def test_a_ray_that_does_not_start_is_one_message(
+    fake_run: Any, monkeypatch: pytest.MonkeyPatch, address: str | None, said: str
+) -> None:
+    def overloaded(**_: object) -> None:
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    monkeypatch.setattr("ray.init", overloaded)
+    experiment, _ = fake_run(cluster={"address": address})
+    with pytest.raises(UserError, match=rf"{said}.*timed out during startup"), _ray.cluster(experiment):
+        pass
