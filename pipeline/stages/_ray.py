@@ -104,9 +104,7 @@ def cluster(experiment: Experiment) -> Iterator[None]:
 def unreachable(address: str | None, error: Exception) -> UserError:
     """What the user is told when `ray.init` fails."""
     if address is None:
-        return UserError(
-            f"Ray did not start on this machine ({error}). Is it overloaded? The same command tries again."
-        )
+        return UserError(f"Ray did not start on this machine ({error}). Is it overloaded? Try again.")
     hint = "" if "RAY_AUTH_MODE" in os.environ else " If it asks for a token: export RAY_AUTH_MODE=token."
     return UserError(f"cluster.address: no Ray cluster answers at {address!r} ({error}).{hint}")
 
