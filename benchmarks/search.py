@@ -186,32 +186,36 @@ def compared(results: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     return rows
 
 
-def table(contest: Contest, rows: Mapping[str, Mapping[str, float]]) -> str:
+def table(name: str, contest: Mapping[str, Any]) -> str:
+    rows = contest["final"]
     first = next(iter(rows))
     lines = [
-        f"{contest.name}: {contest.measure} after {contest.evaluations} evaluations",
+        f"{name}: {contest['measure']} after {contest['evaluations']} evaluations, {contest['seeds']} seeds",
         f"{'':<28}{'mean':>9}{'sd':>9}   {first + ' is better by':<28}{'ms an ask':>10}",
     ]
-    for name, row in rows.items():
-        better = "" if name == first else f"{row['advantage']:+.4f} ± {row['half_width']:.4f}"
-        lines.append(f"{name:<28}{row['mean']:>9.4f}{row['sd']:>9.4f}   {better:<28}{row['ms']:>10.1f}")
+    for algorithm, row in rows.items():
+        better = "" if algorithm == first else f"{row['advantage']:+.4f} ± {row['half_width']:.4f}"
+        lines.append(f"{algorithm:<28}{row['mean']:>9.4f}{row['sd']:>9.4f}   {better:<28}{row['ms']:>10.1f}")
     return "\n".join(lines)
 
 
-def drawn(contests: Sequence[Contest], results: Sequence[Mapping[str, Any]], path: Path) -> None:
+def drawn(document: Mapping[str, Any], path: Path) -> None:
     """A panel a contest: means over the seeds, and bands of a standard error on both sides."""
-    figure, panels = plt.subplots(1, len(contests), figsize=(5.4 * len(contests), 4.2), squeeze=False)
-    for panel, contest, result in zip(panels[0], contests, results, strict=True):
-        for name, several in result.items():
-            curves = np.array(several["curves"])
-            steps = POPULATION * np.arange(1, curves.shape[1] + 1)
-            mean, error = curves.mean(0), curves.std(0, ddof=1) / np.sqrt(len(curves))
-            panel.plot(steps, mean, label=name)
-            panel.fill_between(steps, mean - error, mean + error, alpha=0.2)
-        panel.set(title=contest.name, xlabel="architectures scored", ylabel=contest.measure)
-        last = np.array([result[name]["curves"] for name in result])
-        panel.set_ylim(bottom=float(np.nanquantile(last.mean(1), 0.08)))
-        panel.legend(frameon=False)
+    names = list(dict.fromkeys(name for contest in document.values() for name in contest["curves"]))
+    figure, panels = plt.subplots(1, len(document), figsize=(5.4 * len(document), 4.2), squeeze=False)
+    for panel, (name, contest) in zip(panels[0], document.items(), strict=True):
+        means = []
+        for algorithm, curves in contest["curves"].items():
+            values = np.array(curves, dtype=float)
+            steps = contest["population"] * np.arange(1, values.shape[1] + 1)
+            mean, error = values.mean(0), values.std(0, ddof=1) / np.sqrt(len(values))
+            colour = f"C{names.index(algorithm)}"
+            panel.plot(steps, mean, colour, label=algorithm)
+            panel.fill_between(steps, mean - error, mean + error, color=colour, alpha=0.15, linewidth=0)
+            means.append(mean)
+        panel.set(title=name, xlabel="architectures asked", ylabel=contest["measure"])
+        panel.set_ylim(bottom=float(np.nanquantile(means, 0.08)))  # the first generations are far below
+        panel.legend(frameon=False, loc="lower right", fontsize="small")
     figure.tight_layout()
     figure.savefig(path, dpi=110)
 
@@ -229,7 +233,7 @@ def contests(options: argparse.Namespace, ledger: Ledger) -> list[Contest]:
         (zen, flops),
         constraints,
         recorded(scoring, ledger),
-        int(320 * options.share),
+        int(160 * options.share),
         MANY,
     )
     if not options.table.exists():
@@ -262,29 +266,28 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--share", type=float, default=1.0, help="of the evaluations")
     parser.add_argument("--table", type=Path, default=TABLE, help="accuracies of NAS-Bench-201, parquet")
-    parser.add_argument("--only", default="", help="contests whose name contains this")
+    parser.add_argument("--only", default="", help="contests whose name contains this; the others stay in --out")
     parser.add_argument(
         "--scores", type=Path, default=ROOT / "runs/benchmark_search.jsonl", help="record of the scores"
     )
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     options = parser.parse_args()
-    document = {}
+    document = json.loads(options.out.read_text(encoding="utf-8")) if options.only and options.out.exists() else {}
     with Ledger(options.scores) as ledger:
-        chosen = [contest for contest in contests(options, ledger) if options.only in contest.name]
-        results = [held(contest, options.seeds) for contest in chosen]
-    for contest, result in zip(chosen, results, strict=True):
-        rows = compared(result)
-        print(table(contest, rows), end="\n\n")
-        document[contest.name] = {
-            "measure": contest.measure,
-            "evaluations": contest.evaluations,
-            "population": POPULATION,
-            "seeds": options.seeds,
-            "final": rows,
-            "curves": {name: np.round(several["curves"], 6).tolist() for name, several in result.items()},
-        }
+        for contest in contests(options, ledger):
+            if options.only in contest.name:
+                result = held(contest, options.seeds)
+                document[contest.name] = {
+                    "measure": contest.measure,
+                    "evaluations": contest.evaluations,
+                    "population": POPULATION,
+                    "seeds": options.seeds,
+                    "final": compared(result),
+                    "curves": {name: np.round(several["curves"], 6).tolist() for name, several in result.items()},
+                }
+    print("\n\n".join(table(name, contest) for name, contest in document.items()))
     options.out.write_text(json.dumps(document, separators=(",", ":")) + "\n", encoding="utf-8")
-    drawn(chosen, results, options.out.with_suffix(".png"))
+    drawn(document, options.out.with_suffix(".png"))
 
 
 if __name__ == "__main__":
