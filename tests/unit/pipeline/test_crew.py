@@ -46,7 +46,7 @@ def test_a_worker_larger_than_the_cluster_is_refused(cluster: dict[str, float]) 
         _ray.crew(Workers(cpus=16), "search", "auto")
 
 
-@pytest.mark.parametrize(X)
+@pytest.mark.parametrize(("address", "said"), [(None, "Ray did not start on this"), ("auto", "cluster.address")])
 def test_a_ray_that_does_not_start_is_one_message(
     fake_run: Any, monkeypatch: pytest.MonkeyPatch, address: str | None, said: str
 ) -> None:
