@@ -60,7 +60,7 @@ class Search(_Strict):
     """Training-free search."""
 
     algorithm: str = "nsga2"
-    """Name of a search algorithm."""
+    """Name of a search algorithm (`zenfront algorithms` lists them)."""
     population: Annotated[int, Field(ge=2)] = 64
     """Candidates in a generation."""
     evaluations: Positive = 1024
