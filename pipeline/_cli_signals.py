@@ -7,10 +7,9 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
-
-import typer
+from typing import NoReturn
 
 PATIENCE = 7.0
 """Seconds that the work has to end in good order; what stops a machine often waits ten."""
@@ -18,24 +17,27 @@ PATIENCE = 7.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+def resumable() -> AbstractContextManager[None]:
+    """Ctrl-C and SIGTERM end a command in one line that tells how to go on."""
+    again = shlex.join(["zenfront", *sys.argv[1:]])
+    return ending_at_signals(f"zenfront: interrupted; the record is kept. To go on: {again}")
+
+
 @contextmanager
-def ending_at_signals(last_words: str) -> Iterator[list[int]]:
-    """SIGINT and SIGTERM raise KeyboardInterrupt in the block; to be used in the main thread.
+def ending_at_signals(last_words: str) -> Iterator[None]:
+    """SIGINT and SIGTERM raise KeyboardInterrupt in the block, which then ends the process; for the main thread.
 
     The second signal ends the process at once, and so does `PATIENCE` when the first has not: whatever hangs then,
-    every record is on disk, and the processes of a local Ray end with this one.
+    every record is on disk, and the processes of a local Ray end with this one. The exit code is 128 + the signal.
 
     Args:
-        last_words: Said when the process is ended that way.
-
-    Yields:
-        The signals received.
+        last_words: Said at the end that a signal brought about.
     """
-    received: list[int] = []
+    received = [int(signal.SIGINT)]
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         received.append(number)
-        if len(received) == 1:
+        if len(received) == 2:
             raise KeyboardInterrupt
 
     reader, writer = os.pipe()
@@ -44,22 +46,22 @@ def ending_at_signals(last_words: str) -> Iterator[list[int]]:
     wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     threading.Thread(target=_watch, args=(reader, last_words), name="signals", daemon=True).start()
     try:
-        yield received
+        yield
+    except KeyboardInterrupt:
+        sys.stdout.flush()
+        _end(last_words, received[-1])
     finally:
         signal.set_wakeup_fd(wakeup)
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        if not received:  # else the process is ending, and the watch goes on until it has
-            os.close(writer)
+        os.close(writer)
 
 
 def _watch(signals: int, last_words: str) -> None:
     """Counts signals in a thread of its own: the main one may hang in native code, where no handler runs."""
-    first = _next(signals)
-    if first:
+    if first := _next(signals):
         select.select([signals], [], [], PATIENCE)
-        os.write(2, f"\n{last_words}\n".encode(errors="replace"))
-        os._exit(128 + first)
+        _end(last_words, first)
     os.close(signals)
 
 
@@ -71,14 +73,7 @@ def _next(signals: int) -> int:
     return 0
 
 
-@contextmanager
-def resumable() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end a command in one line that tells how to go on."""
-    again = shlex.join(["zenfront", *sys.argv[1:]])
-    last_words = f"zenfront: interrupted; the record is kept. To go on: {again}"
-    with ending_at_signals(last_words) as received:
-        try:
-            yield
-        except KeyboardInterrupt as interrupt:
-            typer.echo(f"\n{last_words}", err=True)
-            raise typer.Exit(128 + (received or [signal.SIGINT])[0]) from interrupt
+def _end(last_words: str, number: int) -> NoReturn:
+    """Not through Python's own end, which was seen to take half a minute with libraries' threads at work."""
+    os.write(2, f"\n{last_words}\n".encode(errors="replace"))
+    os._exit(128 + number)

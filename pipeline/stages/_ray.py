@@ -62,10 +62,7 @@ class Scheduler(FIFOScheduler):  # type: ignore[misc]
     def release(self) -> None:
         """Ends workers in the middle of their step, and gives their resources back."""
         if self._controller:
-            for trial in self._controller.get_live_trials():
-                if actor := trial.temporary_state.ray_actor:
-                    ray.kill(actor)
-            self._controller.cleanup()
+            self._controller._actor_manager.cleanup()  # the controller's own waits for the steps first
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.config import Experiment
+from pipeline.errors import UserError
 from pipeline.tracking._entries import Entry, Point
 from pipeline.tracking._limits import (
     METRICS_A_CALL,
@@ -91,9 +92,15 @@ class Store:
 
     Raises:
         MlflowException: The store cannot be reached.
+        UserError: The runs lie where MLflow cannot keep a database.
     """
 
     def __init__(self, experiment: Experiment, runs: Path, run: str) -> None:
+        if not experiment.tracking.uri and (odd := re.search("[%#?]", str(runs.resolve()))):
+            raise UserError(  # MLflow would look for the database elsewhere, for minutes
+                f"MLflow cannot keep its database in {runs.resolve()}: the path has {odd[0]!r} in it. "
+                "Choose another folder with --runs, or another store with `tracking.uri`."
+            )
         self._client = _client(tracking_uri(experiment, runs))
         self._run = run
         self._experiment = self._experiment_id(experiment, runs)

@@ -21,11 +21,13 @@ from pipeline.console import View
 from pipeline.errors import UserError
 from pipeline.results import read_ledger
 from pipeline.run_folder import RunFolder
+from pipeline.seeds import numpy_generator
 from pipeline.stages.search import search
 from pipeline.stages.select import select
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
+KILLS = int(os.environ.get("ZENFRONT_KILLS", "3"))
 DRIVER = """
 import sys
 from pathlib import Path
@@ -145,13 +147,14 @@ def driver_of(experiment: Experiment, folder: RunFolder, **environment: str) -> 
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True, env=os.environ | environment)
 
 
-def kill_driver_after(experiment: Experiment, folder: RunFolder, lines: int) -> None:
-    """Starts a driver with a Ray of its own, and kills it once the record has so many lines."""
+def kill_driver_after(experiment: Experiment, folder: RunFolder, lines: int, seconds: float) -> None:
+    """Starts a driver with a Ray of its own, and kills it so many seconds after the record has so many lines."""
     driver = driver_of(experiment, folder)
     try:
         while not folder.scores.exists() or folder.scores.read_bytes().count(b"\n") < lines:
             assert driver.poll() is None, "the driver ended before it was killed"
             time.sleep(0.01)
+        time.sleep(seconds)
         os.kill(driver.pid, signal.SIGKILL)
         driver.wait()
     finally:
@@ -159,12 +162,15 @@ def kill_driver_after(experiment: Experiment, folder: RunFolder, lines: int) -> 
             os.killpg(driver.pid, signal.SIGKILL)  # Ray's agents outlive it
 
 
-def test_a_search_whose_driver_was_killed_at_several_moments_ends_the_same(
+@pytest.mark.timeout(240 + 60 * KILLS)
+def test_a_search_whose_driver_was_killed_at_random_moments_ends_the_same(
     whole: Callable[[int], RunFolder], tmp_path: Path
 ) -> None:
+    """From the first moments of a driver to the last rows of its search; ZENFRONT_KILLS=20 kills twenty drivers."""
     folder, experiment = RunFolder(tmp_path), experiment_of(2, 3)
-    for lines in (0, 6, 17):
-        kill_driver_after(experiment, folder, lines)
+    moments = numpy_generator(0, "kills")
+    for lines in sorted(moments.integers(0, 22, KILLS)):
+        kill_driver_after(experiment, folder, int(lines), moments.uniform(0, 0.3))
     with folder.scores.open("ab") as file:
         file.write(b'{"id":"torn')
     said = run(experiment, folder)

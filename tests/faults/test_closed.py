@@ -1,0 +1,158 @@
+"""Nothing listens beyond this machine, no file of a run is code, and no name leads out of its folder."""
+
+import ast
+import json
+import os
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.config import Cluster, Experiment
+from pipeline.run_folder import RunFolder
+from pipeline.stages import _ray
+from pipeline.stages.report import report
+from pipeline.stages.select import select
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted([*ROOT.glob("spaces/**/*.py"), *ROOT.glob("pipeline/**/*.py")])
+FakeRun = Callable[..., tuple[Experiment, RunFolder]]
+FakeTraining = Callable[[Experiment, RunFolder, dict[str, Any]], None]
+Zenfront = Callable[..., tuple[int, str, str]]
+NEVER = {
+    *("eval", "exec", "compile", "__import__", "os.system", "os.popen", "subprocess.getoutput"),
+    *("pickle.load", "pickle.loads", "cloudpickle.load", "cloudpickle.loads", "joblib.load", "marshal.loads"),
+    *("yaml.load", "yaml.unsafe_load", "yaml.full_load", "shelve.open", "pandas.read_pickle", "torch.hub.load"),
+    *("Tuner.restore", "tune.Tuner.restore"),
+}
+
+
+def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
+    """Every call, by its dotted name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+def dangers(source: str) -> list[str]:
+    """Calls that turn data into code: what a file of a run must never meet."""
+    found = []
+    for name, call in calls(ast.parse(source)):
+        given = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+        found += [name] * (name in NEVER or (name.endswith((".loads", ".load")) and "pickle" in name))
+        found += [name] * (name == "torch.load" and given.get("weights_only") != "True")
+        found += [f"{name}: shell"] * (given.get("shell", "False") != "False")
+        found += [f"{name}: allow_pickle"] * (given.get("allow_pickle", "False") != "False")
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_data_become_code(path: Path) -> None:
+    assert dangers(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "pickle.load(f)",
+        "cloudpickle.loads(b)",
+        "torch.load(f)",
+        "torch.load(f, weights_only=False)",
+        "yaml.load(f)",
+        "eval(text)",
+        "subprocess.run(text, shell=True)",
+        "np.load(f, allow_pickle=True)",
+    ],
+)
+def test_the_search_for_dangers_finds_them(line: str) -> None:
+    assert len(dangers(line)) == 1
+
+
+def test_mlflow_is_shown_on_this_machine_alone(zenfront: Zenfront, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Sequence[str]] = []
+
+    def execute(program: str, words: Sequence[str]) -> None:
+        started.append(words)
+        raise SystemExit(0)
+
+    monkeypatch.setattr(os, "execv", execute)
+    code, out, _ = zenfront("ui")
+    assert code == 0
+    assert "http://127.0.0.1:5000" in out
+    words = list(started[0])
+    assert words[words.index("--host") + 1] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("address", [None, "auto"])
+def test_a_ray_of_our_own_has_no_dashboard_and_no_jobs_server(
+    monkeypatch: pytest.MonkeyPatch, address: str | None
+) -> None:
+    given: list[dict[str, Any]] = []
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    monkeypatch.setattr("ray.shutdown", lambda: None)
+    monkeypatch.setattr("ray.init", lambda **settings: given.append(settings))
+    experiment = Experiment.model_validate(
+        {
+            "name": "x",
+            "space": "anynet3",
+            "task": {"channels": 1, "height": 8, "width": 8, "classes": 10},
+            "objectives": [{"score": "flops", "direction": "minimise"}],
+        }
+    )
+    with _ray.cluster(experiment.model_copy(update={"cluster": Cluster(address=address)})):
+        pass
+    assert given[0]["address"] == (address or "local")
+    assert given[0]["include_dashboard"] is (None if address else False)
+    assert "dashboard_host" not in given[0]  # Ray's default is 127.0.0.1
+
+
+def test_no_file_of_ours_opens_a_server_to_the_world() -> None:
+    """Except inside a cluster's own network, where the manifests ask for a token."""
+    files = [*SOURCES, ROOT / "Justfile", *ROOT.glob("tune_configs/*.yaml")]
+    assert [path for path in files if "0.0.0.0" in path.read_text(encoding="utf-8")] == []
+    for path in ROOT.glob("tune_configs/cluster/*"):
+        text = path.read_text(encoding="utf-8")
+        if "0.0.0.0" in text:
+            assert "RAY_AUTH_MODE" in text or "authOptions" in text, path
+
+
+class _Bomb:
+    """Touches a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_pickles_in_a_run_folder_are_not_touched(
+    fake_run: FakeRun, fake_training: FakeTraining, zenfront: Zenfront, tmp_path: Path
+) -> None:
+    """Under all the names that Ray Tune, torch and older versions give them."""
+    experiment, folder = fake_run("mine")
+    fake_training(experiment, folder, select(experiment, folder))
+    exploded = tmp_path / "exploded"
+    bomb = pickle.dumps(_Bomb(exploded))
+    names = ("tuner.pkl", "trainable.pkl", "searcher-state.pkl", "error.pkl", "search_gen_state-1.json")
+    for name in (*(f"tune/{name}" for name in names), "front.pkl", "scores.pkl", "checkpoints/x-0/000001.pt"):
+        (folder.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder.path / name).write_bytes(bomb)
+    for command in (["run", str(folder.config)], ["report", "mine"], ["sync", "mine"], ["select", "mine"]):
+        zenfront(*command)
+    report(folder)
+    assert not exploded.exists()
+    pickle.loads(bomb)
+    assert exploded.exists()
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/x", "a/b", ".", "..", ".hidden", "", "a\nb", "a\x00b", "-x", "x" * 101])
+def test_a_name_does_not_lead_out_of_the_runs_folder(zenfront: Zenfront, tmp_path: Path, name: str) -> None:
+    before = sorted(tmp_path.parent.iterdir())
+    code, _, err = zenfront("select", "smoke", "--set", f"name={json.dumps(name)}")
+    assert code == 2
+    assert "name: must " in err
+    assert sorted(tmp_path.parent.iterdir()) == before
+    assert not list(tmp_path.iterdir())
