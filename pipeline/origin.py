@@ -1,5 +1,6 @@
 """Where a run comes from: which code, which versions, which machine, when."""
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -31,6 +32,15 @@ def origin(folder: RunFolder) -> dict[str, Any]:
         written = {"run": uuid.uuid4().hex, "time": time.time(), "host": platform.node(), "versions": versions}
         write_json(path, written | {"git": _git()})
     return read_json(path)
+
+
+def source_digest() -> str:
+    """Tells one version of this project's code from another: a hash of the sources that this process runs."""
+    root = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for path in sorted([*root.glob("pipeline/**/*.py"), *root.glob("spaces/**/*.py")]):
+        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def _version(package: str) -> str:

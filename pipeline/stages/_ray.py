@@ -25,12 +25,18 @@ import ray
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline.config import Experiment, Workers
 from pipeline.errors import UserError
+from pipeline.origin import source_digest
 
 logging.getLogger("ray.tune").setLevel(logging.ERROR)  # inside a job nobody else says so
 logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # the stages say what was interrupted or failed
+
+
+START = 60.0
+"""Seconds that a machine of a cluster has to start a worker."""
 
 
 class Fleeting:
@@ -93,6 +99,8 @@ def cluster(experiment: Experiment) -> Iterator[None]:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)
     try:
+        if address:
+            _require_same_code()
         yield
     finally:
         ray.shutdown()
@@ -104,6 +112,31 @@ def unreachable(address: str | None, error: Exception) -> UserError:
         return UserError(f"Ray did not start on this machine ({error}). Is it overloaded? Try again.")
     hint = "" if "RAY_AUTH_MODE" in os.environ else " If it asks for a token: export RAY_AUTH_MODE=token."
     return UserError(f"cluster.address: no Ray cluster answers at {address!r} ({error}).{hint}")
+
+
+def _require_same_code() -> None:
+    """Every machine of a cluster runs the code of this process, or the result would depend on who did what.
+
+    Raises:
+        UserError: A machine has other code, or none.
+    """
+    here = source_digest()
+    ask = ray.remote(num_cpus=0)(source_digest)
+    machines = {node["NodeID"]: node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
+    there = {node: NodeAffinitySchedulingStrategy(node, soft=False) for node in machines}
+    asked = {node: ask.options(scheduling_strategy=place).remote() for node, place in there.items()}
+    for node, answer in asked.items():
+        try:
+            problem = None if ray.get(answer, timeout=START) == here else "it has other code"
+        except ray.exceptions.RayTaskError as error:
+            problem = f"it has none: {error.cause}"
+        except (ray.exceptions.RayError, TimeoutError):
+            continue  # a machine that is going away, or one that is busy
+        if problem:
+            raise UserError(
+                f"cluster: {machines[node]} does not run this version of Zenfront ({problem}). Install the same one on "
+                "all machines, or submit the work with Ray's `--working-dir`."
+            )
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.exceptions import ActorDiedError, GetTimeoutError, RayTaskError
 
 from pipeline.config import Experiment
 from pipeline.errors import UserError
+from pipeline.origin import source_digest
 from pipeline.results import read_ledger
 from pipeline.run_folder import RunFolder
 from pipeline.stages import _ray, _watch
@@ -140,6 +143,60 @@ def test_machines_leave_and_come_and_the_result_is_the_same(
     cluster.add_node(num_cpus=1)
     assert driver.wait(120) == 0, driver.communicate()
     assert result(folder) == result(expected)
+
+
+class Machines:
+    """A cluster of machines that answer what they are told to; an exception is raised."""
+
+    def __init__(self, answers: dict[str, Any]) -> None:
+        self.answers = answers
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [{"NodeID": name * 28, "NodeManagerHostname": f"host-{name}", "Alive": True} for name in self.answers]
+
+    def remote(self, **_: Any) -> Callable[..., Any]:
+        return lambda function: self
+
+    def options(self, scheduling_strategy: Any) -> Any:
+        return SimpleNamespace(remote=lambda: self.answers[scheduling_strategy.node_id[:2]])
+
+    def get(self, answer: Any, timeout: float) -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("0123", r"host-bb does not run this version of Zenfront \(it has other code\)\. Install the same"),
+        (RayTaskError("", "", ModuleNotFoundError("No module named 'pipeline'")), "it has none: No module named"),
+    ],
+)
+def test_other_code_on_a_machine_is_refused(monkeypatch: pytest.MonkeyPatch, answer: Any, said: str) -> None:
+    machines = Machines({"aa": source_digest(), "bb": answer})
+    for name in ("nodes", "remote", "get"):
+        monkeypatch.setattr(f"ray.{name}", getattr(machines, name))
+    with pytest.raises(UserError, match=said):
+        _ray._require_same_code()
+
+
+def test_a_machine_that_is_going_away_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    machines = Machines({"aa": source_digest(), "bb": ActorDiedError(), "cc": GetTimeoutError()})
+    for name in ("nodes", "remote", "get"):
+        monkeypatch.setattr(f"ray.{name}", getattr(machines, name))
+    _ray._require_same_code()
+
+
+def test_one_changed_line_is_other_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = tmp_path / "pipeline" / "origin.py"
+    copy.parent.mkdir()
+    monkeypatch.setattr("pipeline.origin.__file__", str(copy))
+    digests = set()
+    for text in ("a = 1\n", "a = 2\n", "a = 1\n"):
+        copy.write_text(text)
+        digests.add(source_digest())
+    assert len(digests) == 2
 
 
 class Driver:
