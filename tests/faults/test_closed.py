@@ -93,6 +93,7 @@ def test_a_ray_of_our_own_has_no_dashboard_and_no_jobs_server(
     monkeypatch.setattr("ray.is_initialized", lambda: False)
     monkeypatch.setattr("ray.shutdown", lambda: None)
     monkeypatch.setattr("ray.init", lambda **settings: given.append(settings))
+    monkeypatch.setattr("pipeline.stages._ray._require_same_code", lambda: None)
     experiment = Experiment.model_validate(
         {
             "name": "x",

@@ -41,8 +41,8 @@ def train(path: Path, scheduler: str, workers: int = 1, kill_after: float = floa
         runs = TrainingRuns(list(CURVES), settings(scheduler), 0, ledger)
         speed = {name: 1 + rank % 7 / 3 for rank, name in enumerate(sorted(BY_NAME))}
         busy: list[tuple[float, int, Job, int]] = []
-        now, ticket = 0.0, itertools.count()
-        while len(ledger.rows) < kill_after:
+        now, ticket, recorded = 0.0, itertools.count(), len(ledger.rows)
+        while recorded < kill_after:
             while len(busy) < workers and (job := runs.take()):
                 heapq.heappush(busy, (now + speed[job.trial.name], next(ticket), job, job.recorded + 1))
             if not busy:
@@ -53,6 +53,7 @@ def train(path: Path, scheduler: str, workers: int = 1, kill_after: float = floa
                 runs.tested(name, Evaluation(accuracy=0.5, loss=1.0))
             else:
                 runs.receive(Epoch(name, epoch, {"val_accuracy": float(BY_NAME[name][epoch - 1])}))
+                recorded += 1
             if job.test or runs.rests(name):
                 runs.release(name)
             else:
