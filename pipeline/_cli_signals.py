@@ -33,23 +33,25 @@ def ending_at_signals(last_words: str) -> Iterator[None]:
     Args:
         last_words: Said at the end that a signal brought about.
     """
-    received = [int(signal.SIGINT)]
+    received: list[int] = []
+    interrupted = False
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        if len(received) == 2:
+        nonlocal interrupted
+        if not interrupted:
+            interrupted = True
             raise KeyboardInterrupt
 
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     handlers = {number: signal.signal(number, interrupt) for number in SIGNALS}
     wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    threading.Thread(target=_watch, args=(reader, last_words), name="signals", daemon=True).start()
+    threading.Thread(target=_watch, args=(reader, received, last_words), name="signals", daemon=True).start()
     try:
         yield
     except KeyboardInterrupt:
         sys.stdout.flush()
-        _end(last_words, received[-1])
+        _end(last_words, (received or [signal.SIGINT])[0])
     finally:
         signal.set_wakeup_fd(wakeup)
         for number, handler in handlers.items():
@@ -57,9 +59,10 @@ def ending_at_signals(last_words: str) -> Iterator[None]:
         os.close(writer)
 
 
-def _watch(signals: int, last_words: str) -> None:
-    """Counts signals in a thread of its own: the main one may hang in native code, where no handler runs."""
+def _watch(signals: int, received: list[int], last_words: str) -> None:
+    """Takes signals in a thread of its own: the main one may hang in native code, or have a handler of Ray's."""
     if first := _next(signals):
+        received.append(first)
         select.select([signals], [], [], PATIENCE)
         _end(last_words, first)
     os.close(signals)
