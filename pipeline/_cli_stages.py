@@ -15,6 +15,7 @@ from pipeline.config import Experiment
 from pipeline.config_file import load_experiment, with_overrides
 from pipeline.console import View
 from pipeline.errors import UserError
+from pipeline.evidence import cautions
 from pipeline.run_copy import RunCopy, storage_of
 from pipeline.run_folder import RunFolder
 from pipeline.tracking import Mirror, sync
@@ -138,6 +139,8 @@ class Driver:
     def _search(self, mirror: Mirror) -> None:
         from pipeline.stages.search import search
 
+        for caution in cautions(self.experiment):
+            typer.echo(f"{self.experiment.name}: {caution}", err=True)
         self._say(f"searching {self.experiment.space} for {self.experiment.search.evaluations} architectures")
         with View() as view:
             search(self.experiment, self.folder, view)

@@ -235,9 +235,13 @@ def check_command(
     """
     from pipeline.checks import check
     from pipeline.config_file import load_experiment
+    from pipeline.evidence import cautions
 
     for config in configs:
-        check(load_experiment(config, overrides or []))
+        experiment = load_experiment(config, overrides or [])
+        check(experiment)
+        for caution in cautions(experiment):
+            typer.echo(f"{config}: {caution}", err=True)
         typer.echo(f"{config}: fine")
 
 

@@ -19,6 +19,7 @@ LEVELS = {
     "pipeline.engine": 2,
     "pipeline.progress": 2,
     "pipeline.checks": 2,
+    "pipeline.evidence": 2,
     "pipeline.supernet": 2,
     "pipeline.proxies": 1,
     "pipeline.algorithms": 1,
