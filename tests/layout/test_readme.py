@@ -13,7 +13,19 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
 VERBS = set(re.findall(r"^([a-z]+)[^:\n]*:(?!=)", (ROOT / "Justfile").read_text(encoding="utf-8"), re.MULTILINE))
 STAGES = {"search", "select", "train", "report"}
-COMMANDS = STAGES | {"run", "score", "spaces", "proxies", "algorithms", "config", "sync", "ui", "--help"}
+COMMANDS = STAGES | {
+    "run",
+    "score",
+    "correlate",
+    "regret",
+    "spaces",
+    "proxies",
+    "algorithms",
+    "config",
+    "sync",
+    "ui",
+    "--help",
+}
 
 
 def _commands(document: Path) -> list[list[str]]:
