@@ -34,7 +34,7 @@ space: anynet3
 task: {channels: 1, height: 8, width: 8, classes: 10}
 objectives: [{score: sleeper, direction: maximise}]
 search: {population: 8, evaluations: 16, candidates_per_trial: 2}
-resources: {device: cpu, search: {workers: 2}}
+resources: {device: cpu, search: {workers: 1}}
 """
 SLEEPER = """
 import os, pathlib, time
@@ -162,7 +162,6 @@ def test_a_search_ends_soon_while_its_candidates_hang(
 ) -> None:
     process = search()
     until((tmp_path / "scored").exists)
-    until(lambda: len(workers_of(process.pid)) >= 2)
     said = ended_soon(process, signal.SIGTERM)
     assert said.count("interrupted; the record is kept. To go on: zenfront search tiny.yaml") == 1
     assert "Traceback" not in said
