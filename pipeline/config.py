@@ -88,6 +88,8 @@ class Workers(_Strict):
     """Processors of one worker: its number of threads."""
     gpus: Annotated[float, Field(ge=0)] = 0.0
     """GPUs of one worker; a fraction lets several share one. None where device is `auto` and no machine has a GPU."""
+    memory: Annotated[float, Field(gt=0)] | None = None
+    """GiB of a machine that one worker needs: no more are put on it than fit. Not counted if not given."""
 
 
 class Resources(_Strict):

@@ -37,6 +37,7 @@ logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # the stages say 
 
 START = 60.0
 """Seconds that a machine of a cluster has to start a worker."""
+GIB = 2**30
 
 
 class Fleeting:
@@ -147,11 +148,19 @@ class Crew:
         count: How many at once.
         cpus: Of one: its number of threads.
         gpus: Of one.
+        memory: Of one, in bytes of the machine; 0: not counted.
     """
 
     count: int
     cpus: int
     gpus: float
+    memory: int = 0
+
+    @property
+    def resources(self) -> dict[str, float]:
+        """Of one, by Ray's names."""
+        wanted = {"CPU": float(self.cpus), "GPU": self.gpus, "memory": float(self.memory)}
+        return {name: amount for name, amount in wanted.items() if amount}
 
 
 def crew(workers: Workers, stage: str, device: str) -> Crew:
@@ -167,12 +176,25 @@ def crew(workers: Workers, stage: str, device: str) -> Crew:
     room = int(here.get("CPU", 0) // workers.cpus)
     if gpus:
         room = min(room, int(here.get("GPU", 0) / gpus + 1e-9))
+    memory = int((workers.memory or 0) * GIB)
+    if memory:
+        room = min(room, int(here.get("memory", 0) // memory))
     if room < 1:
+        needed, there = "", ""
+        if memory:
+            needed, there = f" and {workers.memory:g} GiB", f" and {here.get('memory', 0) / GIB:.3g} GiB"
         raise UserError(
-            f"resources.{stage}: a worker needs {workers.cpus} CPUs and {gpus:g} GPUs, "
-            f"but the cluster has {here.get('CPU', 0):g} and {here.get('GPU', 0):g}."
+            f"resources.{stage}: a worker needs {workers.cpus} CPUs and {gpus:g} GPUs{needed}, "
+            f"but the cluster has {here.get('CPU', 0):g} and {here.get('GPU', 0):g}{there}."
         )
-    return Crew(room if workers.workers == "auto" else min(workers.workers, room), workers.cpus, gpus)
+    count = room if workers.workers == "auto" else min(workers.workers, room)
+    return Crew(count, workers.cpus, gpus, memory)
+
+
+def show(name: str) -> None:
+    """Shows what this worker is doing: in the dashboard's list of a machine's processes, and in `ps`."""
+    if ray.is_initialized() and ray.get_runtime_context().get_actor_id():
+        ray._raylet.setproctitle(f"ray::{name}")
 
 
 def lost_machines() -> int:
@@ -201,10 +223,9 @@ def run_tune(
         scheduler: Decides on running trials.
         constants: Sent to every worker once.
     """
-    resources: dict[str, float] = {"CPU": crew.cpus} | ({"GPU": crew.gpus} if crew.gpus else {})
     with TemporaryDirectory(prefix="zenfront-") as unread:
         tuner = tune.Tuner(
-            tune.with_resources(tune.with_parameters(trainable, **constants), resources),
+            tune.with_resources(tune.with_parameters(trainable, **constants), crew.resources),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 scheduler=scheduler,

@@ -9,8 +9,10 @@ import torch
 from ray import tune
 
 from pipeline.device import resolve
+from pipeline.memory import forget_peak, keep_to_share, peak
 from pipeline.results import Scores
 from pipeline.scoring import Scoring
+from pipeline.stages._ray import show
 from pipeline.stages._time_limit import time_limit
 from spaces import Architecture
 
@@ -20,12 +22,16 @@ CROWDED = "out of GPU memory, also when it was scored alone"
 class ScoringWorker(tune.Trainable):  # type: ignore[misc]
     """Configuration ``candidates``: architectures as JSON; ``alone``: whether to be content with too little memory.
 
-    Every step reports the ledger ``rows`` that it made, and the ids of candidates that are to be scored ``again``.
+    Every step reports the ledger ``rows`` that it made, each with the bytes of ``memory`` at its peak, and the ids
+    of candidates that are to be scored ``again``. Its ``name`` is shown by Ray.
     """
 
-    def setup(self, config: dict[str, Any], scoring: Scoring, threads: int, seconds: float, period: float) -> None:
+    def setup(
+        self, config: dict[str, Any], scoring: Scoring, threads: int, gpus: float, seconds: float, period: float
+    ) -> None:
         """Takes the first batch and the constants: `seconds` of a candidate, `period` of the reports."""
         torch.set_num_threads(threads)
+        keep_to_share(gpus)
         self.scoring = replace(scoring, device=resolve(scoring.device))
         self.seconds, self.period = seconds, period
         self.reset_config(config)
@@ -34,18 +40,21 @@ class ScoringWorker(tune.Trainable):  # type: ignore[misc]
         """Takes the next batch on the same process."""
         self.candidates = deque(map(Architecture.from_json, new_config["candidates"]))
         self.alone = new_config["alone"]
+        self.name = new_config["name"]
         return True
 
     def step(self) -> dict[str, Any]:
         """Scores until the batch is done or it is time to report."""
+        show(f"ScoringWorker: {self.name}")
         rows: list[dict[str, Any]] = []
         again: list[str] = []
         deadline = time.monotonic() + self.period
         while self.candidates and time.monotonic() < deadline:
             architecture = self.candidates.popleft()
+            forget_peak(self.scoring.device)
             scores = self._score(architecture)
             if scores:
-                rows.append(scores.to_row())
+                rows.append(scores.to_row() | {"memory": peak(self.scoring.device)})
             else:
                 again.append(architecture.id)
         return {"rows": rows, "again": again, "done": not self.candidates}

@@ -14,6 +14,7 @@ from pipeline.device import resolve
 from pipeline.errors import UserError
 from pipeline.results import Epoch
 from pipeline.run_copy import DRIVER
+from pipeline.stages._ray import show
 from pipeline.stages._time_limit import time_limit
 from pipeline.storage import Storage
 from pipeline.training import data, loop
@@ -137,6 +138,7 @@ class TrainingWorker(tune.Trainable):  # type: ignore[misc]
 
     def step(self) -> dict[str, Any]:
         """Trains one epoch, or tests."""
+        show(f"TrainingWorker: {'test of ' if self.job['test'] else ''}{self.job['name']}")
         if self.failure:
             raise self.failure
         try:

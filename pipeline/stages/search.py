@@ -18,6 +18,7 @@ from pipeline.results import Ledger, Scores, read_ledger
 from pipeline.run_folder import RunFolder
 from pipeline.scoring import Scoring, noise_batch
 from pipeline.stages import _ray
+from pipeline.stages._appetite import Appetite
 from pipeline.stages._metrics import SearchMetrics
 from pipeline.stages._scoring_worker import ScoringWorker
 from pipeline.stages._watch import Watch
@@ -133,6 +134,7 @@ class _Driver(_ray.Fleeting):
         scoring = replace(scoring_of(self.experiment), apart=self._apart)
         self.crew = _ray.crew(resources.search, "search", resources.device)
         self._metrics = SearchMetrics(self.experiment.name)
+        self._appetite = Appetite(self.crew)
         _ray.run_tune(
             ScoringWorker,
             crew=self.crew,
@@ -143,6 +145,7 @@ class _Driver(_ray.Fleeting):
             constants={
                 "scoring": scoring,
                 "threads": self.crew.cpus,
+                "gpus": self.crew.gpus,
                 "seconds": self.experiment.search.time_limit,
                 "period": trial_seconds(self.crew.count) / REPORTS,
             },
@@ -159,6 +162,8 @@ class _Driver(_ray.Fleeting):
         self.scores.append(fresh)
         self._scored += len(fresh)
         self._busy += sum(sum(row["seconds"].values()) for row in fresh)
+        if advice := self._appetite.advice(fresh):
+            self.view.note(advice)
         self.loop.receive(map(Scores.from_row, fresh))
 
     def again(self, architecture: Architecture) -> None:

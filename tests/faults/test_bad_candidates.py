@@ -137,7 +137,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         made = ScoringWorker.__new__(ScoringWorker)
         scoring = Scoring(SPACE, TASK, ["work"], noise_batch(TASK, 2, 0), seed=0)
         names = {"candidates": [architecture.to_json() for architecture in (good, bad, other)], "alone": False}
-        made.setup(names | config, scoring=scoring, threads=1, seconds=seconds, period=1.0)
+        made.setup(names | {"name": ""} | config, scoring=scoring, threads=1, gpus=0.0, seconds=seconds, period=1.0)
         return made
 
     return make

@@ -29,6 +29,7 @@ LEVELS = {
     "pipeline.config": 0,  # and config_file
     "pipeline.device": 0,
     "pipeline.errors": 0,
+    "pipeline.memory": 0,
     "pipeline.objectives": 0,
     "pipeline.origin": 0,
     "pipeline.pareto": 0,

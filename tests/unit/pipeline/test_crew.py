@@ -12,7 +12,7 @@ from pipeline.stages import _ray
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     """Resources that Ray reports; a test may change them."""
-    resources = {"CPU": 8.0, "GPU": 2.0}
+    resources = {"CPU": 8.0, "GPU": 2.0, "memory": 8.0 * 2**30}
     monkeypatch.setattr("ray.cluster_resources", lambda: resources)
     return resources
 
@@ -26,6 +26,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
         (Workers(gpus=0.4), _ray.Crew(5, 1, 0.4)),
         (Workers(workers=3, gpus=0.5), _ray.Crew(3, 1, 0.5)),
         (Workers(workers=100), _ray.Crew(8, 1, 0)),
+        (Workers(memory=1.5), _ray.Crew(5, 1, 0, 3 * 2**29)),
     ],
 )
 def test_as_many_as_fit_and_are_wanted(cluster: dict[str, float], workers: Workers, expected: _ray.Crew) -> None:
@@ -58,3 +59,13 @@ def test_a_ray_that_does_not_start_is_one_message(
     experiment, _ = fake_run(cluster={"address": address})
     with pytest.raises(UserError, match=rf"{said}.*timed out during startup"), _ray.cluster(experiment):
         pass
+
+
+def test_a_worker_that_wants_more_memory_than_there_is_is_refused(cluster: dict[str, float]) -> None:
+    with pytest.raises(UserError, match=r"1 CPUs and 0 GPUs and 9 GiB, but the cluster has 8 and 2 and 8 GiB\."):
+        _ray.crew(Workers(memory=9), "search", "cpu")
+
+
+def test_a_worker_asks_ray_for_what_it_needs_and_no_more() -> None:
+    assert _ray.Crew(3, 2, 0).resources == {"CPU": 2}
+    assert _ray.Crew(3, 1, 0.5, 2**30).resources == {"CPU": 1, "GPU": 0.5, "memory": 2**30}

@@ -1,0 +1,63 @@
+"""Memory: what is measured of a candidate, what a worker may take, and what the user is told."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from pipeline import memory
+from pipeline.stages._appetite import Appetite
+from pipeline.stages._ray import GIB, Crew
+
+
+@pytest.mark.skipif(memory.peak("cpu") is None, reason="this system does not tell the peak of a process")
+def test_the_peak_is_of_the_work_since_it_was_forgotten() -> None:
+    memory.forget_peak("cpu")
+    before = memory.peak("cpu") or 0
+    block = torch.ones(200_000_000, dtype=torch.uint8)
+    during = memory.peak("cpu") or 0
+    del block
+    assert during - before > 150_000_000
+    memory.forget_peak("cpu")
+    assert (memory.peak("cpu") or 0) < during - 150_000_000
+
+
+def test_on_a_gpu_it_is_what_pytorch_has_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
+    forgotten: list[bool] = []
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: forgotten.append(True))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 12345)
+    memory.forget_peak("cuda")
+    assert forgotten
+    assert memory.peak("cuda") == 12345
+
+
+@pytest.mark.parametrize(("gpus", "expected"), [(0.25, [0.25]), (1.0, []), (0.0, []), (2.0, [])])
+def test_a_worker_with_a_part_of_a_gpu_has_that_part_of_its_memory(
+    monkeypatch: pytest.MonkeyPatch, gpus: float, expected: list[float]
+) -> None:
+    shares: list[float] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", shares.append)
+    memory.keep_to_share(gpus)
+    assert shares == expected
+
+
+def _rows(*gib: float | None) -> list[dict[str, Any]]:
+    return [{} if amount is None else {"memory": int(amount * GIB)} for amount in gib]
+
+
+def test_more_than_the_share_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"memory": 16 * GIB})
+    appetite = Appetite(Crew(4, 1, 0))
+    assert appetite.advice(_rows(None, 1, 3.9)) is None
+    assert appetite.advice(_rows(1, 8)) == (
+        "a candidate took 8 GiB, more than the 4 GiB of its worker: set resources.search.memory=10, "
+        "or workers may run out of memory together"
+    )
+    assert appetite.advice(_rows(9)) is None
+
+
+def test_the_share_that_the_experiment_gives_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"memory": 16 * GIB})
+    assert Appetite(Crew(1, 1, 0, 2 * GIB)).advice(_rows(3)) is not None
+    assert Appetite(Crew(4, 1, 0.25)).advice(_rows(9)) is None
