@@ -79,6 +79,11 @@ class Search:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return 1024 * int(status.partition("VmHWM:")[2].split()[0])
 
+    def processor_seconds(self) -> float:
+        """Of the driver so far: what it costs, whatever else the machine is doing."""
+        user, system = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     @property
     def scored(self) -> int:
         """Bytes of the record: it grows with every candidate."""

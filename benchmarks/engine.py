@@ -1,16 +1,17 @@
 """What the engine adds to the scores: candidates per second, growth, memory, resuming, and the workers' share.
 
-    just bench engine                                   # all parts, about twenty minutes on two idle cores
+    just bench engine                                   # all parts, about fifteen minutes on two idle cores
     just bench engine throughput growth --out /tmp/engine.json
 
 The parts that are named replace their results in the file; the others stay. Searches are started as a user starts
 them, the console command on a terminal, live view and MLflow included; the rates come from the record and begin with
 the first generation that is told.
 
-* throughput: with null proxies (`_null.py`): batch size against workers, between two runs of one candidate a trial
-  (`_one_a_trial.py`);
+* throughput: with null proxies (`_null.py`): by workers, candidates per trial and lookahead, between two runs of one
+  candidate a trial (`_one_a_trial.py`);
 * growth: 100,000 evaluations with null proxies: cost per candidate, memory, and the time to go on after a kill;
-* proxies: the share of the workers' time that real proxies take.
+* proxies: the share of the workers' time that real proxies take; their seconds are what the simulation draws from;
+* simulation: 64 and 512 workers on a virtual clock (`_simulation.py`).
 
 Everything in a worker runs for null proxies as for others: architecture from JSON, construction, initialisation,
 generators, ledger row. What is constant and next to nothing is what the proxies and the network themselves take.
@@ -29,12 +30,12 @@ from pathlib import Path
 from typing import Any
 
 from _searches import Search, environment, null_experiment, rate
+from _simulation import simulated
 
 from pipeline import proxies
 from pipeline.results import read_ledger
 
-WORKERS = (1, 2)
-BATCHES = (1, 8, 64, 512, "auto")
+SETTINGS = ((2, 1, 1), (2, 64, 1), (2, 512, 1), (1, "auto", 1), (2, "auto", 1), (1, "auto", 2), (2, "auto", 2))
 ONE_A_TRIAL = 300
 EVALUATIONS = 100_000
 REAL: dict[str, Any] = {
@@ -46,7 +47,11 @@ REAL: dict[str, Any] = {
         {"score": "flops", "direction": "minimise"},
     ],
     "constraints": [{"score": "params", "at_most": 1e6}, {"score": "depth", "at_most": 56}],
+    "task": {"channels": 3, "height": 32, "width": 32, "classes": 10},
+    "search": {"population": 64, "evaluations": 448, "lookahead": 2},
 }
+SIMULATED = [(population, lookahead, "auto") for population in (256, 1024, 4096) for lookahead in (1, 2, 4)]
+SIMULATED += [(1024, 2, 1), (1024, 2, 8), (1024, 2, 64)]
 
 
 def one_a_trial(runs: Path, workers: int) -> float:
@@ -58,9 +63,9 @@ def one_a_trial(runs: Path, workers: int) -> float:
     return float(json.loads(done.stdout.splitlines()[-1])["rate"])
 
 
-def searched(runs: Path, workers: int, batch: int | str, lookahead: int = 1) -> dict[str, Any]:
+def searched(runs: Path, workers: int, batch: int | str, lookahead: int) -> dict[str, Any]:
     """A search that is long enough for its batch size to take some seconds after start-up."""
-    evaluations = {1: 300, 8: 2000, 64: 6000}.get(batch if isinstance(batch, int) else 0, 20_000)
+    evaluations = {1: 300, 64: 6000}.get(batch if isinstance(batch, int) else 0, 15_000)
     population = min(1000, evaluations // 3)
     name = f"workers-{workers}-batch-{batch}-lookahead-{lookahead}"
     experiment = null_experiment(name, evaluations, population, candidates_per_trial=batch, lookahead=lookahead)
@@ -71,24 +76,22 @@ def searched(runs: Path, workers: int, batch: int | str, lookahead: int = 1) -> 
 
 
 def throughput(runs: Path) -> dict[str, Any]:
-    before = {workers: one_a_trial(runs, workers) for workers in WORKERS}
-    found = [searched(runs, workers, batch) for batch in BATCHES for workers in WORKERS]
-    found += [searched(runs, workers, "auto", lookahead=2) for workers in WORKERS]
-    after = {workers: one_a_trial(runs, workers) for workers in WORKERS}
-    alone = {str(workers): [round(before[workers], 1), round(after[workers], 1)] for workers in WORKERS}
-    usual = statistics.fmean(rate for both in alone.values() for rate in both)
-    return {
-        "one_a_trial": alone,
-        "searches": [row | {"ratio": round(row["rate"] / usual, 1)} for row in found],
-    }
+    """Both ways on the same machine at the same time of day: one candidate a trial at the beginning and at the end."""
+    before = one_a_trial(runs, 2)
+    found = [searched(runs, workers, batch, lookahead) for workers, batch, lookahead in SETTINGS]
+    both = [round(rate, 1) for rate in (before, one_a_trial(runs, 2))]
+    usual = statistics.fmean(both)
+    return {"one_a_trial": both, "searches": [row | {"ratio": round(row["rate"] / usual, 1)} for row in found]}
 
 
 def growth(runs: Path) -> dict[str, Any]:
     """A run is killed after 100,000 evaluations, and goes on."""
     experiment = null_experiment("long", EVALUATIONS + 5000)
     search = Search.start(experiment, runs, 2)
+    processor = []
     while len(told := search.told) * 1000 < EVALUATIONS:
-        time.sleep(0.2)
+        processor.append((len(told), search.processor_seconds()))
+        time.sleep(1.0)
     peak = search.peak_memory()
     search.kill()
     scored = search.scored
@@ -104,6 +107,7 @@ def growth(runs: Path) -> dict[str, Any]:
         "rate": round(rate(told), 1),
         "rate_of_each_10000": [round(rate(told, max(i - 1, 0), i + 9), 1) for i in range(0, len(told) - 9, 10)],
         "cost_per_candidate_late_over_early": round(early / late, 3),
+        "driver_processor_seconds": processor[:: max(1, len(processor) // 20)],
         "driver_peak_mib": round(peak / 2**20),
         "resumed_seconds_to_first_new_candidate": round(resumed, 1),
         "resumed_driver_peak_mib": round(resumed_peak / 2**20),
@@ -111,12 +115,10 @@ def growth(runs: Path) -> dict[str, Any]:
     }
 
 
-def share(runs: Path, name: str, side: int, evaluations: int) -> dict[str, Any]:
+def share(runs: Path) -> dict[str, Any]:
     """Share of the workers' time between the first generation and the last that is spent in proxies."""
-    task = {"channels": 3, "height": side, "width": side, "classes": 10}
-    workers, population = 2, 64
-    settings = {"population": population, "evaluations": evaluations, "lookahead": 2}
-    search = Search.start(REAL | {"name": name, "task": task, "search": settings}, runs, workers)
+    workers = 2
+    search = Search.start(REAL, runs, workers)
     search.wait()
     told = search.told
     rows = read_ledger(search.folder.scores)[0][told[0]["evaluations"] :]
@@ -124,20 +126,29 @@ def share(runs: Path, name: str, side: int, evaluations: int) -> dict[str, Any]:
     scored = sum(seconds for row in rows for proxy, seconds in row["seconds"].items() if proxy in known)
     built = sum(row["seconds"].get("build", 0.0) for row in rows)
     available = workers * (told[-1]["time"] - told[0]["time"])
+    Path(__file__).with_name("engine_seconds.json").write_text(
+        json.dumps(sorted(round(sum(row["seconds"].values()), 4) for row in rows)) + "\n"
+    )
     return {
-        "side": side,
-        "evaluations": evaluations,
+        "candidates": len(rows),
         "milliseconds_per_candidate": round(1e3 * scored / len(rows), 1),
         "in_proxies": round(scored / available, 3),
         "in_construction_and_initialisation": round(built / available, 3),
     }
 
 
-def real(runs: Path) -> dict[str, Any]:
-    return {"anynet3": share(runs, "real", 32, 512)}
+def simulation(runs: Path) -> list[dict[str, Any]]:
+    """Population, lookahead and batch size with more workers than there are here."""
+    recorded = json.loads(Path(__file__).with_name("engine_seconds.json").read_text())
+    found = []
+    for workers in (64, 512):
+        for population, lookahead, batch in SIMULATED:
+            settings = {"workers": workers, "population": population, "lookahead": lookahead, "batch": batch}
+            found.append(simulated(recorded, evaluations=max(4096, 4 * population), **settings))
+    return found
 
 
-PARTS = {"throughput": throughput, "growth": growth, "proxies": real}
+PARTS = {"throughput": throughput, "growth": growth, "proxies": share, "simulation": simulation}
 
 
 def circumstances() -> dict[str, Any]:
@@ -160,7 +171,7 @@ def main() -> None:
     for part in options.parts or PARTS:
         with tempfile.TemporaryDirectory() as runs:
             before = circumstances()
-            results[part] = {"circumstances": before} | PARTS[part](Path(runs))
+            results[part] = {"circumstances": before, "found": PARTS[part](Path(runs))}
         options.out.write_text(json.dumps(results, indent=1) + "\n")
         print(json.dumps(results[part], indent=1))
 

@@ -13,10 +13,12 @@ TRIES_ALONE = 2
 FIRST_TRIAL = 4
 """Candidates of a trial as long as it is unknown what one takes."""
 TRIAL_COST = 0.05
-"""Seconds that Tune takes from the end of a trial to the start of the next: less work is not worth one."""
+"""Seconds that a worker waits for Tune between two trials: less work is not worth one."""
+TRIAL_COST_OF_DRIVER = 0.015
+"""Processor seconds of the driver for a trial: shorter trials of all workers do not get through."""
 TRIAL_SECONDS = 4.0
 TRIAL_SECONDS_A_WORKER = 0.1
-"""With many workers trials are longer: ten a second leave the driver three quarters of its time."""
+"""With many workers trials are longer: ten a second leave the driver the greater part of its time."""
 REPORTS = 4
 """Of a trial that takes its time: what a killed driver repeats, and how fresh the view is."""
 
@@ -39,7 +41,8 @@ def trial_size(waiting: int, workers: int, rate: float | None) -> int:
     share = max(1, math.ceil(waiting / workers))
     if rate is None:
         return min(FIRST_TRIAL, share)
-    return max(round(TRIAL_COST * rate), min(round(trial_seconds(workers) * rate), share), 1)
+    least = max(TRIAL_COST, TRIAL_COST_OF_DRIVER * workers)
+    return max(round(least * rate), min(round(trial_seconds(workers) * rate), share), 1)
 
 
 class SearchLoop:
