@@ -125,7 +125,7 @@ def workers_of(session: int) -> list[str]:
     return [name for name in found if "Agent" not in name and "ray::" in name]
 
 
-def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 200.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -157,6 +157,7 @@ def ended_soon(process: subprocess.Popen[str], number: signal.Signals) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_search_ends_soon_while_its_candidates_hang(
     search: Callable[[], subprocess.Popen[str]], tmp_path: Path
 ) -> None:
@@ -169,6 +170,7 @@ def test_a_search_ends_soon_while_its_candidates_hang(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_search_ends_soon_while_ray_is_starting(search: Callable[[], subprocess.Popen[str]], tmp_path: Path) -> None:
     process = search()
     until((tmp_path / "runs" / "tiny" / "generations.jsonl").exists)
@@ -178,6 +180,7 @@ def test_a_search_ends_soon_while_ray_is_starting(search: Callable[[], subproces
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_training_ends_soon_and_its_epochs_are_there(start: Start, tmp_path: Path) -> None:
     space = spaces.load("anynet3")
     small = {f"{gene}{i}": value for i in (1, 2, 3) for gene, value in (("d", 1), ("w", 8), ("b", 1), ("g", 1))}
