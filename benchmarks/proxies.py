@@ -138,9 +138,9 @@ def exact(name: str, architecture: Architecture, batch: Batch) -> float:
 
 
 def timed(work: Callable[[], float]) -> tuple[float, float]:
-    start = time.perf_counter()
+    start = time.process_time()
     value = work()
-    return value, time.perf_counter() - start
+    return value, time.process_time() - start
 
 
 def compare(name: str, architecture: Architecture, batch: Batch) -> Row:

@@ -2,6 +2,7 @@
 
 from pipeline.registry import Registry
 from spaces._architecture import Architecture, Gene
+from spaces._blocks import Residual
 from spaces._levels import Levels
 from spaces._network import Auxiliary, Init, Network, initialise, without_auxiliaries
 from spaces._space import Space
@@ -29,6 +30,7 @@ __all__ = [
     "Init",
     "Levels",
     "Network",
+    "Residual",
     "Space",
     "Task",
     "initialise",

@@ -1,5 +1,6 @@
 """Gradients of the training loss, apart from the network's own ``.grad``."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +10,7 @@ from torch.func import functional_call
 
 from pipeline.errors import ScoreUndefined
 from pipeline.proxies._proxy import Batch
-from pipeline.proxies._state import tensors_of
+from pipeline.proxies._state import relus_in_place, tensors_of
 
 
 @dataclass(frozen=True)
@@ -33,21 +34,21 @@ def weight_names(network: nn.Module) -> list[str]:
     return names
 
 
-def loss_gradients(network: nn.Module, batch: Batch, layout: torch.memory_format = torch.channels_last) -> list[Weight]:
+def loss_gradients(network: nn.Module, batch: Batch, *, as_published: bool = False) -> list[Weight]:
     """The weights with the gradients of the mean cross-entropy, (layers); in the mode that the network is in.
 
     Args:
         network: On the device of the batch.
         batch: Images, whose type the passes have, and labels.
-        layout: Of the images in memory: channels_last is faster, the other rounds like the published code.
+        as_published: Rounds like the published code, which keeps the channels of an image apart in memory.
 
     Raises:
         ScoreUndefined: The loss does not depend on any of them, or is not finite.
     """
     tensors = tensors_of(network, batch.images.dtype)
     weights = [tensors[name].requires_grad_() for name in weight_names(network)]
-    images = batch.images.contiguous(memory_format=layout)
-    with torch.enable_grad():
+    images = batch.images.contiguous(memory_format=torch.contiguous_format if as_published else torch.channels_last)
+    with torch.enable_grad(), nullcontext() if as_published else relus_in_place(network):
         loss = F.cross_entropy(functional_call(network, tensors, (images,)), batch.labels)
         if not loss.requires_grad:
             raise ScoreUndefined("the loss does not depend on the weights")

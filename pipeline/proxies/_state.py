@@ -1,12 +1,15 @@
 """Borrowing a network: whatever a score changes is put back, also when it fails."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from pipeline.errors import ScoreUndefined
+from spaces import Residual
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
 
@@ -66,6 +69,28 @@ def fresh_statistics(network: nn.Module, momentum: float, like: Tensor) -> Itera
             norm.running_mean, norm.running_var, norm.num_batches_tracked = mean, variance, count
             norm.momentum = old_momentum
             norm.track_running_stats = False
+
+
+@contextmanager
+def relus_in_place(network: nn.Module) -> Iterator[None]:
+    """ReLUs overwrite their input where nothing else reads it: fresh memory costs more than the ReLU itself.
+
+    That is so behind a batch norm or a shortcut's sum in a plain `nn.Sequential`. A ReLU used twice is left alone.
+    """
+    uses = Counter(module for _, module in network.named_modules(remove_duplicate=False))
+    pairs = (pair for module in uses if type(module) is nn.Sequential for pair in pairwise(module))
+    changed = [
+        relu
+        for before, relu in pairs
+        if isinstance(before, BatchNorm | Residual) and type(relu) is nn.ReLU and uses[relu] == 1 and not relu.inplace
+    ]
+    for relu in changed:
+        relu.inplace = True
+    try:
+        yield
+    finally:
+        for relu in changed:
+            relu.inplace = False
 
 
 def _buffers(module: nn.Module) -> list[Tensor]:

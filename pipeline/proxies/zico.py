@@ -39,18 +39,18 @@ def zico(network: Network, batch: Batch, generator: torch.Generator, *, mode: Mo
     missing module; it crashes on weights without gradient; with one batch it returns 0 for every network.
     """
     # Where two gradients nearly agree the term is the rounding error's: the reference rounds as its code does.
-    choices: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], torch.memory_format, AbstractContextManager[None]]]
+    choices: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], bool, AbstractContextManager[None]]]
     choices = {
-        "paper": (_spread_of_sizes, torch.channels_last, without_auxiliaries(network)),
-        "reference": (_spread, torch.contiguous_format, nullcontext()),
+        "paper": (_spread_of_sizes, False, without_auxiliaries(network)),
+        "reference": (_spread, True, nullcontext()),
     }
-    spread, layout, structure = one_of("mode", mode, choices)
+    spread, as_published, structure = one_of("mode", mode, choices)
     half = len(batch.images) // 2
     if half < 2 or len(batch.images) % 2:
         raise ScoreUndefined(f"the batch must have an even number of images, at least 4, but has {len(batch.images)}")
     halves = [Batch(batch.images[part], batch.labels[part]) for part in (slice(half), slice(half, None))]
     with borrowed(network, generator), structure:
-        first, second = (loss_gradients(network, one, layout) for one in halves)
+        first, second = (loss_gradients(network, one, as_published=as_published) for one in halves)
     layers = [
         _layer(a.gradient, b.gradient, spread(a.gradient, b.gradient)) for a, b in zip(first, second, strict=True)
     ]
