@@ -1,8 +1,9 @@
 """How fast the proxies are against the straightforward way, and how near to the exact value.
 
-Networks: a random sample of the three-stage bottleneck space at 32 x 32, and the 64 best of a finished search (zen, ntk
-and flops; NSGA-II; at most 1 M parameters and 56 convolutions deep). For every network and proxy, one after the
-other in one run, each with the construction of the network:
+Networks of the three-stage bottleneck space at 32 x 32, with at most `MAX_FLOPS` and `MAX_ACTIVATIONS`, which a third
+of the space keeps to: a random sample, and the 64 best of a finished search (zen, ntk and flops; NSGA-II; at most 1 M
+parameters and 56 convolutions deep). For every network and proxy, one after the other in one process, each with the
+construction of the network:
 
 * straightforward: what the published code does: the reference mode of zen (64 images), ntk and zico; and
   `_straightforward.py`;
@@ -10,7 +11,10 @@ other in one run, each with the construction of the network:
 * exact: zen's paper mode in float64 with 64 images; ntk row by row (the straightforward run itself: float32 rows,
   float64 Gram matrix and eigenvalues, which agrees with float64 rows to 1e-6); the others in float64.
 
-    just bench proxies                  # the whole table, about two hours on one core
+Seconds are of processor time, with one thread. Every comparison is recorded beside the results (`.rows`): the same
+command goes on where it was interrupted, or where `--seconds` ended it. Delete the record when the code changes.
+
+    just bench proxies                  # the whole table, about 40 minutes on one core
     just bench proxies --networks 8 --evaluations 0 --out /tmp/proxies.json
 """
 
@@ -20,43 +24,45 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from _straightforward import SCORES
+from _comparison import SPACE, TASK, Row, compare, ours, timed
 from pymoo.algorithms.moo.nsga2 import RankAndCrowding
 from pymoo.core.population import Population
 from pymoo.core.problem import Problem as PymooProblem
 from scipy.stats import kendalltau, spearmanr
 
-import spaces
 from pipeline import algorithms, proxies
 from pipeline.algorithms import Problem
 from pipeline.config import Data
 from pipeline.objectives import Constraint, Objective, losses, violations
 from pipeline.proxies import Batch
-from pipeline.results import Scores
+from pipeline.results import Ledger, Scores
 from pipeline.scoring import Scoring
 from pipeline.seeds import numpy_generator, torch_generator
 from pipeline.training import data as training_data
-from spaces import Architecture, Network, Task, initialise
+from spaces import Architecture, Network, Task
 
-TASK = Task(3, 32, 32, 10)
-SPACE = spaces.load("anynet3")
 BATCH = 32
 BEST = 64
-MAX_ACTIVATIONS = 8e6  # an image; more do not fit into the memory of the row-by-row kernel
+MAX_FLOPS = 6e7
+MAX_ACTIVATIONS = 1e6
 OBJECTIVES = (Objective("zen", "maximise"), Objective("ntk", "minimise"), Objective("flops", "minimise"))
-CONSTRAINTS = (Constraint("params", at_most=1e6), Constraint("depth", at_most=56))
+CONSTRAINTS = (
+    Constraint("params", at_most=1e6),
+    Constraint("depth", at_most=56),
+    Constraint("flops", at_most=MAX_FLOPS),
+    Constraint("activations", at_most=MAX_ACTIVATIONS),
+)
 TIMED = ["zen", "ntk", "zico", "snip", "synflow", "grad_norm", "fisher", "naswot"]
 COSTS = ["flops", "params", "activations", "depth"]
 TARGETS = {"zen": (6, 0.995), "ntk": (15, 0.95)} | dict.fromkeys(TIMED[2:], (1.5, 0.999))
 ELITE_TARGETS = {"zen": 0.9, "ntk": 0.8}
-STRAIGHTFORWARD_OPTIONS: dict[str, dict[str, Any]] = {"zen": {"mode": "reference", "images": 64}}
-Row = dict[str, float]
+ELITE = list(ELITE_TARGETS)
 
 
 def real_batch(source: str) -> Batch:
@@ -69,11 +75,12 @@ def real_batch(source: str) -> Batch:
 
 
 def random_sample(count: int) -> list[Architecture]:
-    """Uniform over the levels of every gene, without what the row-by-row kernel has no memory for."""
+    """Uniform over the levels of every gene, as long as the costs allow."""
     rng, found = numpy_generator(0, "benchmark of proxies"), list[Architecture]()
     while len(found) < count:
         architecture = SPACE.sample(rng)
-        if cost("activations", SPACE.network(architecture, TASK)) <= MAX_ACTIVATIONS:
+        network = SPACE.network(architecture, TASK)
+        if cost("flops", network) <= MAX_FLOPS and cost("activations", network) <= MAX_ACTIVATIONS:
             found.append(architecture)
     return found
 
@@ -83,17 +90,39 @@ def cost(name: str, network: Network) -> float:
     return proxies.load(name).score(network, empty, torch_generator(0, "cost"))
 
 
-def best_of_a_search(evaluations: int, batch: Batch) -> list[Architecture]:
+class Record:
+    """What was computed so far, by key; computes nothing new after the deadline."""
+
+    def __init__(self, path: Path, seconds: float) -> None:
+        self._ledger = Ledger(path)
+        self._found = {tuple(row["key"]): row["value"] for row in self._ledger.rows}
+        self._deadline = time.monotonic() + seconds
+
+    def get(self, *key: str | int, work: Callable[[], Any]) -> Any:
+        """The recorded value, or a new one; `TimeoutError` after the deadline."""
+        if key not in self._found:
+            if time.monotonic() > self._deadline:
+                raise TimeoutError
+            self._found[key] = work()
+            self._ledger.append([{"key": list(key), "value": self._found[key]}])
+            print(*key, file=sys.stderr, flush=True)
+        return self._found[key]
+
+    def rows(self, kind: str, name: str) -> list[Row]:
+        return [value for key, value in self._found.items() if key[:2] == (kind, name)]
+
+
+def best_of_a_search(evaluations: int, batch: Batch, record: Record) -> list[Architecture]:
     """The 64 best by rank and crowding distance of all that a search scored."""
-    names = [o.score for o in OBJECTIVES] + [c.score for c in CONSTRAINTS]
+    names = list(dict.fromkeys([o.score for o in OBJECTIVES] + [c.score for c in CONSTRAINTS]))
     scoring = Scoring(SPACE, TASK, names, batch, seed=0, constraints=CONSTRAINTS)
-    algorithm = algorithms.load("nsga2").make(Problem(SPACE, OBJECTIVES, CONSTRAINTS, population=64, seed=0))
+    algorithm = algorithms.load("nsga2")(Problem(SPACE, OBJECTIVES, CONSTRAINTS, population=64, seed=0))
     told: list[Scores] = []
     while len(told) < evaluations and (asked := algorithm.ask(min(64, evaluations - len(told)))):
-        scored = [scoring.score(architecture) for architecture in asked]
+        works = {a: lambda a=a: scoring.score(a).to_row() for a in asked}
+        scored = [Scores.from_row(record.get("search", a.id, work=work)) for a, work in works.items()]
         algorithm.tell(scored)
         told += scored
-        print(f"search: {len(told)} of {evaluations}", file=sys.stderr, flush=True)
     feasible = [s for s, v in zip(told, violations(told, CONSTRAINTS), strict=True) if v <= 0]
     loss = losses(feasible, OBJECTIVES)
     population = Population.new("F", loss, "index", np.arange(len(loss)))
@@ -101,62 +130,10 @@ def best_of_a_search(evaluations: int, batch: Batch) -> list[Architecture]:
     return [feasible[i].architecture for i in survivors.get("index")]
 
 
-def plainly_built(architecture: Architecture) -> Network:
-    """As the published code builds: on the CPU, every layer initialising itself."""
-    with torch.random.fork_rng(devices=[]):
-        return SPACE.build(architecture, TASK)
-
-
-def ready(name: str, architecture: Architecture, *, plainly: bool, seed: int) -> Network:
-    network = plainly_built(architecture) if plainly else SPACE.network(architecture, TASK)
-    weights = proxies.load(name).weights
-    assert weights != "none"
-    return initialise(network, torch_generator(seed, architecture.id, weights), weights)
-
-
-def generator(name: str, architecture: Architecture, seed: int) -> torch.Generator:
-    return torch_generator(seed, architecture.id, name)
-
-
-def straightforward(name: str, architecture: Architecture, batch: Batch) -> float:
-    network = ready(name, architecture, plainly=True, seed=0)
-    if name in SCORES:
-        return SCORES[name](network.train(), batch.images, batch.labels)
-    options = STRAIGHTFORWARD_OPTIONS.get(name, {"mode": "reference"})
-    return proxies.load(name).score(network, batch, generator(name, architecture, 0), **options)
-
-
-def ours(name: str, architecture: Architecture, batch: Batch, seed: int = 0, **options: Any) -> float:
-    network = ready(name, architecture, plainly=False, seed=seed)
-    return proxies.load(name).score(network, batch, generator(name, architecture, seed), **options)
-
-
-def exact(name: str, architecture: Architecture, batch: Batch) -> float:
-    if name == "zen":
-        return ours(name, architecture, batch, precision="float64", images=64)
-    return ours(name, architecture, replace(batch, images=batch.images.double()))
-
-
-def timed(work: Callable[[], float]) -> tuple[float, float]:
-    start = time.process_time()
-    value = work()
-    return value, time.process_time() - start
-
-
-def compare(name: str, architecture: Architecture, batch: Batch) -> Row:
-    plain, plain_seconds = timed(lambda: straightforward(name, architecture, batch))
-    value, seconds = timed(lambda: ours(name, architecture, batch))
-    true = plain if name == "ntk" else exact(name, architecture, batch)
-    return {"exact": true, "value": value, "seconds": seconds, "straightforward_seconds": plain_seconds}
-
-
-def rows(name: str, sample: list[Architecture], batch: Batch, label: str) -> list[Row]:
-    found = []
-    for number, architecture in enumerate(sample, start=1):
-        found.append(compare(name, architecture, batch))
-        if number % 8 == 0:
-            print(f"{label}: {name}: {number} of {len(sample)}", file=sys.stderr, flush=True)
-    return found
+def measure(names: list[str], sample: list[Architecture], batch: Batch, kind: str, record: Record) -> None:
+    for architecture in sample:
+        for name in names:
+            record.get(kind, name, architecture.id, work=lambda n=name, a=architecture: compare(n, a, batch))
 
 
 def column(found: list[Row], key: str) -> np.ndarray:
@@ -186,14 +163,18 @@ def summary(found: list[Row]) -> dict[str, Any]:
     } | agreement(found)
 
 
-def standard_errors(name: str, sample: list[Architecture], batch: Batch, seeds: int) -> dict[str, float]:
+def reseed(names: list[str], sample: list[Architecture], batch: Batch, seeds: int, record: Record) -> None:
+    for a in sample:
+        for n in names:
+            record.get("seeds", n, a.id, work=lambda n=n, a=a: [ours(n, a, batch, seed=seed) for seed in range(seeds)])
+
+
+def standard_error(name: str, found: list[Any]) -> dict[str, float]:
     """Of one score over fresh weights, in its own unit; relative for ntk; beside its spread over the networks."""
-    values = np.array([[ours(name, a, batch, seed=seed) for seed in range(seeds)] for a in sample])
-    if name == "ntk":
-        values = np.log(values)
+    values = np.log(found) if name == "ntk" else np.array(found)
     return {
-        "networks": len(sample),
-        "seeds": seeds,
+        "networks": len(values),
+        "seeds": values.shape[1],
         "error_of_one_score": float(np.sqrt(values.var(1, ddof=1).mean())),
         "spread_over_networks": float(values.mean(1).std(ddof=1)),
     }
@@ -214,7 +195,7 @@ def circumstances() -> dict[str, Any]:
     with Path("/proc/cpuinfo").open() as file:
         models = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
     return {
-        "command": " ".join(["python", *sys.argv]),
+        "command": " ".join(["python", *(Path(argument).name for argument in sys.argv)]),
         "processor": models[0] if models else platform.processor(),
         "threads": torch.get_num_threads(),
         "load_average": Path("/proc/loadavg").read_text().split()[:3],
@@ -248,24 +229,30 @@ def table(results: dict[str, Any]) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", type=int, default=64, help="size of the random sample")
-    parser.add_argument("--evaluations", type=int, default=1024, help="of the search; 0: none")
-    parser.add_argument("--seeds", type=int, default=4, help="for the standard error; 0: none")
+    parser.add_argument("--evaluations", type=int, default=256, help="of the search; 0: none")
+    parser.add_argument("--seeds", type=int, default=4, help="for the standard error, at least 2")
     parser.add_argument("--proxies", nargs="+", default=TIMED, choices=TIMED)
     parser.add_argument("--data", default="digits", help="source of the real images, as in an experiment")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long; run again to go on")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    batch = real_batch(options.data)
-    results: dict[str, Any] = {"circumstances": circumstances() | {"data": options.data}, "costs": costs_of_50_layers()}
-    sample = random_sample(options.networks)
-    results["random"] = {name: summary(rows(name, sample, batch, "random")) for name in options.proxies}
-    if options.evaluations:
-        best = best_of_a_search(options.evaluations, batch)
-        searched = [name for name in options.proxies if name in ELITE_TARGETS]
-        results["best"] = {name: summary(rows(name, best, batch, "best")) for name in searched}
-        if options.seeds:
-            few = best[:16]
-            results["standard_errors"] = {n: standard_errors(n, few, batch, options.seeds) for n in searched}
+    batch, record = real_batch(options.data), Record(options.out.with_suffix(".rows"), options.seconds)
+    searched = [name for name in options.proxies if name in ELITE]
+    with suppress(TimeoutError):
+        measure(options.proxies, random_sample(options.networks), batch, "random", record)
+        if options.evaluations:
+            best = best_of_a_search(options.evaluations, batch, record)
+            reseed(searched, best[:16], batch, options.seeds, record)
+            measure(searched, best, batch, "best", record)
+    results: dict[str, Any] = {
+        "circumstances": circumstances() | {"data": Path(options.data).name},
+        "costs": costs_of_50_layers(),
+    }
+    for kind, names in (("random", options.proxies), ("best", searched)):
+        results[kind] = {name: summary(found) for name in names if len(found := record.rows(kind, name)) > 1}
+    errors = {name: standard_error(name, found) for name in searched if len(found := record.rows("seeds", name)) > 1}
+    results["standard_errors"] = errors
     options.out.write_text(json.dumps(results, indent=1) + "\n")
     print("\n".join(table(results)))
 
