@@ -65,7 +65,7 @@ def initialise(
     """
     for module in network.modules():
         _allocate(module)
-    network.to("cpu")
+    _move(network, "cpu")
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.modules.conv._ConvNd | nn.Linear):
@@ -74,7 +74,14 @@ def initialise(
                 module.reset_parameters()
             elif next(module.parameters(recurse=False), None) is not None:
                 raise TypeError(f"no initialisation is known for the layer {type(module).__name__}")
-    return network.to(device)
+    return _move(network, device)
+
+
+def _move(network: Network, device: torch.device | str) -> Network:
+    """To a device; where everything is there, without the time that `to` takes to find out."""
+    there = torch.device(device)
+    tensors = [t for module in network.modules() for t in (*module._parameters.values(), *module._buffers.values())]
+    return network if all(t is None or t.device == there for t in tensors) else network.to(there)
 
 
 def _allocate(module: nn.Module) -> None:

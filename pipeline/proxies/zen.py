@@ -1,6 +1,7 @@
 """Zen-score: expressivity."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -11,6 +12,8 @@ from pipeline.proxies._options import Mode, Precision, one_of
 from pipeline.proxies._proxy import Batch, Proxy
 from pipeline.proxies._state import BatchNorm, borrowed, fresh_statistics, gaussian, parameters_of
 from spaces import Network, without_auxiliaries
+
+Features = Callable[[Tensor], Tensor]
 
 
 def zen(
@@ -55,23 +58,30 @@ def zen(
     shape = (images, *batch.images.shape[1:])
     x = gaussian(shape, generator, batch.images).to(dtype)
     noise = gaussian(shape, generator, batch.images).to(dtype)
-    parameters = parameters_of(network.features, dtype)
+    features = _features(network, dtype)
     with torch.no_grad(), borrowed(network, generator):
-        return measure(network, parameters, x, x + alpha * noise)
+        return measure(network, features, x, x + alpha * noise)
 
 
-def _paper(network: Network, parameters: dict[str, Tensor], x: Tensor, perturbed: Tensor) -> float:
+def _features(network: Network, dtype: torch.dtype) -> Features:
+    if all(parameter.dtype == dtype for parameter in network.features.parameters()):
+        return network.features
+    parameters = parameters_of(network.features, dtype)
+    return lambda images: functional_call(network.features, parameters, (images,))  # type: ignore[no-any-return]
+
+
+def _paper(network: Network, features: Features, x: Tensor, perturbed: Tensor) -> float:
     both = torch.cat([x, perturbed]).contiguous(memory_format=torch.channels_last)
     with without_auxiliaries(network), fresh_statistics(network, 1.0, x) as norms:
-        y, y_perturbed = functional_call(network.features, parameters, (both,)).chunk(2)
+        y, y_perturbed = features(both).chunk(2)
         difference = (y - y_perturbed).flatten(1).norm(dim=1).mean()
         return _zen(difference, norms)
 
 
-def _reference(network: Network, parameters: dict[str, Tensor], x: Tensor, perturbed: Tensor) -> float:
+def _reference(network: Network, features: Features, x: Tensor, perturbed: Tensor) -> float:
     with fresh_statistics(network, 0.1, x) as norms:
-        y = functional_call(network.features, parameters, (x,))
-        y_perturbed = functional_call(network.features, parameters, (perturbed,))
+        y = features(x)
+        y_perturbed = features(perturbed)
         difference = (y - y_perturbed).abs().flatten(1).sum(dim=1).mean()
         return _zen(difference, norms)
 
