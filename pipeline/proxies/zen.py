@@ -67,7 +67,7 @@ def _features(network: Network, dtype: torch.dtype) -> Features:
     if all(parameter.dtype == dtype for parameter in network.features.parameters()):
         return network.features
     parameters = parameters_of(network.features, dtype)
-    return lambda images: functional_call(network.features, parameters, (images,))  # type: ignore[no-any-return]
+    return lambda images: functional_call(network.features, parameters, (images,))
 
 
 def _paper(network: Network, features: Features, x: Tensor, perturbed: Tensor) -> float:

@@ -49,7 +49,7 @@ def by_autograd(net: Network, batch: Batch) -> list[Tensor]:
     for module in own.modules():
         if isinstance(module, nn.ReLU):
             module.inplace = False
-    F.cross_entropy(own(batch.images.contiguous(memory_format=torch.channels_last)), batch.labels).backward()
+    F.cross_entropy(own(batch.images.contiguous(memory_format=torch.channels_last)), batch.labels).backward()  # type: ignore[no-untyped-call]
     weights = [m.weight for m in own.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     return [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
 
