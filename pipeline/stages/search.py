@@ -134,11 +134,10 @@ class _Driver(_ray.Fleeting):
         scoring = replace(scoring_of(self.experiment), apart=self._apart)
         self.crew = _ray.crew(resources.search, "search", resources.device)
         self._metrics = SearchMetrics(self.experiment.name)
-        self._appetite = Appetite(self.crew)
         _ray.run_tune(
             ScoringWorker,
             crew=self.crew,
-            searcher=_BatchSearcher(self),
+            searcher=_BatchSearcher(self, Appetite(self.crew)),
             callback=_Refresh(self),
             stopper=Watch(self, self.crew, self.experiment.cluster.patience),
             scheduler=_ray.Scheduler(),
@@ -162,8 +161,6 @@ class _Driver(_ray.Fleeting):
         self.scores.append(fresh)
         self._scored += len(fresh)
         self._busy += sum(sum(row["seconds"].values()) for row in fresh)
-        if advice := self._appetite.advice(fresh):
-            self.view.note(advice)
         self.loop.receive(map(Scores.from_row, fresh))
 
     def again(self, architecture: Architecture) -> None:
@@ -234,9 +231,10 @@ class _Driver(_ray.Fleeting):
 class _BatchSearcher(_ray.ForgetfulSearcher):
     """A Tune trial is a batch of candidates; what it has not reported when its worker dies is split."""
 
-    def __init__(self, driver: _Driver) -> None:
+    def __init__(self, driver: _Driver, appetite: Appetite) -> None:
         super().__init__()
         self._driver = driver
+        self._appetite = appetite
         self._out: dict[str, dict[str, Architecture]] = {}
         self._lost: dict[str, int] = {}
         self._number = 0
@@ -261,6 +259,8 @@ class _BatchSearcher(_ray.ForgetfulSearcher):
         fresh = [row for row in result["rows"] if waiting.pop(row["id"], None)]
         for crowded in [waiting.pop(name) for name in result["again"] if name in waiting]:
             self._driver.again(crowded)
+        if advice := self._appetite.advice(fresh):
+            self._driver.view.note(advice)
         self._guarded(lambda: self._driver.receive(fresh))
         result["rows"].clear()  # Tune keeps the last result of every trial, and writes all of them when it ends
 

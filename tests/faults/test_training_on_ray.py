@@ -190,12 +190,15 @@ def test_an_interrupt_ends_the_stage_which_then_goes_on(
 ) -> None:
     """ASHA on two workers: its decisions, before and after, are those that follow from the record alone."""
     folder, experiment = selection(tmp_path), experiment_of("asha", 2)
-    handler = signal.getsignal(signal.SIGINT)
+    before_the_tests = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
     once(folder.epochs, 3, lambda: os.kill(os.getpid(), signal.SIGINT))
-    with pytest.raises(KeyboardInterrupt):
-        run(experiment, folder)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(experiment, folder)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before_the_tests)
     assert not folder.trained.exists()
-    assert signal.getsignal(signal.SIGINT) is handler
     before = {name: state for name, state in replayed(experiment, folder).items() if state != "waiting"}
     run(experiment, folder)
     after = {row["trial"]: row["status"] for row in trials(folder)}

@@ -49,7 +49,7 @@ WRONG = [
     # the file
     Wrong(
         "no such config",
-        "no experiment 'smok': there is no such file. Did you mean 'smoke'? Shipped: cifar10, quickstart, smoke.",
+        "no experiment 'smok': there is no such file. Did you mean 'smoke'? Shipped: cells, cifar10, macro, ",
         command=("run", "smok"),
     ),
     Wrong("a folder", "no experiment '/': it is a folder.", command=("search", "/")),
