@@ -47,7 +47,7 @@ REAL: dict[str, Any] = {
         {"score": "flops", "direction": "minimise"},
     ],
     "constraints": [{"score": "params", "at_most": 1e6}, {"score": "depth", "at_most": 56}],
-    "task": {"channels": 3, "height": 32, "width": 32, "classes": 10},
+    "task": {"channels": 1, "height": 8, "width": 8, "classes": 10},
     "search": {"population": 64, "evaluations": 448, "lookahead": 2},
 }
 SIMULATED = [(population, lookahead, "auto") for population in (256, 1024, 4096) for lookahead in (1, 2, 4)]
@@ -166,7 +166,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all if none is named")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
+    parser.add_argument("--data", type=Path, help="CIFAR-10's images for the part proxies; digits if not given")
     options = parser.parse_args()
+    if options.data:
+        REAL["task"] |= {"channels": 3, "height": 32, "width": 32}
+        REAL["train"] = {"data": {"source": str(options.data.resolve())}}
     results = json.loads(options.out.read_text()) if options.out.exists() else {}
     for part in options.parts or PARTS:
         with tempfile.TemporaryDirectory() as runs:
