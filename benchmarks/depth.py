@@ -1,0 +1,101 @@
+"""Does a second objective, or a bound, keep the Zen-score from over-deep networks, and does accuracy gain?
+
+Searches of anynet3 under the same budget of FLOPs and parameters, each with several seeds: for the Zen-score alone,
+with the depth bounded, and with the NTK condition number as a second objective. NSGA-II, 256 evaluations; the best (of
+a front: its knee) is trained for 8 epochs on 5,000 images of CIFAR-10 and tested on all 10,000. In this process,
+without Ray; every line is recorded beside the results, and the same command goes on where it was interrupted.
+
+    python benchmarks/depth.py IMAGES    # a folder with train.parquet and test.parquet; some 15 minutes on one core
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline import algorithms
+from pipeline.algorithms import Problem
+from pipeline.config import Data, Recipe
+from pipeline.objectives import Constraint, Objective, losses, violations
+from pipeline.pareto import front_indices
+from pipeline.proxies import Batch
+from pipeline.results import Ledger, Scores
+from pipeline.scoring import Scoring
+from pipeline.stages.select import tradeoff
+from pipeline.training import data, loop
+from spaces import Task
+from spaces import load as load_space
+
+TASK = Task(3, 32, 32, 10)
+SPACE = load_space("anynet3")
+BUDGET = (Constraint("flops", at_most=4e6), Constraint("params", at_most=3e5))
+ZEN, NTK = Objective("zen", "maximise"), Objective("ntk", "minimise")
+VARIANTS: dict[str, tuple[tuple[Objective, ...], tuple[Constraint, ...]]] = {
+    "zen": ((ZEN,), BUDGET),
+    "zen, depth at most 28": ((ZEN,), (*BUDGET, Constraint("depth", at_most=28))),
+    "zen and ntk": ((ZEN, NTK), BUDGET),
+}
+EVALUATIONS, POPULATION, BATCH = 256, 32, 16
+EPOCHS = 8
+RECIPE = Recipe(batch_size=64, learning_rate=0.1, warmup_epochs=2, flip=True, crop_padding=4)
+
+
+def found(objectives: tuple[Objective, ...], constraints: tuple[Constraint, ...], seed: int, batch: Batch) -> Scores:
+    """The best of a search: with several objectives the member of the front with the best trade-off."""
+    names = [o.score for o in objectives] + [c.score for c in constraints]
+    scoring = Scoring(SPACE, TASK, names, batch, seed, constraints=constraints)
+    algorithm = algorithms.load("nsga2").make(Problem(SPACE, objectives, constraints, POPULATION, seed))
+    told: list[Scores] = []
+    while len(told) < EVALUATIONS:
+        scored = [scoring.score(architecture) for architecture in algorithm.ask(POPULATION)]
+        algorithm.tell(scored)
+        told += scored
+    loss, violation = losses(told, objectives), violations(told, constraints)
+    front = front_indices(loss, violation)
+    return told[front[int(np.argmax(tradeoff(loss[front])))]]
+
+
+def trained(scores: Scores, images: data.Images, seed: int) -> float:
+    """Test accuracy."""
+    network = SPACE.network(scores.architecture, TASK)
+    for _ in loop.train(network, images, RECIPE, epochs=EPOCHS, seed=seed, device=torch.device("cpu")):
+        pass
+    return loop.evaluate(network, images.test(), images)[1]
+
+
+def row(variant: str, seed: int, images: data.Images) -> dict[str, Any]:
+    """What a search found, with all its scores, and its accuracy."""
+    objectives, constraints = VARIANTS[variant]
+    batch = Batch(*data.proxy_batch(images, BATCH, seed))
+    best = found(objectives, constraints, seed, batch)
+    values = (
+        Scoring(SPACE, TASK, ["depth", "flops", "params", "zen", "ntk"], batch, seed).score(best.architecture).values
+    )
+    name = {"variant": variant, "seed": seed, "architecture": SPACE.notation(best.architecture)}
+    return name | {"accuracy": trained(best, images, seed)} | values
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("images", help="folder with train.parquet and test.parquet, columns img and label")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    images = data.load(Data(source=options.images, limit=5000), TASK, 0)
+    with Ledger(options.out.with_suffix(".rows")) as ledger:
+        rows = list(ledger.rows)
+        for seed in range(options.seeds):
+            for variant in VARIANTS:
+                if not any((r["variant"], r["seed"]) == (variant, seed) for r in rows):
+                    rows.append(row(variant, seed, images))
+                    ledger.append(rows[-1:])
+                    print(rows[-1], flush=True)
+    options.out.write_text(json.dumps([{k: v for k, v in r.items() if k != "check"} for r in rows], indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
