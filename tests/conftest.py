@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 import spaces
 from pipeline.cli import main
@@ -23,6 +24,8 @@ from spaces import Architecture
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
 torch.set_num_threads(1)
+settings.register_profile("loaded machine", deadline=None)  # a slow example is no wrong one
+settings.load_profile("loaded machine")
 
 THREE = [("zen", "maximise"), ("ntk", "minimise"), ("flops", "minimise")]
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]
