@@ -2,25 +2,8 @@
 
 from torch import Tensor, nn
 
+from spaces._layers import BatchNorm2d, Conv2d
 from spaces._network import Auxiliary
-
-
-class Conv2d(nn.Conv2d):
-    """torch's, without the time for filling meta tensors, which does nothing."""
-
-    def reset_parameters(self) -> None:
-        """As torch's on every other device."""
-        if not self.weight.is_meta:
-            super().reset_parameters()
-
-
-class BatchNorm2d(nn.BatchNorm2d):
-    """torch's, without the time for filling meta tensors, which does nothing."""
-
-    def reset_parameters(self) -> None:
-        """As torch's on every other device."""
-        if self.running_mean is None or not self.running_mean.is_meta:
-            super().reset_parameters()
 
 
 def conv_bn(w_in: int, w_out: int, k: int = 3, stride: int = 1, groups: int = 1) -> list[nn.Module]:

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from torch import nn
 
-from spaces._blocks import BatchNorm2d, Conv2d, Residual, classifier, conv_bn
+from spaces._blocks import Residual, classifier, conv_bn
 from spaces._cell import Edge, EdgeCell, Zero, present, relu_conv_bn
+from spaces._layers import BatchNorm2d, Conv2d
 from spaces._network import Network
 from spaces._task import Task
 

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from pipeline.errors import UserError
 from spaces._anynet import too_small
 from spaces._architecture import Architecture, Gene
-from spaces._blocks import BatchNorm2d, Conv2d, classifier, conv_bn
+from spaces._blocks import classifier, conv_bn
 from spaces._cell import FactorizedReduce, Zero, relu_conv_bn
 from spaces._genotype import Cell, Edge, Genotype, canonical_cell, parse_genotype, print_genotype
+from spaces._layers import BatchNorm2d, Conv2d
 from spaces._network import Network
 from spaces._space import Space
 from spaces._task import Task

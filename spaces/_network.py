@@ -63,25 +63,20 @@ def initialise(
     Raises:
         TypeError: A layer holds parameters and is neither convolution, linear nor norm.
     """
-    for module in network.modules():
+    modules = [module for module in network.modules() if module._parameters or module._buffers]
+    for module in modules:
         _allocate(module)
-    _move(network, "cpu")
+    if not all(_on_cpu(module) for module in modules):
+        network.to("cpu")
     with torch.no_grad():
-        for module in network.modules():
+        for module in modules:
             if isinstance(module, nn.modules.conv._ConvNd | nn.Linear):
                 _fill(module, generator, init)
             elif isinstance(module, NORMS):
                 module.reset_parameters()
             elif next(module.parameters(recurse=False), None) is not None:
                 raise TypeError(f"no initialisation is known for the layer {type(module).__name__}")
-    return _move(network, device)
-
-
-def _move(network: Network, device: torch.device | str) -> Network:
-    """To a device; where everything is there, without the time that `to` takes to find out."""
-    there = torch.device(device)
-    tensors = [t for module in network.modules() for t in (*module._parameters.values(), *module._buffers.values())]
-    return network if all(t is None or t.device == there for t in tensors) else network.to(there)
+    return network if torch.device(device).type == "cpu" else network.to(device)
 
 
 def _allocate(module: nn.Module) -> None:
@@ -92,6 +87,10 @@ def _allocate(module: nn.Module) -> None:
     for name, buffer in module._buffers.items():
         if buffer is not None and buffer.is_meta:
             module._buffers[name] = torch.empty(buffer.shape, dtype=buffer.dtype)
+
+
+def _on_cpu(module: nn.Module) -> bool:
+    return all(t is None or t.is_cpu for t in (*module._parameters.values(), *module._buffers.values()))
 
 
 def _fill(layer: nn.modules.conv._ConvNd | nn.Linear, generator: torch.Generator, init: Init) -> None:

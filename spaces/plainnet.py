@@ -26,7 +26,8 @@ from torch import nn
 
 from spaces._anynet import too_small
 from spaces._architecture import Architecture
-from spaces._blocks import BatchNorm2d, Conv2d, Residual, SqueezeExcitation, classifier, conv_bn, conv_bn_relu
+from spaces._blocks import Residual, SqueezeExcitation, classifier, conv_bn, conv_bn_relu
+from spaces._layers import BatchNorm2d, Conv2d
 from spaces._network import Network
 from spaces._plainnet import IDW, UNITS, XXBL, Plan, Unit, parse, plan_of
 from spaces._space import Space

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from pipeline.errors import UserError
 from spaces._architecture import Architecture
-from spaces._blocks import BatchNorm2d, Conv2d, classifier, conv_bn
+from spaces._blocks import classifier, conv_bn
+from spaces._layers import BatchNorm2d, Conv2d
 from spaces._network import Network
 from spaces._space import Space
 from spaces._task import Task

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from spaces import Auxiliary, Init, Network, initialise, without_auxiliaries
-from spaces._blocks import BatchNorm2d, Conv2d, Residual, SqueezeExcitation
+from spaces._blocks import Residual, SqueezeExcitation
+from spaces._layers import BatchNorm2d, Conv2d
 
 
 def network() -> Network:
