@@ -28,7 +28,8 @@ def borrowed(network: nn.Module, generator: torch.Generator, *, training: bool =
     other_mode = [module for module in modules if module.training != training]
     tracking = [m for m in modules if training and isinstance(m, BatchNorm) and m.track_running_stats]
     buffers = [(buffer, buffer.clone()) for module in modules for buffer in _buffers(module)]
-    devices = {parameter.device for parameter in network.parameters() if parameter.device.type == "cuda"}
+    parameters = (parameter for module in modules for parameter in module._parameters.values())
+    devices = {parameter.device for parameter in parameters if parameter is not None and parameter.is_cuda}
     with torch.random.fork_rng(devices, enabled=True):
         torch.default_generator.manual_seed(_draw_seed(generator))
         try:
@@ -100,7 +101,7 @@ def relus_in_place(network: nn.Module) -> Iterator[None]:
 
 def _buffers(module: nn.Module) -> list[Tensor]:
     """What a forward pass may change, other than the running statistics that `borrowed` switches off."""
-    return [] if isinstance(module, BatchNorm) else list(module.buffers(recurse=False))
+    return [] if isinstance(module, BatchNorm) else [b for b in module._buffers.values() if b is not None]
 
 
 def _draw_seed(generator: torch.Generator) -> int:
