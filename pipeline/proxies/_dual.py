@@ -73,7 +73,7 @@ class Dual(TorchFunctionMode):
         self, func: Callable[..., Tensor], z: Tensor, weight: Tensor, bias: Tensor | None, *settings: Any, **more: Any
     ) -> Tensor:
         z = z.clone()
-        z[1] += z[0]
+        z[1].add_(z[0])
         output = func(z, weight.detach().float().abs(), None, *settings, **more)
         if bias is not None:
             output[0] += self._scale * bias.detach().float().abs().reshape(-1, *[1] * (weight.dim() - 2))
