@@ -1,7 +1,7 @@
 """Gradients per image, layer by layer, in one backward pass: without the (N, P) Jacobian."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -18,6 +18,19 @@ from pipeline.proxies._patches import Pair, Patches
 SAMPLE = 8  # images that estimate the two expectations of `PerImageGradients`: as good as all of 32
 
 
+class _Given(torch.autograd.Function):
+    """An output that was computed before, with a backward pass of choice."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, anchor: Tensor, ys: list[Tensor], back: Callable[[Tensor, bool], Any]) -> Tensor:
+        ctx.back = back
+        return ys[0]  # in a list, it is no input and may be changed in place
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, None, None, None]:
+        return ctx.back(dy, ctx.needs_input_grad[0]), None, None, None
+
+
 @dataclass(eq=False)
 class _Norm:
     """A batch norm y = gamma zhat + beta, zhat = (z - mean) inverse, and what came back to it.
@@ -28,6 +41,8 @@ class _Norm:
         inverse: 1 / sqrt(variance + eps) per channel.
         gamma: Per channel.
         take_rows: Gets the gradient of gamma.
+        corrects: Whether the convolution's rows get the derivative of this norm's statistics.
+        convolution: The call that gave z.
         dy_sum: sum_s dy_ncs, (N, C); None until the backward pass has come here.
         dy_zhat_sum: sum_s dy_ncs zhat_ncs, (N, C).
     """
@@ -37,16 +52,28 @@ class _Norm:
     inverse: Tensor
     gamma: Tensor
     take_rows: Callable[[Tensor], None]
+    corrects: bool
+    convolution: "_Convolution | None"
     dy_sum: Tensor | None = None
     dy_zhat_sum: Tensor | None = None
 
+    @property
+    def scale(self) -> Tensor:
+        return self.gamma * self.inverse
+
     def back(self, dy: Tensor) -> Tensor:
         """The gradient of z, every image for itself: the statistics are constants."""
-        product = dy * self.z
         self.dy_sum = dy.sum((2, 3))
-        self.dy_zhat_sum = (product.sum((2, 3)) - self.mean * self.dy_sum) * self.inverse
-        self.take_rows(self.dy_zhat_sum)
-        return torch.mul(dy, (self.gamma * self.inverse)[:, None, None], out=product)
+        if self.convolution is not None and self.convolution.has_one_norm:
+            return dy  # it scales its own, smaller tensors instead, and knows sum_s dy_ncs z_ncs from its rows
+        product = dy * self.z
+        self.take(self.dy_sum, product.sum((2, 3)))
+        return torch.mul(dy, self.scale[:, None, None], out=product)
+
+    def take(self, dy_sum: Tensor, dy_z_sum: Tensor) -> None:
+        """Takes sum_s dy_ncs and sum_s dy_ncs z_ncs, (N, C)."""
+        self.dy_zhat_sum = (dy_z_sum - self.mean * dy_sum) * self.inverse
+        self.take_rows(self.dy_zhat_sum.clone())
 
     def back_together(self, dy: Tensor) -> Tensor:
         """The gradient of z of the batch's sum: the statistics depend on z."""
@@ -58,49 +85,67 @@ class _Norm:
         return gradient
 
 
-class _BatchNorm(torch.autograd.Function):
-    """Batch norm with a choice of backward passes."""
-
-    @staticmethod
-    def forward(ctx: Any, z: Tensor, ys: list[Tensor], back: Callable[[Tensor], Tensor]) -> Tensor:
-        ctx.back = back
-        return ys[0]  # in a list, it is no input and may be changed in place
-
-    @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None]:
-        return ctx.back(dy), None, None
-
-
 @dataclass(eq=False)
 class _Convolution:
-    """One call of a convolution: its input, its geometry, and the train-mode batch norms that follow directly."""
+    """One call of a convolution z = W u + b.
+
+    Attributes:
+        x: Its input.
+        patches: Its weight and geometry.
+        bias: b.
+        take_rows: Gets the gradient of W.
+        norms: The batch norms that took z.
+        goes_elsewhere: Whether something else than batch norms took z.
+    """
 
     x: Tensor
     patches: Patches
+    bias: Tensor | None
+    take_rows: Callable[[Tensor], None]
     norms: list[_Norm] = field(default_factory=list)
+    goes_elsewhere: bool = False
 
-    def rows(self, dz: Tensor) -> Tensor:
-        """The weight's gradient for every image, (N, O, D)."""
-        rows = self.patches.per_image(self.x, dz)
+    @property
+    def has_one_norm(self) -> bool:
+        """Whether a batch norm takes z and nothing else does."""
+        return len(self.norms) == 1 and not self.goes_elsewhere
+
+    def back(self, dz: Tensor, goes_on: bool) -> Tensor | None:
+        """The gradient of x, if the backward pass goes on, every image for itself.
+
+        Where `has_one_norm`, `dz` is the gradient of the norm's output.
+        """
+        rows, patches = self.patches.per_image(self.x, dz), self.patches
+        if self.has_one_norm:
+            (norm,) = self.norms
+            dy_sum = norm.dy_sum
+            assert dy_sum is not None
+            dy_z_sum = torch.bmm(rows.transpose(0, 1), patches.rows_of(patches.weight)[:, :, None])[:, :, 0].T
+            norm.take(dy_sum, dy_z_sum if self.bias is None else dy_z_sum + self.bias * dy_sum)
+            rows *= norm.scale[:, None]
+            patches = patches.scaled(norm.scale)
         for norm in self.norms:
-            if norm.dy_sum is not None and norm.dy_zhat_sum is not None:
-                rows = self._corrected(rows, norm, norm.dy_sum, norm.dy_zhat_sum)
-        return rows
+            if norm.corrects:
+                self._correct(rows, norm)
+        self.take_rows(rows)
+        return patches.input_gradient(self.x, dz) if goes_on else None
 
-    def total(self, dz: Tensor) -> Tensor:
-        """The weight's gradient for the batch, (1, O, D)."""
-        return self.patches.summed(self.x, dz)[None]
+    def back_together(self, dz: Tensor, goes_on: bool) -> Tensor | None:
+        """The gradient of x of the batch's sum."""
+        self.take_rows(self.patches.summed(self.x, dz)[None])
+        return self.patches.input_gradient(self.x, dz) if goes_on else None
 
-    def _corrected(self, rows: Tensor, norm: _Norm, dy_sum: Tensor, dy_zhat_sum: Tensor) -> Tensor:
-        """The rows without the two directions that the batch's mean and variance cancel."""
+    def _correct(self, rows: Tensor, norm: _Norm) -> None:
+        """Takes from the rows the two directions that the batch's mean and variance cancel."""
+        if norm.dy_sum is None or norm.dy_zhat_sum is None:
+            return
         x, z = self.x[:SAMPLE], norm.z[:SAMPLE]
         count = z.numel() // z.shape[1]
         mean_u = self.patches.total(x) / count
         mean_zu = self.patches.summed(x, z) / count
         mean_zhat_u = (mean_zu - z.mean((0, 2, 3))[:, None] * mean_u) * norm.inverse[:, None]
-        sums = torch.stack([dy_sum, dy_zhat_sum], dim=2) * (norm.gamma * norm.inverse)[:, None]
-        directions = torch.stack([mean_u, mean_zhat_u], dim=1)
-        return torch.baddbmm(rows.transpose(0, 1), sums.transpose(0, 1), directions, alpha=-1).transpose(0, 1)
+        for sums, direction in ((norm.dy_sum, mean_u), (norm.dy_zhat_sum, mean_zhat_u)):
+            rows.addcmul_((sums * norm.scale)[:, :, None], direction, value=-1)
 
 
 class PerImageGradients(TorchFunctionMode):
@@ -126,6 +171,7 @@ class PerImageGradients(TorchFunctionMode):
         self._batch_statistics = batch_statistics
         self._together = False
         self._depends_on_batch = False
+        self._convolutions: dict[int, tuple[Tensor, _Convolution]] = {}  # by the id of their output, which must live
         self._uses: Counter[int] = Counter()
         self._rows: dict[int, Tensor] = {}
         self._totals: dict[int, Tensor] = {}
@@ -151,17 +197,25 @@ class PerImageGradients(TorchFunctionMode):
         for key in list(self._rows):
             self._complete(key)
 
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        self._convolutions.clear()  # an output leads back to here: a cycle would keep its memory
+
     def __torch_function__(
         self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        kwargs = kwargs or {}
         if handler := self._handlers.get(func):
-            return handler(*args, **(kwargs or {}))
-        result = func(*args, **out_of_place(kwargs))
-        if isinstance(result, Tensor) and any(isinstance(a, nn.Parameter) for a in args):
-            name = getattr(func, "__name__", func)
-            raise NotImplementedError(
-                f"no fast way for a layer that gives parameters to {name!r}: use mode='reference'"
-            )
+            result = handler(*args, **kwargs)
+        else:
+            result = func(*args, **out_of_place(kwargs))
+            if isinstance(result, Tensor) and any(isinstance(a, nn.Parameter) for a in args):
+                name = getattr(func, "__name__", func)
+                raise NotImplementedError(
+                    f"no fast way for a layer that gives parameters to {name!r}: use mode='reference'"
+                )
+        if func is not F.batch_norm:
+            self._note(args, kwargs, result)
         return result
 
     def _convolution(
@@ -174,10 +228,13 @@ class PerImageGradients(TorchFunctionMode):
         dilation: Pair = 1,
         groups: int = 1,
     ) -> Tensor:
-        z = torch.conv2d(x, weight.detach(), _detached(bias), stride, padding, dilation, groups)
-        call = _Convolution(x.detach(), Patches.of(weight.detach(), stride, padding, dilation, groups))
-        z._convolution = call  # type: ignore[attr-defined]
-        return self._watched(z, weight, lambda dz: call.total(dz) if self._together else call.rows(dz))
+        inputs, w, b = x.detach(), weight.detach(), _detached(bias)
+        patches = Patches.of(w, stride, padding, dilation, groups)
+        call = _Convolution(inputs, patches, b, partial(self._add, self._opened(weight)))
+        back = lambda dz, goes_on: (call.back_together if self._together else call.back)(dz, goes_on)  # noqa: E731
+        z = self._given(x, torch.conv2d(inputs, w, b, stride, padding, dilation, groups), back)
+        self._convolutions[id(z)] = (z, call)
+        return z
 
     def _linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         inputs = x.detach().reshape(len(x), -1, x.shape[-1])
@@ -209,14 +266,35 @@ class PerImageGradients(TorchFunctionMode):
             y = F.batch_norm(z, running_mean, running_var, gamma, beta, False, 0.0, eps)
             mean, inverse = running_mean, (running_var + eps).rsqrt()
         take_rows = _ignore if weight is None else partial(self._add, self._opened(weight))
-        norm = _Norm(z, mean, inverse, torch.ones_like(mean) if gamma is None else gamma, take_rows)
+        convolution = self._convolution_of(x)
+        norm = _Norm(
+            z,
+            mean,
+            inverse,
+            torch.ones_like(mean) if gamma is None else gamma,
+            take_rows,
+            training and self._batch_statistics,
+            convolution,
+        )
+        if convolution is not None:
+            convolution.norms.append(norm)
         self._depends_on_batch |= training
-        if training and self._batch_statistics and hasattr(x, "_convolution"):
-            x._convolution.norms.append(norm)
-        if not x.requires_grad:
-            x.requires_grad_()
-        back = lambda dy: norm.back_together(dy) if self._together else norm.back(dy)  # noqa: E731
-        return _BatchNorm.apply(x, [y], back)  # type: ignore[no-any-return, no-untyped-call]
+        return self._given(x, y, lambda dy, _: norm.back_together(dy) if self._together else norm.back(dy))
+
+    def _given(self, x: Tensor, y: Tensor, back: Callable[[Tensor, bool], Tensor | None]) -> Tensor:
+        """`y`, from which the backward pass goes on to `x` as told."""
+        given: Tensor = _Given.apply(x, x.new_empty(0).requires_grad_(), [y], back)  # type: ignore[no-untyped-call]
+        return given
+
+    def _convolution_of(self, z: object) -> _Convolution | None:
+        return self._convolutions[id(z)][1] if id(z) in self._convolutions else None
+
+    def _note(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        """Notes which convolutions' outputs went into something else than a batch norm, and not only a question."""
+        if next(_tensors([result]), None) is not None:
+            for tensor in _tensors([*args, *kwargs.values()]):
+                if convolution := self._convolution_of(tensor):
+                    convolution.goes_elsewhere = True
 
     def _opened(self, weight: Tensor) -> int:
         self._uses[id(weight)] += 1
@@ -243,8 +321,16 @@ class PerImageGradients(TorchFunctionMode):
     def _complete(self, key: int) -> None:
         rows = self._rows.pop(key)
         if key in self._totals:
-            rows = rows + (self._totals.pop(key) - rows.sum(0)) / len(rows)
+            rows += (self._totals.pop(key) - rows.sum(0)) / len(rows)
         self._take(rows)
+
+
+def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
+    """Those among arguments or results, also within lists."""
+    for value in values:
+        for one in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(one, Tensor):
+                yield one
 
 
 def _detached(tensor: Tensor | None) -> Tensor | None:
