@@ -33,9 +33,7 @@ class Patches:
             padding = [d * (k - 1) // 2 for d, k in zip(dilation, weight.shape[2:], strict=True)]
         elif isinstance(padding, str):
             padding = 0
-        return Patches(
-            weight.contiguous(memory_format=torch.channels_last), _pair(stride), _pair(padding), dilation, groups
-        )
+        return Patches(_laid_out(weight), _pair(stride), _pair(padding), dilation, groups)
 
     def per_image(self, x: Tensor, dz: Tensor) -> Tensor:
         """sum_s dz_nos u_nds for every image: the weight's gradient, (N, O, D)."""
@@ -43,11 +41,10 @@ class Patches:
             seen = x[:, :, :: self.stride[0], :: self.stride[1]]
             return torch.bmm(dz.flatten(2), seen.flatten(2).mT)
         if x.shape[2] * x.shape[3] <= SMALL and self.weight.shape[1] <= NARROW:
-            weight = self.weight.new_empty((len(x) * len(self.weight), *self.weight.shape[1:]))
-            weight = weight.contiguous(memory_format=torch.channels_last)
+            weight = _laid_out(self.weight.new_empty((len(x) * len(self.weight), *self.weight.shape[1:])))
             side_by_side = replace(self, weight=weight, groups=len(x) * self.groups)
-            return side_by_side.summed(_one_image(x), _one_image(dz)).unflatten(0, (len(x), -1))
-        # Single images: otherwise those convolutions, and batched products of unfolded patches, take up to 30 times as long.
+            return side_by_side.summed(_one_image(x), _one_image(dz)).view(len(x), len(self.weight), -1)
+        # Otherwise those convolutions, and batched products of unfolded patches, take up to 30 times as long.
         return torch.stack([self.summed(x[n : n + 1], dz[n : n + 1]) for n in range(len(x))])
 
     def summed(self, x: Tensor, dz: Tensor) -> Tensor:
@@ -65,7 +62,7 @@ class Patches:
         height, width, channels = x.shape[2], x.shape[3], x.shape[1]
         sums = x.permute(0, 2, 3, 1).sum(0).view(height, width * channels)
         sums = columns @ (rows @ sums).view(-1, width, channels)  # (k, k, C)
-        patches = sums.unflatten(2, (self.groups, -1)).permute(2, 0, 1, 3).flatten(1)
+        patches = sums.view(*sums.shape[:2], self.groups, -1).permute(2, 0, 1, 3).flatten(1)
         return patches.repeat_interleave(len(self.weight) // self.groups, dim=0)
 
     def scaled(self, factors: Tensor) -> "Patches":
@@ -90,6 +87,11 @@ def _seen(side: int, k: int, stride: int, padding: int, dilation: int) -> Tensor
     steps = (side + 2 * padding - dilation * (k - 1) - 1) // stride + 1
     positions = torch.arange(steps) * stride + torch.arange(k)[:, None] * dilation - padding
     return (positions[:, :, None] == torch.arange(side)).sum(1)
+
+
+def _laid_out(weight: Tensor) -> Tensor:
+    """As convolutions are fastest. In float64 torch 2.13 errs on many groups with channels last."""
+    return weight.contiguous(memory_format=torch.channels_last) if weight.dtype == torch.float32 else weight
 
 
 def _one_image(x: Tensor) -> Tensor:
