@@ -34,9 +34,10 @@ def ntk(
         network: Untrained; (N, C, H, W) -> (N, K). Left as found.
         batch: images (N, C, H, W) float32, real and normalised; labels unused.
         generator: Source of all randomness (there is none without dropout).
-        mode: ``paper``: Theta is added up layer by layer in one backward pass. In train mode the change of the batch
-            statistics counts within a layer and is neglected from layer to layer. ``reference``: the rows of J one by
-            one, as TE-NAS does; exact, and 15 to 20 times slower.
+        mode: ``paper``: Theta is added up layer by layer from every image's own gradient. In train mode the change of the
+            batch statistics counts within a layer, and in the mean over the images, which is exact in the last 40 % of
+            the layers and continued to the others (decision 11). RANKS ``reference``: the rows of J one by one, as
+            TE-NAS does; exact, and SLOWER times slower.
         statistics: Of BN: ``train``: of the batch, so that row i depends on all images; ``eval``: running ones (both
             modes are exact then).
         precision: Of the gradients; the eigenvalues are always computed in float64.
