@@ -13,7 +13,7 @@ every network and proxy, one after the other in one process, each with the const
 Seconds are of processor time, with one thread. Every comparison is recorded beside the results (`.rows`): the same
 command goes on where it was interrupted, or where `--seconds` ended it. Delete the record when the code changes.
 
-    just bench proxies                  # the whole table, about 40 minutes on one core
+    just bench proxies                  # the whole table, about an hour on one core
     just bench proxies --networks 8 --evaluations 0 --out /tmp/proxies.json
 """
 
@@ -113,7 +113,7 @@ def best_of_a_search(evaluations: int, batch: Batch, record: Record) -> list[Arc
     """The 64 best by rank and crowding distance of all that a search scored."""
     names = list(dict.fromkeys([o.score for o in OBJECTIVES] + [c.score for c in CONSTRAINTS]))
     scoring = Scoring(SPACE, TASK, names, batch, seed=0, constraints=CONSTRAINTS)
-    algorithm = algorithms.load("nsga2")(Problem(SPACE, OBJECTIVES, CONSTRAINTS, population=64, seed=0))
+    algorithm = algorithms.load("nsga2").make(Problem(SPACE, OBJECTIVES, CONSTRAINTS, population=64, seed=0))
     told: list[Scores] = []
     while len(told) < evaluations and (asked := algorithm.ask(min(64, evaluations - len(told)))):
         works = {a: lambda a=a: scoring.score(a).to_row() for a in asked}

@@ -18,12 +18,14 @@ class Given(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, anchor: Tensor, ys: list[Tensor], back: Back) -> Tensor:
+        """The one output in `ys`; `anchor` makes it require a gradient."""
         ctx.back = back
         ctx.set_materialize_grads(False)
         return ys[0]  # in a list, it is no input and may be changed in place
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor | None) -> tuple[Tensor | None, None, None, None]:
+        """What `back` makes of the output's gradient; nothing comes of none."""
         return None if dy is None else ctx.back(dy, ctx.needs_input_grad[0]), None, None, None
 
 
@@ -38,7 +40,7 @@ class Norm:
         gamma: Per channel.
         take_rows: Gets the gradient of gamma.
         corrects: Whether the convolution's rows get the derivative of this norm's statistics.
-        convolution: The call that gave z.
+        hands_on: Whether `back` leaves the gradient of y to the convolution that gave z.
         dy_sum: sum_s dy_ncs, (N, C); None until the backward pass has come here.
         dy_zhat_sum: sum_s dy_ncs zhat_ncs, (N, C).
     """
@@ -49,19 +51,20 @@ class Norm:
     gamma: Tensor
     take_rows: Callable[[Tensor], None]
     corrects: bool
-    convolution: "Convolution | None"
+    hands_on: bool = False
     dy_sum: Tensor | None = None
     dy_zhat_sum: Tensor | None = None
 
     @property
     def scale(self) -> Tensor:
+        """Dy / dz per channel, with the statistics held fixed."""
         return self.gamma * self.inverse
 
     def back(self, dy: Tensor, goes_on: bool) -> Tensor:
         """The gradient of z, every image for itself: the statistics are constants."""
         self.dy_sum = dy.sum((2, 3))
-        if self.convolution is not None and self.convolution.has_one_norm:
-            return dy  # it scales its own, smaller tensors instead, and knows sum_s dy_ncs z_ncs from its rows
+        if self.hands_on:
+            return dy  # the convolution scales smaller tensors instead, and knows sum_s dy_ncs z_ncs from its rows
         product = dy * self.z
         self.take(self.dy_sum, product.sum((2, 3)))
         return torch.mul(dy, self.scale[:, None, None], out=product)
@@ -101,19 +104,20 @@ class Convolution:
     norms: list[Norm] = field(default_factory=list)
     goes_elsewhere: bool = False
 
-    @property
-    def has_one_norm(self) -> bool:
-        """Whether a batch norm takes z and nothing else does."""
-        return len(self.norms) == 1 and not self.goes_elsewhere
+    def settle(self) -> None:
+        """After the forward pass: where a batch norm takes z and nothing else does, it hands its gradient on."""
+        if len(self.norms) == 1 and not self.goes_elsewhere:
+            self.norms[0].hands_on = True
 
     def back(self, dz: Tensor, goes_on: bool) -> Tensor | None:
         """The gradient of x, if the backward pass goes on, every image for itself.
 
-        Where `has_one_norm`, `dz` is the gradient of the norm's output.
+        Where the norm hands on, `dz` is the gradient of the norm's output.
         """
         rows, patches = self.patches.per_image(self.x, dz), self.patches
-        if self.has_one_norm:
-            (norm,) = self.norms
+        for norm in self.norms:
+            if not norm.hands_on:
+                continue
             dy_sum = norm.dy_sum
             assert dy_sum is not None
             dy_z_sum = torch.bmm(rows.transpose(0, 1), patches.rows_of(patches.weight)[:, :, None])[:, :, 0].T

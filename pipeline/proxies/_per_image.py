@@ -75,8 +75,12 @@ class PerImageGradients(TorchFunctionMode):
             F.batch_norm: self._batch_norm,
         }
 
-    def backward(self, total: Tensor) -> None:
+    def backward(self, total: Tensor, *, again: bool = False) -> None:
         """Goes back from the sum over images of the network's output; `take` gets the rows of all weights.
+
+        Args:
+            total: The sum, a scalar.
+            again: Whether `squared_norm` follows.
 
         Raises:
             ScoreUndefined: The sum does not depend on any weight.
@@ -85,16 +89,28 @@ class PerImageGradients(TorchFunctionMode):
             raise ScoreUndefined("the output does not depend on any weight")
         if self._batch_statistics and self._depends_on_batch:
             self._stop = 0 if self._calls <= ALL_TOGETHER else round((1 - TOGETHER) * self._calls)
-            self._together = True
-            torch.autograd.backward(total, retain_graph=True)
-            self._together = False
-        torch.autograd.backward(total)
+            self._back_together(total, again=True)
+        torch.autograd.backward(total, retain_graph=again)
         for weight in self._weights.values():
             if weight.rows is not None:
                 self._complete(weight)
 
+    def squared_norm(self, total: Tensor) -> Tensor:
+        """|gradient of `total` with respect to all weights|^2, exact: in train mode it depends on the statistics."""
+        self._stop = 0
+        self._back_together(total, again=False)
+        totals = [weight.total for weight in self._weights.values() if weight.total is not None]
+        return torch.stack([total.flatten().double().square().sum() for total in totals]).sum()
+
+    def _back_together(self, total: Tensor, *, again: bool) -> None:
+        self._together = True
+        torch.autograd.backward(total, retain_graph=again)
+        self._together = False
+
     def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)  # type: ignore[no-untyped-call]
+        for _, convolution in self._convolutions.values():
+            convolution.settle()
         self._convolutions.clear()  # an output leads back to here: a cycle would keep its memory
 
     def __torch_function__(
@@ -157,7 +173,7 @@ class PerImageGradients(TorchFunctionMode):
             mean, inverse = running_mean, (running_var + eps).rsqrt()
         gamma = torch.ones_like(mean) if gamma is None else gamma
         corrects, convolution = training and self._batch_statistics, self._convolution_of(x)
-        norm = Norm(z, mean, inverse, gamma, self._rows_of(weight), corrects, convolution)
+        norm = Norm(z, mean, inverse, gamma, self._rows_of(weight), corrects)
         if convolution is not None:
             convolution.norms.append(norm)
         self._depends_on_batch |= training

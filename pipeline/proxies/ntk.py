@@ -14,6 +14,7 @@ from pipeline.proxies._state import borrowed, tensors_of
 from spaces import Network
 
 Statistics = Literal["train", "eval"]
+Largest = Literal["approximate", "exact"]
 
 
 def ntk(
@@ -23,6 +24,7 @@ def ntk(
     *,
     mode: Mode = "paper",
     statistics: Statistics = "train",
+    largest: Largest = "approximate",
     precision: Precision = "float32",
 ) -> float:
     """Condition number of the empirical neural tangent kernel at initialisation.
@@ -34,12 +36,16 @@ def ntk(
         network: Untrained; (N, C, H, W) -> (N, K). Left as found.
         batch: images (N, C, H, W) float32, real and normalised; labels unused.
         generator: Source of all randomness (there is none without dropout).
-        mode: ``paper``: Theta is added up layer by layer from every image's own gradient. In train mode the change of the
-            batch statistics counts within a layer, and in the mean over the images, which is exact in the last 40 % of
-            the layers and continued to the others (decision 11). RANKS ``reference``: the rows of J one by one, as
-            TE-NAS does; exact, and SLOWER times slower.
+        mode: ``paper``: Theta is added up layer by layer from every image's own gradient. In train mode the change of
+            the batch statistics counts within a layer and in the mean over the images, which is exact in the last 40 %
+            of the layers and continued to the others (decision 11). ``reference``: the rows of J one by one, as TE-NAS
+            does; exact, and about 17 times slower. Rank correlation of the two (32 images of CIFAR-10): 64 random
+            networks of anynet3 Spearman 0.965, Kendall 0.856; the 64 best of a search Kendall 0.79, where fresh
+            weights change the score as much (0.48 of its logarithm) as the networks do.
         statistics: Of BN: ``train``: of the batch, so that row i depends on all images; ``eval``: running ones (both
             modes are exact then).
+        largest: lambda_max. ``approximate``: Theta's. ``exact``: of the exact kernel, along the eigenvector of Theta,
+            by one more backward pass; 1.45 times the time, Kendall 0.90 on those random networks and 0.88 on the best.
         precision: Of the gradients; the eigenvalues are always computed in float64.
 
     Returns:
@@ -54,24 +60,34 @@ def ntk(
     share their weights; float32 eigenvalues make large kappa rounding noise.
     """
     dtype = one_of("precision", precision, {"float32": torch.float32, "float64": torch.float64})
-    kernel, rounding = one_of("mode", mode, {"paper": (_summed, 1), "reference": (_from_rows, 2)})
+    exactly = one_of("largest", largest, {"approximate": False, "exact": True})
     training = one_of("statistics", statistics, {"train": True, "eval": False})
+    paper = one_of("mode", mode, {"paper": True, "reference": False})
+    images = batch.images.to(dtype)
     with borrowed(network, generator, training=training), torch.enable_grad():
-        theta = kernel(network, batch.images.to(dtype), dtype)
-    return condition_number(theta, torch.finfo(dtype).eps ** rounding)
+        if not paper:
+            return condition_number(_from_rows(network, images, dtype), torch.finfo(dtype).eps ** 2)
+        theta, highest = _summed(network, images, dtype, exactly=exactly and training)
+    return condition_number(theta, torch.finfo(dtype).eps, highest)
 
 
-def _summed(network: Network, images: Tensor, dtype: torch.dtype) -> Tensor:
+def _summed(network: Network, images: Tensor, dtype: torch.dtype, *, exactly: bool) -> tuple[Tensor, float | None]:
+    """Theta, and its largest eigenvalue where it is to be better than Theta's: v^T Theta v for the v of this Theta."""
     tensors = tensors_of(network, dtype)
     images = images.contiguous(memory_format=torch.channels_last)
     products: list[Tensor] = []
     gradients = PerImageGradients(lambda rows: products.append(rows @ rows.T), batch_statistics=True)
     with gradients:
         logits: Tensor = functional_call(network, tensors, (images,))
-    gradients.backward(logits.sum())
+    outputs = logits.sum(1)
+    gradients.backward(outputs.sum(), again=exactly)
     if not products:
         raise ScoreUndefined("the logits do not depend on any weight")
-    return torch.stack(products).double().sum(0)
+    theta = torch.stack(products).double().sum(0)
+    if not exactly or not theta.isfinite().all():
+        return theta, None
+    direction = torch.linalg.eigh(theta).eigenvectors[:, -1]
+    return theta, float(gradients.squared_norm(outputs @ direction.to(outputs)))
 
 
 def _from_rows(network: Network, images: Tensor, dtype: torch.dtype) -> Tensor:
@@ -83,8 +99,13 @@ def _from_rows(network: Network, images: Tensor, dtype: torch.dtype) -> Tensor:
     return jacobian @ jacobian.T
 
 
-def condition_number(kernel: Tensor, epsilon: float) -> float:
+def condition_number(kernel: Tensor, epsilon: float, highest: float | None = None) -> float:
     """lambda_max / lambda_min of a symmetric (N, N) float64 matrix whose relative error is epsilon.
+
+    Args:
+        kernel: The matrix.
+        epsilon: Of its elements.
+        highest: lambda_max where it is known better.
 
     Raises:
         ScoreUndefined: lambda_min is not above the rounding error N epsilon lambda_max, or not finite.
@@ -92,7 +113,7 @@ def condition_number(kernel: Tensor, epsilon: float) -> float:
     if not kernel.isfinite().all():
         raise ScoreUndefined("the neural tangent kernel is not finite")
     values = torch.linalg.eigvalsh(kernel)
-    lowest, highest = float(values[0]), float(values[-1])
+    lowest, highest = float(values[0]), float(values[-1]) if highest is None else highest
     if lowest <= len(kernel) * max(epsilon, torch.finfo(torch.float64).eps) * highest:
         raise ScoreUndefined(
             f"the neural tangent kernel is singular (eigenvalues from {lowest:.3g} to {highest:.3g}): "

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from pipeline.errors import ScoreUndefined
 from pipeline.proxies import Batch
 from pipeline.proxies._mean_row import MeanRow
+from pipeline.proxies.ntk import _from_rows, _summed
 from pipeline.seeds import torch_generator
 from spaces import Network
 
@@ -164,6 +165,24 @@ def test_in_a_deep_network_the_mean_of_the_gradients_is_continued(
     assert fast == pytest.approx(exact, rel=0.5)
     monkeypatch.setattr(MeanRow, "guess", lambda self, rows: None)
     assert abs(score("ntk", network, batch, precision="float64") - exact) > 2 * abs(fast - exact)
+
+
+def test_the_largest_eigenvalue_is_the_exact_kernel_s_along_its_direction(
+    score: Score, build: Build, batch: Batch
+) -> None:
+    """So it cannot be above the exact one; with a single norm everything is exact anyway."""
+    network = build(one_norm, pooled)
+    options = {"precision": "float64", "largest": "exact"}
+    assert score("ntk", network, batch, **options) == pytest.approx(
+        score("ntk", network, batch, mode="reference", precision="float64"), rel=1e-8
+    )
+    layers = lambda: [*one_norm(), *(x for _ in range(4) for x in (nn.Conv2d(6, 6, 3, padding=1), *norm_relu()))]  # noqa: E731
+    deep = build(layers, pooled)
+    images = batch.images.double()
+    largest = float(torch.linalg.eigvalsh(_from_rows(deep.train(), images, torch.float64))[-1])
+    _, highest = _summed(deep.train(), images, torch.float64, exactly=True)
+    assert highest is not None
+    assert 0.5 * largest < highest <= largest * (1 + 1e-9)
 
 
 def test_the_mean_of_rows_keeps_its_part_of_their_spread() -> None:
