@@ -36,7 +36,7 @@ from spaces import Architecture, Task
 SPACE = spaces.load("nasbench201")
 TASK = Task(3, 32, 32, 10)
 SEED = 0
-COSTLY = {"grasp", "swap", "ntk", "linear_regions", "gradsign", "zico", "epe_nas", "plain"}
+COSTLY = {"grasp", "swap", "linear_regions", "gradsign", "zico", "epe_nas", "plain"}
 COSTLY |= {"az_expressivity", "az_progressivity", "az_trainability"}
 
 
