@@ -57,7 +57,7 @@ class Norm:
 
     @property
     def scale(self) -> Tensor:
-        """Dy / dz per channel, with the statistics held fixed."""
+        """The derivative dy / dz per channel, with the statistics held fixed."""
         return self.gamma * self.inverse
 
     def back(self, dy: Tensor, goes_on: bool) -> Tensor:

@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from pipeline.errors import ScoreUndefined
 from pipeline.proxies._activations import out_of_place
-from pipeline.proxies._layer_calls import Back, Convolution, Given, Linear, Norm
+from pipeline.proxies._layer_calls import Convolution, Given, Linear, Norm
 from pipeline.proxies._mean_row import MeanRow
 from pipeline.proxies._patches import Pair, Patches
 
@@ -189,8 +189,7 @@ class PerImageGradients(TorchFunctionMode):
                 return call.back(dy, goes_on)
             return call.back_together(dy, goes_on) if place >= self._stop else None
 
-        chosen: Back = back
-        given: Tensor = Given.apply(x, x.new_empty(0).requires_grad_(), [y], chosen)  # type: ignore[no-untyped-call]
+        given: Tensor = Given.apply(x, x.new_empty(0).requires_grad_(), [y], back)  # type: ignore[no-untyped-call]
         return given
 
     def _convolution_of(self, z: object) -> Convolution | None:
