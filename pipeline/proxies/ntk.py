@@ -1,5 +1,6 @@
 """Condition number of the neural tangent kernel: trainability."""
 
+import math
 from typing import Literal
 
 import torch
@@ -110,7 +111,7 @@ def condition_number(kernel: Tensor, epsilon: float, highest: float | None = Non
     Raises:
         ScoreUndefined: lambda_min is not above the rounding error N epsilon lambda_max, or not finite.
     """
-    if not kernel.isfinite().all():
+    if not kernel.isfinite().all() or not math.isfinite(highest or 0):
         raise ScoreUndefined("the neural tangent kernel is not finite")
     values = torch.linalg.eigvalsh(kernel)
     lowest, highest = float(values[0]), float(values[-1]) if highest is None else highest

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from pipeline.errors import ScoreUndefined
 from pipeline.proxies import Batch
 from pipeline.proxies._mean_row import MeanRow
-from pipeline.proxies.ntk import _from_rows, _summed
+from pipeline.proxies.ntk import _from_rows, _summed, condition_number
 from pipeline.seeds import torch_generator
 from spaces import Network
 
@@ -183,6 +183,12 @@ def test_the_largest_eigenvalue_is_the_exact_kernel_s_along_its_direction(
     _, highest = _summed(deep.train(), images, torch.float64, exactly=True)
     assert highest is not None
     assert 0.5 * largest < highest <= largest * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("highest", [float("inf"), float("nan")])
+def test_a_largest_eigenvalue_that_overflows_is_no_score(highest: float) -> None:
+    with pytest.raises(ScoreUndefined, match="not finite"):
+        condition_number(torch.eye(3, dtype=torch.float64), 1e-7, highest)
 
 
 def test_the_mean_of_rows_keeps_its_part_of_their_spread() -> None:
