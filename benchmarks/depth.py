@@ -5,7 +5,7 @@ with the depth bounded, and with the NTK condition number as a second objective.
 a front: its knee) is trained for 8 epochs on 5,000 images of CIFAR-10 and tested on all 10,000. In this process,
 without Ray; every line is recorded beside the results, and the same command goes on where it was interrupted.
 
-    python benchmarks/depth.py IMAGES    # a folder with train.parquet and test.parquet; some 15 minutes on one core
+    python benchmarks/depth.py IMAGES    # a folder with train.parquet and test.parquet; about half an hour on one core
 """
 
 import argparse

@@ -19,7 +19,8 @@ def zico(network: Network, batch: Batch, generator: torch.Generator, *, mode: Mo
 
     ZiCo = sum_l log( sum_{w in l} E|g_w| / sqrt(Var|g_w|) ), g_w the gradients of the mean cross-entropy of each half.
     For two halves a term is (|g_1| + |g_2|) / ||g_1| - |g_2||. Weights without variance and layers without weights
-    left count nothing.
+    left count nothing. Ranks agree with those in float64 to 0.998 (Spearman, 64 random networks of anynet3): a term is
+    large where two gradients are nearly equal, which rounding decides.
 
     Args:
         network: With Kaiming weights; BN in train mode. Left as found.
@@ -31,9 +32,6 @@ def zico(network: Network, batch: Batch, generator: torch.Generator, *, mode: Mo
 
     Returns:
         ZiCo, dimensionless (nats); higher is better. Favours thin and deep networks (ZiCo-BC, arXiv:2309.14666).
-
-    Ranks agree with float64's to 0.998 (Spearman, 64 random networks of anynet3), whatever the layout in memory:
-    a term is large where two gradients are nearly equal, which rounding decides.
 
     Raises:
         ScoreUndefined: The batch cannot be halved, or no gradient varies.
