@@ -20,7 +20,13 @@ def conv_bn_relu(w_in: int, w_out: int, k: int = 3, stride: int = 1, groups: int
 
 
 class Residual(Auxiliary):
-    """branch(x) + shortcut(x)."""
+    """branch(x) + shortcut(x).
+
+    Attributes:
+        inplace: The sum overwrites branch(x), which must be the branch's own and not kept for its backward pass.
+    """
+
+    inplace = False
 
     def __init__(self, branch: nn.Module, shortcut: nn.Module) -> None:
         super().__init__()
@@ -30,7 +36,9 @@ class Residual(Auxiliary):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the shape that both give."""
         y: Tensor = self.branch(x)
-        return y + self.shortcut(x) if self.active else y
+        if not self.active:
+            return y
+        return y.add_(self.shortcut(x)) if self.inplace else y + self.shortcut(x)
 
 
 def shortcut(w_in: int, w_out: int, stride: int) -> nn.Module:

@@ -10,7 +10,7 @@ from torch.func import functional_call
 
 from pipeline.errors import ScoreUndefined
 from pipeline.proxies._proxy import Batch
-from pipeline.proxies._state import relus_in_place, tensors_of
+from pipeline.proxies._state import in_place, tensors_of
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def loss_gradients(network: nn.Module, batch: Batch, *, as_published: bool = Fal
     tensors = tensors_of(network, batch.images.dtype)
     weights = [tensors[name].requires_grad_() for name in weight_names(network)]
     images = batch.images.contiguous(memory_format=torch.contiguous_format if as_published else torch.channels_last)
-    with torch.enable_grad(), nullcontext() if as_published else relus_in_place(network):
+    with torch.enable_grad(), nullcontext() if as_published else in_place(network):
         loss = F.cross_entropy(functional_call(network, tensors, (images,)), batch.labels)
         if not loss.requires_grad:
             raise ScoreUndefined("the loss does not depend on the weights")

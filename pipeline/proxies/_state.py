@@ -78,25 +78,31 @@ def _set(norm: BatchNorm, **values: object) -> None:
 
 
 @contextmanager
-def relus_in_place(network: nn.Module) -> Iterator[None]:
-    """ReLUs overwrite their input where nothing else reads it: fresh memory costs more than the ReLU itself.
+def in_place(network: nn.Module) -> Iterator[None]:
+    """ReLUs and shortcuts' sums overwrite their input where nothing else reads it: fresh memory costs more than they.
 
-    That is so behind a batch norm or a shortcut's sum in a plain `nn.Sequential`. A ReLU used twice is left alone.
+    That is so of ReLUs behind a batch norm or a shortcut's sum in a plain `nn.Sequential`, and of sums whose branch is
+    one that ends with a batch norm, which keeps its input for the backward pass. A ReLU used twice is left alone.
     """
     uses = Counter(module for _, module in network.named_modules(remove_duplicate=False))
     pairs = (pair for module in uses if type(module) is nn.Sequential for pair in pairwise(module))
-    changed = [
+    changed: list[nn.ReLU | Residual] = [
         relu
         for before, relu in pairs
         if isinstance(before, BatchNorm | Residual) and type(relu) is nn.ReLU and uses[relu] == 1 and not relu.inplace
     ]
-    for relu in changed:
-        relu.inplace = True
+    changed += [m for m in uses if isinstance(m, Residual) and _ends_with_norm(m.branch) and not m.inplace]
+    for module in changed:
+        module.inplace = True
     try:
         yield
     finally:
-        for relu in changed:
-            relu.inplace = False
+        for module in changed:
+            module.inplace = False
+
+
+def _ends_with_norm(branch: nn.Module) -> bool:
+    return type(branch) is nn.Sequential and len(branch) > 0 and isinstance(branch[-1], BatchNorm)
 
 
 def _buffers(module: nn.Module) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""Gradients are the same bit for bit, whichever ReLUs overwrite their input."""
+"""Gradients are the same bit for bit, whichever ReLUs and sums overwrite their input."""
 
 import copy
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import spaces
 from pipeline.proxies import Batch
 from pipeline.proxies._gradients import loss_gradients
-from pipeline.proxies._state import borrowed, relus_in_place
+from pipeline.proxies._state import borrowed, in_place
 from pipeline.seeds import numpy_generator, torch_generator
 from spaces import Network, Residual, Task, initialise
 
@@ -82,6 +82,30 @@ def test_only_behind_norms_and_sums_and_only_if_used_once() -> None:
         return [*start, nn.Conv2d(3, 3, 1), behind_conv, nn.BatchNorm2d(3), shared, nn.BatchNorm2d(3), shared]
 
     net = network(layers)
-    with relus_in_place(net):
+    with in_place(net):
         assert [r.inplace for r in (shared, behind_norm, behind_sum, behind_conv)] == [False, True, True, False]
     assert not any(r.inplace for r in (shared, behind_norm, behind_sum, behind_conv))
+
+
+@pytest.mark.parametrize(
+    ("branch", "inplace"),
+    [
+        (lambda: [nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)], True),
+        (lambda: [nn.Conv2d(3, 3, 1)], False),
+        (lambda: [nn.Conv2d(3, 3, 1), nn.Sigmoid()], False),
+        (lambda: [nn.Identity()], False),
+        (list, False),
+    ],
+    ids=["norm", "convolution", "sigmoid", "identity", "nothing"],
+)
+def test_only_sums_whose_branch_ends_with_a_norm(branch: Callable[[], list[nn.Module]], inplace: bool) -> None:
+    """A sigmoid keeps its output for the backward pass; an identity's output is the shortcut's input."""
+    net = network(lambda: [nn.Conv2d(3, 3, 1), Residual(nn.Sequential(*branch()), nn.Identity())])
+    (residual,) = (module for module in net.modules() if isinstance(module, Residual))
+    batch = random_batch()
+    with in_place(net):
+        assert residual.inplace == inplace
+    assert not residual.inplace
+    with borrowed(net, torch_generator(3, "score")):
+        taken = [w.gradient for w in loss_gradients(net, batch)]
+    assert all(torch.equal(a, b) for a, b in zip(taken, by_autograd(net, batch), strict=True))
