@@ -1,7 +1,6 @@
 """Training runs that hang or raise in their worker: told as text, and the worker is not used again."""
 
 import itertools
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,15 @@ from spaces import Task
 SPACE = spaces.load("anynet3")
 ANY = SPACE.decode([0] * len(SPACE.levels))
 METRICS = {"train_loss": 1.0, "val_loss": 1.0, "val_accuracy": 0.5, "learning_rate": 0.1, "seconds": 0.1}
-Worker = Callable[[Callable[[], None], float], Any]
+LIMIT = 600.0
+Worker = Callable[[Callable[[], None]], Any]
 
 
 @pytest.fixture
 def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worker:
-    """A worker whose second epoch does what is given; so many seconds are an epoch's."""
+    """A worker whose second epoch does what is given."""
 
-    def make(work: Callable[[], None], seconds: float) -> Any:
+    def make(work: Callable[[], None]) -> Any:
         def train(*_: Any, **__: Any) -> Iterator[loop.EpochResult]:
             for epoch in itertools.count(1):
                 if epoch == 2:
@@ -36,17 +36,13 @@ def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worker:
         monkeypatch.setattr(loop, "train", train)
         task = Task(1, 8, 8, 10)
         images = data.load(Data(limit=100), task, seed=0)
-        training = Training(task, images, Recipe(), 4, "cpu", tmp_path, seconds)
+        training = Training(task, images, Recipe(), 4, "cpu", tmp_path, LIMIT)
         made = object.__new__(TrainingWorker)
         job = {"name": "run-0", "architecture": ANY.to_json(), "seed": 0, "recorded": 0, "test": False}
         made.setup(job, training, threads=1)
         return made
 
     return make
-
-
-def hang() -> None:
-    time.sleep(1000)
 
 
 def full() -> None:
@@ -58,14 +54,16 @@ def mistaken() -> None:
 
 
 @pytest.mark.parametrize(
-    ("work", "reason"),
+    ("late", "reason"),
     [
-        (hang, "TimeoutError: no result after 0.3 s"),
-        (full, "OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB."),
+        (True, "TimeoutError: no result after 600 s"),
+        (False, "OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB."),
     ],
 )
-def test_a_failure_is_told_as_text_and_ends_the_worker(worker: Worker, work: Callable[[], None], reason: str) -> None:
-    at_work = worker(work, 0.3)
+def test_a_failure_is_told_as_text_and_ends_the_worker(
+    worker: Worker, out_of_time: Callable[[float], None], late: bool, reason: str
+) -> None:
+    at_work = worker((lambda: out_of_time(LIMIT)) if late else full)
     assert at_work.step()["rows"][0]["epoch"] == 1
     assert at_work.step() == {"failure": reason}
     with pytest.raises((TimeoutError, torch.OutOfMemoryError)):
@@ -73,6 +71,6 @@ def test_a_failure_is_told_as_text_and_ends_the_worker(worker: Worker, work: Cal
 
 
 def test_what_the_user_can_put_right_is_no_failure(worker: Worker) -> None:
-    at_work = worker(mistaken, 60)
+    at_work = worker(mistaken)
     at_work.step()
     assert at_work.step() == {"error": "the data are gone"}

@@ -1,0 +1,110 @@
+"""Faults that come at a known point of the work, however fast or slow the machine is."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from pipeline.config import Experiment
+from pipeline.results import Ledger
+from pipeline.run_folder import RunFolder
+
+DRIVER = """
+import os, signal, sys
+from importlib import import_module
+from pathlib import Path
+from threading import Event, Timer
+from pipeline.config import Experiment
+from pipeline.console import View
+from pipeline.results import Ledger
+from pipeline.run_folder import RunFolder
+
+name, experiment, folder, record, lines, seconds = sys.argv[1:]
+record, stage, append = Path(record), getattr(import_module(f"pipeline.stages.{name}"), name), Ledger.append
+killer = Timer(float(seconds), os.kill, (os.getpid(), signal.SIGKILL))
+
+def look():
+    if (record.read_bytes().count(b"\\n") if record.exists() else 0) >= int(lines):
+        killer.start()
+
+def append_until_it_dies(ledger, rows):
+    if killer.ident:
+        Event().wait()
+    append(ledger, rows)
+    look()
+
+Ledger.append = append_until_it_dies
+look()
+stage(Experiment.model_validate_json(experiment), RunFolder(Path(folder)), View())
+"""
+Once = Callable[[Path, int, Callable[[], None]], None]
+KilledDriver = Callable[..., None]
+
+
+@pytest.fixture
+def out_of_time() -> Callable[[float], None]:
+    """Work that does not end before its limit of so many seconds, which comes at once."""
+
+    def work(limit: float) -> None:
+        left, _ = signal.getitimer(signal.ITIMER_REAL)
+        assert limit / 2 < left <= limit
+        signal.setitimer(signal.ITIMER_REAL, 0.01)  # the clock is put forward
+        time.sleep(1000)
+
+    return work
+
+
+@pytest.fixture
+def once(monkeypatch: pytest.MonkeyPatch) -> Iterator[Once]:
+    """Does something once a ledger of this process has so many lines; it has happened before the next one is there."""
+    append = Ledger.append
+    threads: list[Thread] = []
+
+    def start(path: Path, lines: int, action: Callable[[], None]) -> None:
+        thread = Thread(target=action)
+        threads.append(thread)
+
+        def observed(ledger: Ledger, rows: Iterable[Mapping[str, Any]]) -> None:
+            if thread.ident:
+                thread.join()
+            append(ledger, rows)
+            if not thread.ident and ledger.path == path and path.read_bytes().count(b"\n") >= lines:
+                thread.start()
+
+        monkeypatch.setattr(Ledger, "append", observed)
+
+    yield start
+    for thread in threads:
+        thread.join()  # an error, if it never came to that
+
+
+@pytest.fixture
+def killed_driver() -> KilledDriver:
+    """Starts a stage in a process that is killed when its record has so many lines, or so many seconds later.
+
+    In these seconds nothing is recorded any more: the work cannot be over before the process is killed.
+    """
+
+    def run(
+        stage: str, experiment: Experiment, folder: RunFolder, record: Path, lines: int, seconds: float = 0
+    ) -> None:
+        words = [experiment.model_dump_json(), str(folder.path), str(record), str(lines), str(seconds)]
+        said = folder.path / "driver.txt"
+        with said.open("w") as file:
+            command = [sys.executable, "-c", DRIVER, stage, *words]
+            driver = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
+        try:
+            assert driver.wait() == -signal.SIGKILL, f"the driver ended before it was killed: {said.read_text()}"
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(driver.pid, signal.SIGKILL)  # Ray's agents outlive it
+
+    return run
