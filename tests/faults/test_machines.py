@@ -23,6 +23,7 @@ from pipeline.results import read_ledger
 from pipeline.run_folder import RunFolder
 from pipeline.stages import _ray, _watch
 
+EVALUATIONS = 24
 DRIVER = """
 import sys
 from pathlib import Path
@@ -36,38 +37,64 @@ try:
 except UserError as error:
     sys.exit(str(error))
 """
-SLOW = """
-import time
+HELD = """
+import os, time
+from pathlib import Path
 from pipeline.proxies import Proxy
 
-def slow(network, batch, generator):
-    time.sleep(0.2)
+def held(network, batch, generator):
+    with Path(os.environ["CALLS"]).open("ab") as calls:
+        calls.write(b".")
+        number = calls.tell()
+    while number > Path(os.environ["ALLOWED"]).stat().st_size:
+        time.sleep(0.02)
     return float(sum(p.numel() for p in network.parameters()))
 
-PROXY = Proxy("slow", slow, "1", "maximise", "a test", weights="none")
+PROXY = Proxy("held", held, "1", "maximise", "a test", weights="none")
 """
 
 
-def until(condition: Callable[[], bool], seconds: float = 200.0) -> None:
-    end = time.monotonic() + seconds
+class Rein:
+    """Lets the proxy of all workers be called so many times more; the next call waits. A byte of a file is a call."""
+
+    def __init__(self, folder: Path) -> None:
+        self.calls, self.allowed = folder / "calls", folder / "allowed"
+        self.calls.touch()
+        self.allowed.touch()
+
+    def give(self, calls: int) -> None:
+        more = self.calls.stat().st_size + calls - self.allowed.stat().st_size
+        with self.allowed.open("ab") as allowed:
+            allowed.write(b"." * more)
+
+    def take_all(self) -> None:
+        self.calls.write_bytes(b"")
+        self.allowed.write_bytes(b"")
+
+
+def until(condition: Callable[[], bool], driver: subprocess.Popen[str]) -> None:
     while not condition():
-        assert time.monotonic() < end
+        assert driver.poll() is None, driver.communicate()
         time.sleep(0.02)
 
 
 @pytest.fixture
-def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy that takes its time, in every process that is started from now on."""
-    package = tmp_path / "plugin" / "slow-1.0.dist-info"
+def rein(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rein:
+    """Of a proxy in every process that is started from now on."""
+    package = tmp_path / "plugin" / "held-1.0.dist-info"
     package.mkdir(parents=True)
-    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: slow\nVersion: 1.0\n")
-    (package / "entry_points.txt").write_text("[zenfront.proxies]\nslow = slow:PROXY\n")
-    (package.parent / "slow.py").write_text(SLOW)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: held\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text("[zenfront.proxies]\nheld = held:PROXY\n")
+    (package.parent / "held.py").write_text(HELD)
+    rein = Rein(tmp_path)
+    monkeypatch.setenv("CALLS", str(rein.calls))
+    monkeypatch.setenv("ALLOWED", str(rein.allowed))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(package.parent), *filter(None, [os.getenv("PYTHONPATH")])]))
+    return rein
 
 
 @pytest.fixture
-def cluster(plugin: None) -> Iterator[Any]:
+def cluster(rein: Rein) -> Iterator[Any]:
     """A head without processors for workers."""
     import_module("pipeline.stages._ray")
     from ray.cluster_utils import Cluster
@@ -83,8 +110,8 @@ def experiment_of(**cluster: Any) -> Experiment:
             "name": "tiny",
             "space": "anynet3",
             "task": {"channels": 1, "height": 8, "width": 8, "classes": 10},
-            "objectives": [{"score": "slow", "direction": "maximise"}, {"score": "flops", "direction": "minimise"}],
-            "search": {"population": 8, "evaluations": 24, "candidates_per_trial": 4},
+            "objectives": [{"score": "held", "direction": "maximise"}, {"score": "flops", "direction": "minimise"}],
+            "search": {"population": 8, "evaluations": EVALUATIONS, "candidates_per_trial": 4},
             "resources": {"device": "cpu"},
             "cluster": cluster,
         }
@@ -118,30 +145,34 @@ def result(folder: RunFolder) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_machines_leave_and_come_and_the_result_is_the_same(
-    cluster: Any, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+    cluster: Any, rein: Rein, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     """The only machine leaves in the middle; none is there for the patience; a later driver goes on with two others."""
     expected, folder = RunFolder(tmp_path / "expected"), RunFolder(tmp_path / "run")
     node = cluster.add_node(num_cpus=1)
+    rein.give(EVALUATIONS)
     calm = start(experiment_of(address=cluster.address), expected)
-    assert calm.wait(200) == 0, calm.communicate()
+    assert calm.wait() == 0, calm.communicate()
+    rein.take_all()
+    rein.give(10)  # the first generation of eight, and a part of a batch of four
     driver = start(experiment_of(address=cluster.address, patience=3), folder)
-    until(lambda: scored(folder) >= 6)
+    until(lambda: scored(folder) >= 8, driver)
     cluster.remove_node(node, allow_graceful=False)
-    said, complaint = driver.communicate(timeout=200)
+    said, complaint = driver.communicate()
     assert driver.returncode == 1
     assert "the cluster has no machine left for a worker of 1 CPUs and 0 GPUs: waiting for one to come" in said
     assert "has come for 3 s (cluster.patience). The record is kept" in complaint
     before = scored(folder)
-    assert 6 <= before < 24
+    assert 8 <= before <= 10
+    rein.give(8)  # the rest of the second generation, at least
     leaving, _ = cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)
     driver = start(experiment_of(address=cluster.address), folder)
-    until(lambda: scored(folder) >= before + 3)
+    until(lambda: scored(folder) >= 16, driver)
     cluster.remove_node(leaving, allow_graceful=False)
     cluster.add_node(num_cpus=1)
-    assert driver.wait(200) == 0, driver.communicate()
+    rein.give(EVALUATIONS)
+    assert driver.wait() == 0, driver.communicate()
     assert result(folder) == result(expected)
 
 

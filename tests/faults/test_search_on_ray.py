@@ -3,14 +3,10 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from io import StringIO
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -25,18 +21,11 @@ from pipeline.seeds import numpy_generator
 from pipeline.stages.search import search
 from pipeline.stages.select import select
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("ZENFRONT_KILLS", "3"))
-DRIVER = """
-import sys
-from pathlib import Path
-from pipeline.config import Experiment
-from pipeline.console import View
-from pipeline.run_folder import RunFolder
-from pipeline.stages.search import search
-search(Experiment.model_validate_json(sys.argv[1]), RunFolder(Path(sys.argv[2])), View())
-"""
+Once = Callable[[Path, int, Callable[[], None]], None]
+KilledDriver = Callable[..., None]
 
 
 def experiment_of(workers: int = 1, batch: int | str = 4, **search: Any) -> Experiment:
@@ -115,21 +104,19 @@ def test_a_finished_search_says_so_and_does_nothing(whole: Callable[[int], RunFo
     assert whole(1).scores.read_bytes() == before
 
 
-def test_a_killed_worker_loses_nothing(whole: Callable[[int], RunFolder], tmp_path: Path) -> None:
+def test_killed_workers_lose_nothing(whole: Callable[[int], RunFolder], tmp_path: Path, once: Once) -> None:
+    """All are killed when the first batch of a generation is there, and others of it are not."""
     folder = RunFolder(tmp_path)
-    killer = Thread(target=kill_a_worker_after, args=(folder.scores, 5))
-    killer.start()
-    run(experiment_of(2, 8), folder)
-    killer.join()
+    once(folder.scores, 9, kill_the_workers)
+    run(experiment_of(2, 3), folder)
     assert result(folder) == result(whole(1))
 
 
-def kill_a_worker_after(ledger: Path, lines: int) -> None:
-    while not ledger.exists() or ledger.read_bytes().count(b"\n") < lines:
-        time.sleep(0.01)
-    while not (workers := list(scoring_workers())):
-        time.sleep(0.01)
-    os.kill(workers[0], signal.SIGKILL)
+def kill_the_workers() -> None:
+    workers = list(scoring_workers())
+    assert workers
+    for worker in workers:
+        os.kill(worker, signal.SIGKILL)
 
 
 def scoring_workers() -> Iterator[int]:
@@ -142,35 +129,15 @@ def scoring_workers() -> Iterator[int]:
                     yield int(entry.name)
 
 
-def driver_of(experiment: Experiment, folder: RunFolder, **environment: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", DRIVER, experiment.model_dump_json(), str(folder.path)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True, env=os.environ | environment)
-
-
-def kill_driver_after(experiment: Experiment, folder: RunFolder, lines: int, seconds: float) -> None:
-    """Starts a driver with a Ray of its own, and kills it so many seconds after the record has so many lines."""
-    driver = driver_of(experiment, folder)
-    try:
-        while not folder.scores.exists() or folder.scores.read_bytes().count(b"\n") < lines:
-            assert driver.poll() is None, "the driver ended before it was killed"
-            time.sleep(0.01)
-        time.sleep(seconds)
-        os.kill(driver.pid, signal.SIGKILL)
-        driver.wait()
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(driver.pid, signal.SIGKILL)  # Ray's agents outlive it
-
-
-@pytest.mark.timeout(240 + 60 * KILLS)
+@pytest.mark.timeout(1200 + 60 * KILLS)
 def test_a_search_whose_driver_was_killed_at_random_moments_ends_the_same(
-    whole: Callable[[int], RunFolder], tmp_path: Path
+    whole: Callable[[int], RunFolder], tmp_path: Path, killed_driver: KilledDriver
 ) -> None:
     """From the first moments of a driver to the last rows of its search; ZENFRONT_KILLS=20 kills twenty drivers."""
     folder, experiment = RunFolder(tmp_path), experiment_of(2, 3)
     moments = numpy_generator(0, "kills")
     for lines in sorted(moments.integers(0, 22, KILLS)):
-        kill_driver_after(experiment, folder, int(lines), moments.uniform(0, 0.3))
+        killed_driver("search", experiment, folder, folder.scores, int(lines), moments.uniform(0, 0.3))
     with folder.scores.open("ab") as file:
         file.write(b'{"id":"torn')
     said = run(experiment, folder)

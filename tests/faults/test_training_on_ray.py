@@ -3,14 +3,10 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from io import StringIO
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -26,19 +22,11 @@ from pipeline.run_folder import RunFolder, write_json
 from pipeline.stages._training_runs import TrainingRuns
 from pipeline.stages.train import train
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 EPOCHS = 4
-DRIVER = """
-import sys
-from pathlib import Path
-from pipeline.config import Experiment
-from pipeline.console import View
-from pipeline.run_folder import RunFolder
-from pipeline.stages._training_runs import TrainingRuns
-from pipeline.stages.train import train
-train(Experiment.model_validate_json(sys.argv[1]), RunFolder(Path(sys.argv[2])), View())
-"""
+Once = Callable[[Path, int, Callable[[], None]], None]
+KilledDriver = Callable[..., None]
 
 
 def experiment_of(scheduler: str, workers: int, seeds: tuple[int, ...] = (0,)) -> Experiment:
@@ -134,27 +122,6 @@ def test_two_workers_and_the_seeds_of_survivors(whole: Callable[[str], RunFolder
     assert "number 5 of 5, 3 go on" in said
 
 
-@pytest.fixture
-def once(ray_session: None) -> Iterator[Callable[[Path, int, Callable[[], None]], None]]:
-    """Does something once a ledger has so many lines."""
-    over, threads = Event(), []
-
-    def watch(ledger: Path, lines: int, action: Callable[[], None]) -> None:
-        while not over.wait(0.02):
-            if ledger.exists() and ledger.read_bytes().count(b"\n") >= lines:
-                action()
-                return
-
-    def start(ledger: Path, lines: int, action: Callable[[], None]) -> None:
-        threads.append(Thread(target=watch, args=(ledger, lines, action)))
-        threads[-1].start()
-
-    yield start
-    over.set()
-    for thread in threads:
-        thread.join()
-
-
 def busy_worker() -> int:
     """The process of a training worker of the Ray that this process started."""
     for pid, name in processes():
@@ -175,7 +142,7 @@ def parent(pid: int) -> int:
 
 
 def test_a_killed_worker_is_replaced_and_its_run_goes_on_from_its_checkpoint(
-    whole: Callable[[str], RunFolder], tmp_path: Path, once: Callable[[Path, int, Callable[[], None]], None]
+    whole: Callable[[str], RunFolder], tmp_path: Path, once: Once
 ) -> None:
     expected = trials(whole("successive_halving"))
     folder = selection(tmp_path)
@@ -185,9 +152,7 @@ def test_a_killed_worker_is_replaced_and_its_run_goes_on_from_its_checkpoint(
     assert trials(folder) == expected
 
 
-def test_an_interrupt_ends_the_stage_which_then_goes_on(
-    tmp_path: Path, once: Callable[[Path, int, Callable[[], None]], None]
-) -> None:
+def test_an_interrupt_ends_the_stage_which_then_goes_on(tmp_path: Path, ray_session: None, once: Once) -> None:
     """ASHA on two workers: its decisions, before and after, are those that follow from the record alone."""
     folder, experiment = selection(tmp_path), experiment_of("asha", 2)
     before_the_tests = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
@@ -204,7 +169,8 @@ def test_an_interrupt_ends_the_stage_which_then_goes_on(
     after = {row["trial"]: row["status"] for row in trials(folder)}
     assert after == replayed(experiment, folder)
     assert {name: after[name] for name in before} == before
-    assert set(after.values()) == {"stopped", "finished"}
+    assert "finished" in after.values()
+    assert set(after.values()) <= {"stopped", "finished"}  # whether any is stopped depends on who arrives first
 
 
 def replayed(experiment: Experiment, folder: RunFolder) -> dict[str, str]:
@@ -237,47 +203,30 @@ def test_an_error_of_the_user_in_a_worker_ends_the_stage_and_harms_no_run(tmp_pa
     assert read_ledger(folder.epochs)[0] == []
 
 
-def killed_driver(experiment: Experiment, folder: RunFolder, lines: int) -> None:
-    """Starts a driver, and kills it once the record has so many lines."""
-    command = [sys.executable, "-c", DRIVER, experiment.model_dump_json(), str(folder.path)]
-    said = folder.path / "driver.txt"
-    with said.open("w") as file:
-        driver = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
-    try:
-        while not folder.epochs.exists() or folder.epochs.read_bytes().count(b"\n") < lines:
-            assert driver.poll() is None, f"the driver ended before it was killed: {said.read_text()}"
-            time.sleep(0.01)
-        os.kill(driver.pid, signal.SIGKILL)
-        driver.wait()
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(driver.pid, signal.SIGKILL)  # Ray's agents outlive it
-
-
 def newest_checkpoints(folder: RunFolder) -> dict[str, str]:
     return {trial.name: max(path.name for path in trial.glob("*.pt")) for trial in folder.checkpoints.iterdir()}
 
 
 def test_successive_halving_ends_the_same_after_its_driver_was_killed_twice(
-    whole: Callable[[str], RunFolder], tmp_path: Path
+    whole: Callable[[str], RunFolder], tmp_path: Path, killed_driver: KilledDriver
 ) -> None:
     expected = trials(whole("successive_halving"))
     folder, experiment = selection(tmp_path), experiment_of("successive_halving", 2)
     here = ray.get_runtime_context().gcs_address
     on_this_ray = experiment.model_copy(update={"cluster": Cluster(address=here)})
-    killed_driver(on_this_ray, folder, 3)
-    killed_driver(on_this_ray, folder, 9)
+    killed_driver("train", on_this_ray, folder, folder.epochs, 3)
+    killed_driver("train", on_this_ray, folder, folder.epochs, 9)
     said = run(experiment, folder)
     assert "going on after" in said
     assert trials(folder) == expected
 
 
 def test_asha_with_one_worker_ends_the_same_after_its_driver_was_killed(
-    whole: Callable[[str], RunFolder], tmp_path: Path
+    whole: Callable[[str], RunFolder], tmp_path: Path, killed_driver: KilledDriver
 ) -> None:
     reference = whole("asha")
     folder, experiment = selection(tmp_path), experiment_of("asha", 1)
-    killed_driver(experiment, folder, 6)
+    killed_driver("train", experiment, folder, folder.epochs, 6)
     before = newest_checkpoints(folder)
     run(experiment, folder)
     assert trials(folder) == trials(reference)
