@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 import spaces
+from pipeline._cli_signals import PATIENCE, SIGNALS, ending_at_signals
 from pipeline.results import read_ledger
 from pipeline.run_folder import RunFolder, write_json
 
-SOON = 10.0
+HANGING = 120.0
+"""Seconds after which a process that should have ended is taken to hang; no test measures how long it took."""
 STUCK = """
 import sys, time
 import pipeline._cli_signals as signals
@@ -41,11 +43,8 @@ import os, pathlib, time
 from pipeline.proxies import Proxy
 
 def sleeper(network, batch, generator):
-    scored = pathlib.Path(os.environ["SCORED"])
-    if scored.exists():
-        time.sleep(1000)
-    scored.touch()
-    return 1.0
+    pathlib.Path(os.environ["BEGUN"]).touch()
+    time.sleep(1000)
 
 PROXY = Proxy("sleeper", sleeper, "1", "maximise", "a test", weights="none")
 """
@@ -87,14 +86,12 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_second_signal_ends_at_once_whatever_hangs(start: Start, number: signal.Signals) -> None:
-    process = stuck(start, 60)
+    process = stuck(start, 1e6)
     process.send_signal(number)
     assert process.stdout
     assert process.stdout.readline() == "swallowed\n"
-    begin = time.monotonic()
     process.send_signal(number)
-    assert process.wait(10) == 128 + number
-    assert time.monotonic() - begin < 5
+    assert process.wait(HANGING) == 128 + number
     assert process.stderr
     assert "the last words" in process.stderr.read()
 
@@ -102,12 +99,15 @@ def test_the_second_signal_ends_at_once_whatever_hangs(start: Start, number: sig
 def test_work_that_does_not_end_after_the_first_signal_is_ended(start: Start) -> None:
     process = stuck(start, 0.3)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 143
+    assert process.wait(HANGING) == 143
+
+
+def test_the_patience_is_less_than_that_of_what_stops_machines() -> None:
+    """Container runtimes wait ten seconds between SIGTERM and SIGKILL."""
+    assert 0 < PATIENCE < 10
 
 
 def test_a_block_that_ends_by_itself_leaves_the_handlers_as_they_were() -> None:
-    from pipeline._cli_signals import SIGNALS, ending_at_signals
-
     before = [signal.getsignal(number) for number in SIGNALS]
     with ending_at_signals(""):
         assert [signal.getsignal(number) for number in SIGNALS] != before
@@ -125,16 +125,16 @@ def workers_of(session: int) -> list[str]:
     return [name for name in found if "Agent" not in name and "ray::" in name]
 
 
-def until(condition: Callable[[], bool], seconds: float = 200.0) -> None:
-    end = time.monotonic() + seconds
+def until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Waits for what a process does."""
     while not condition():
-        assert time.monotonic() < end
+        assert process.poll() is None, process.communicate()
         time.sleep(0.02)
 
 
 @pytest.fixture
 def search(start: Start, tmp_path: Path) -> Callable[[], subprocess.Popen[str]]:
-    """Starts a search all of whose candidates hang but one."""
+    """Starts a search all of whose candidates hang."""
     plugin = tmp_path / "plugin" / "sleeper-1.0.dist-info"
     plugin.mkdir(parents=True)
     (plugin / "METADATA").write_text("Metadata-Version: 2.1\nName: sleeper\nVersion: 1.0\n")
@@ -143,26 +143,24 @@ def search(start: Start, tmp_path: Path) -> Callable[[], subprocess.Popen[str]]:
     (tmp_path / "tiny.yaml").write_text(CONFIG)
     path = os.pathsep.join([str(plugin.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
     code = "from pipeline.cli import main; main()"
-    return lambda: start("-c", code, "search", "tiny.yaml", PYTHONPATH=path, SCORED=str(tmp_path / "scored"))
+    return lambda: start("-c", code, "search", "tiny.yaml", PYTHONPATH=path, BEGUN=str(tmp_path / "begun"))
 
 
 def ended_soon(process: subprocess.Popen[str], number: signal.Signals) -> str:
     """Sends the signal; what was said on standard error."""
-    begin = time.monotonic()
     process.send_signal(number)
-    assert process.wait(60) == 128 + number
-    assert time.monotonic() - begin < SOON
-    until(lambda: not workers_of(process.pid), 10)
-    return process.communicate(timeout=60)[1]
+    assert process.wait(HANGING) == 128 + number
+    while workers_of(process.pid):
+        time.sleep(0.02)
+    return process.communicate(timeout=HANGING)[1]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_a_search_ends_soon_while_its_candidates_hang(
     search: Callable[[], subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     process = search()
-    until((tmp_path / "scored").exists)
+    until((tmp_path / "begun").exists, process)
     said = ended_soon(process, signal.SIGTERM)
     assert said.count("interrupted; the record is kept. To go on: zenfront search tiny.yaml") == 1
     assert "Traceback" not in said
@@ -170,17 +168,15 @@ def test_a_search_ends_soon_while_its_candidates_hang(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_a_search_ends_soon_while_ray_is_starting(search: Callable[[], subprocess.Popen[str]], tmp_path: Path) -> None:
     process = search()
-    until((tmp_path / "runs" / "tiny" / "generations.jsonl").exists)
-    until(lambda: any(b"gcs_server" in line for line in commands_of(process.pid)))
+    until((tmp_path / "runs" / "tiny" / "generations.jsonl").exists, process)
+    until(lambda: any(b"gcs_server" in line for line in commands_of(process.pid)), process)
     said = ended_soon(process, signal.SIGTERM)
     assert "To go on: zenfront search tiny.yaml" in said
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_training_ends_soon_and_its_epochs_are_there(start: Start, tmp_path: Path) -> None:
     space = spaces.load("anynet3")
     small = {f"{gene}{i}": value for i in (1, 2, 3) for gene, value in (("d", 1), ("w", 8), ("b", 1), ("g", 1))}
@@ -191,7 +187,7 @@ def test_training_ends_soon_and_its_epochs_are_there(start: Start, tmp_path: Pat
     settings = "train: {epochs: 10000, data: {limit: 200}}\nobjectives: [{score: flops, direction: minimise}]"
     (tmp_path / "tiny.yaml").write_text(CONFIG.replace("objectives: [{score: sleeper, direction: maximise}]", settings))
     process = start("-c", "from pipeline.cli import main; main()", "train", "tiny.yaml")
-    until(lambda: folder.epochs.exists() and folder.epochs.read_bytes().count(b"\n") >= 3)
+    until(lambda: folder.epochs.exists() and folder.epochs.read_bytes().count(b"\n") >= 3, process)
     said = ended_soon(process, signal.SIGINT)
     assert said.count("interrupted; the record is kept. To go on: zenfront train tiny.yaml") == 1
     assert "Traceback" not in said

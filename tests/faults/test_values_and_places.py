@@ -2,9 +2,7 @@
 
 import json
 import os
-import sqlite3
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +29,7 @@ from pipeline.seeds import numpy_generator, seed_for
 from pipeline.stages.report import report
 from pipeline.stages.search import _Driver
 from pipeline.stages.select import select
-from pipeline.tracking import Mirror, default_uri, sync
+from pipeline.tracking import default_uri, sync
 from spaces import Architecture, Network, Task
 
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]
@@ -241,28 +239,6 @@ def test_a_space_that_cannot_be_loaded_is_one_message(plugin: Path, zenfront: Ze
     assert status == 2
     assert "The search space 'broken' of another package" in err
     assert said in err
-
-
-def test_a_store_that_is_locked_is_waited_for_in_the_background(fake_run: FakeRun) -> None:
-    experiment, folder = fake_run(count=24)
-    sync(folder)
-    database = folder.path.parent / "mlflow.db"
-    told: list[str] = []
-    holder = sqlite3.connect(database, isolation_level=None)
-    holder.execute("BEGIN EXCLUSIVE")
-    with Mirror(folder, experiment, told.append, period=0.05) as mirror:
-        begin = time.monotonic()
-        with Ledger(folder.generations) as ledger:
-            ledger.append([ledger.rows[0] | {"generation": 1, "time": 1.8e9}])
-        mirror.poke()
-        assert time.monotonic() - begin < 1
-        time.sleep(0.3)
-        holder.rollback()
-        holder.close()
-    assert told == []
-    client = MlflowClient(default_uri(folder.path.parent))
-    parent = client.search_runs(["1"], "tags.`zenfront.architecture` = ''")[0]
-    assert len(client.get_metric_history(parent.info.run_id, "hypervolume")) == 2
 
 
 def test_only_changes_that_do_not_change_the_result_are_taken_on_going_on(tmp_path: Path) -> None:
