@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 import spaces
 from pipeline.cli import main
@@ -24,7 +24,8 @@ from spaces import Architecture
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
 torch.set_num_threads(1)
-settings.register_profile("loaded machine", deadline=None)  # a slow example is no wrong one
+# A slow example is no wrong one, and neither is one that was slow to draw.
+settings.register_profile("loaded machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("loaded machine")
 
 THREE = [("zen", "maximise"), ("ntk", "minimise"), ("flops", "minimise")]

@@ -38,7 +38,7 @@ class Machine:
         storage = storage_of(self.experiment)
         assert storage
         self.folder.path.mkdir(parents=True, exist_ok=True)
-        return RunCopy(self.folder, self.experiment, storage, self.said.append, period=0.02)
+        return RunCopy(self.folder, self.experiment, storage, self.said.append, period=0.02, patience=500)
 
     def score(self, *numbers: int) -> None:
         with Ledger(self.folder.scores) as ledger:
@@ -83,9 +83,7 @@ def test_another_machine_goes_on_where_the_first_ended(here: Machine, there: Mac
 def test_the_copy_is_made_while_the_work_goes_on(here: Machine, storage: Path) -> None:
     with here.copy() as copy:
         here.score(1)
-        for _ in range(500):
-            if (storage / "copied" / "scores.jsonl").exists():
-                break
+        while not (storage / "copied" / "scores.jsonl").exists():
             copy._end.wait(0.01)
         assert (storage / "copied" / "scores.jsonl").read_bytes() == here.folder.scores.read_bytes()
 
@@ -132,9 +130,7 @@ def test_a_storage_that_breaks_does_not_stop_the_work_and_is_told(here: Machine,
     with here.copy() as copy:
         shutil.rmtree(storage)
         storage.write_text("in the way")
-        for _ in range(500):
-            if here.said:
-                break
+        while not here.said:
             copy._end.wait(0.01)
         here.score(1)
     assert [line.partition(" (")[0] for line in here.said] == [

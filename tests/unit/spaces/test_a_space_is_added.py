@@ -84,7 +84,6 @@ def test_its_violation_is_said() -> None:
         space.network(space.architecture({"w1": 8, "d1": 1, "w2": 16, "d2": 1}), Task(3, 2, 2, 2))
 
 
-@pytest.mark.timeout(300)
 def test_the_contract_tests_pick_it_up(site: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
     contract = "tests/contract/test_every_space.py"

@@ -131,7 +131,6 @@ def test_what_is_wrong_is_one_message(zenfront: Zenfront, words: tuple[str, ...]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("ray_session")
 def test_a_sample_is_trained_scored_and_not_again(zenfront: Zenfront, tmp_path: Path) -> None:
     asked = ("correlate", "smoke", "--train", "10", "--proxies", "synflow,zen", "--set", "train.epochs=1")
