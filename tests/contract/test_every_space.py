@@ -122,7 +122,6 @@ def test_a_thousand_samples_are_legal(space: Space) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_two_hundred_samples_build(space: Space) -> None:
     for architecture in samples(space, 200, "legal"):
         assert_legal(space, architecture)
