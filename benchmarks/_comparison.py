@@ -64,7 +64,7 @@ def ours(name: str, architecture: Architecture, batch: Batch, seed: int = 0, **o
 def exact(name: str, architecture: Architecture, batch: Batch) -> float:
     if name == "zen":
         return ours(name, architecture, batch, precision="float64", images=64)
-    if name == "synflow":
+    if name in ("synflow", "zico"):
         return ours(name, architecture, batch, precision="float64")
     return ours(name, architecture, replace(batch, images=batch.images.double()))
 

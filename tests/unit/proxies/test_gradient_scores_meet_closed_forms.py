@@ -102,11 +102,14 @@ def test_gradsign_of_equal_images_is_their_number_times_the_weights(
 
 
 @pytest.mark.parametrize("mode", ["paper", "reference"])
-def test_zico(score: Score, network: Network, batch: Batch, w: np.ndarray, x: np.ndarray, mode: str) -> None:
+@pytest.mark.parametrize(("precision", "error"), [("float32", 1e-3), ("float64", 1e-10)])
+def test_zico(
+    score: Score, network: Network, batch: Batch, w: np.ndarray, x: np.ndarray, mode: str, precision: str, error: float
+) -> None:
     first, second = (gradient(w, x[part], batch.labels[part]) for part in (slice(3), slice(3, None)))
     spread = np.abs(first - second) if mode == "reference" else np.abs(np.abs(first) - np.abs(second))
     expected = math.log(((np.abs(first) + np.abs(second)) / spread).sum())
-    assert score("zico", network, batch, mode=mode) == pytest.approx(expected, rel=1e-3)
+    assert score("zico", network, batch, mode=mode, precision=precision) == pytest.approx(expected, rel=error)
 
 
 def test_zico_of_opposite_gradients_counts_1_for_each_weight(score: Score, network: Network, batch: Batch) -> None:
