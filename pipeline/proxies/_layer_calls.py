@@ -10,7 +10,7 @@ from torch import Tensor
 from pipeline.proxies._patches import Patches
 
 Back = Callable[[Tensor, bool], Tensor | None]
-SAMPLE = 16  # images that estimate the two expectations of `Convolution`
+SAMPLE = 16  # images that estimate the two expectations of `Convolution`, but for the first
 
 
 class Given(torch.autograd.Function):
@@ -74,14 +74,27 @@ class Norm:
         self.dy_zhat_sum = (dy_z_sum - self.mean * dy_sum) * self.inverse
         self.take_rows(self.dy_zhat_sum.clone())
 
-    def back_together(self, dy: Tensor, goes_on: bool) -> Tensor:
+    def back_together(self, dy: Tensor, goes_on: bool, takes: bool = True) -> Tensor:
         """The gradient of z of the batch's sum: the statistics depend on z."""
         dz, dgamma, _ = torch.ops.aten.native_batch_norm_backward(
-            dy, self.z, self.gamma, None, None, self.mean, self.inverse, True, 0.0, [True, True, False]
+            dy, self.z, self.gamma, None, None, self.mean, self.inverse, True, 0.0, [True, takes, False]
         )
-        self.take_rows(dgamma[None])
+        if takes:
+            self.take_rows(dgamma[None])
         gradient: Tensor = dz
         return gradient
+
+    def through_statistics(self, direction: Tensor) -> Tensor | None:
+        """What the statistics add to the gradient of z of sum_n direction_n (image n's term), if `back` was here.
+
+        dz_ncs = -scale_c sum_m direction_m (dy_sum_mc + zhat_ncs dy_zhat_sum_mc) / (N S).
+        """
+        if self.dy_sum is None or self.dy_zhat_sum is None:
+            return None
+        factor = -self.scale * self.z.shape[1] / self.z.numel()
+        slope = factor * (direction @ self.dy_zhat_sum) * self.inverse
+        offset = factor * (direction @ self.dy_sum) - slope * self.mean
+        return torch.addcmul(offset[:, None, None], self.z, slope[:, None, None])
 
 
 @dataclass(eq=False)
@@ -95,6 +108,7 @@ class Convolution:
         take_rows: Gets the gradient of W.
         norms: The batch norms that took z.
         goes_elsewhere: Whether something else than batch norms took z.
+        sample: How many images estimate the two expectations.
     """
 
     x: Tensor
@@ -103,6 +117,7 @@ class Convolution:
     take_rows: Callable[[Tensor], None]
     norms: list[Norm] = field(default_factory=list)
     goes_elsewhere: bool = False
+    sample: int = SAMPLE
 
     def settle(self) -> None:
         """After the forward pass: where a batch norm takes z and nothing else does, it hands its gradient on."""
@@ -130,16 +145,17 @@ class Convolution:
         self.take_rows(rows)
         return patches.input_gradient(self.x, dz) if goes_on else None
 
-    def back_together(self, dz: Tensor, goes_on: bool) -> Tensor | None:
+    def back_together(self, dz: Tensor, goes_on: bool, takes: bool = True) -> Tensor | None:
         """The gradient of x of the batch's sum."""
-        self.take_rows(self.patches.summed(self.x, dz)[None])
+        if takes:
+            self.take_rows(self.patches.summed(self.x, dz)[None])
         return self.patches.input_gradient(self.x, dz) if goes_on else None
 
     def _correct(self, rows: Tensor, norm: Norm) -> None:
         """Takes from the rows the two directions that the batch's mean and variance cancel."""
         if norm.dy_sum is None or norm.dy_zhat_sum is None:
             return
-        x, z = self.x[:SAMPLE], norm.z[:SAMPLE]
+        x, z = self.x[: self.sample], norm.z[: self.sample]
         count = z.numel() // z.shape[1]
         mean_u = self.patches.total(x) / count
         mean_zu = self.patches.summed(x, z) / count
@@ -167,9 +183,10 @@ class Linear:
         self.take_rows(self._rows(dy))
         return dy @ self.weight if goes_on else None
 
-    def back_together(self, dy: Tensor, goes_on: bool) -> Tensor | None:
+    def back_together(self, dy: Tensor, goes_on: bool, takes: bool = True) -> Tensor | None:
         """The gradient of x of the batch's sum."""
-        self.take_rows(self._rows(dy).sum(0, keepdim=True))
+        if takes:
+            self.take_rows(self._rows(dy).sum(0, keepdim=True))
         return dy @ self.weight if goes_on else None
 
     def _rows(self, dy: Tensor) -> Tensor:

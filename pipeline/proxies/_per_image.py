@@ -1,7 +1,7 @@
 """Gradients per image, layer by layer, in one backward pass: without the (N, P) Jacobian."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from pipeline.proxies._patches import Pair, Patches
 
 ALL_TOGETHER = 20  # layers up to which the batch's backward pass goes all the way
 TOGETHER = 0.4  # of the layers that it comes to otherwise
+NEAR = 10  # calls of layers from the first convolution on, whose norms count for `FirstLayer`
 
 
 @dataclass(eq=False)
@@ -39,6 +40,27 @@ class _Weight:
     totalled: int = 0
 
 
+@dataclass(eq=False)
+class FirstLayer:
+    """The first convolution and the batch norms in train mode that follow it soon, its own left out.
+
+    Its gradients make most of the largest eigenvalue of J J^T, and depend most on the statistics of those norms.
+
+    Attributes:
+        place: Its number among the calls.
+        convolution: The call.
+        weight: Its weight.
+        norms: With their inputs, whose graphs lead back to the convolution.
+        rows: (N, elements), the weight's gradients.
+    """
+
+    place: int
+    convolution: Convolution
+    weight: _Weight
+    norms: list[tuple[Tensor, Norm]] = field(default_factory=list)
+    rows: Tensor = field(init=False)
+
+
 class PerImageGradients(TorchFunctionMode):
     """Runs a network so that `backward` of a sum over images yields every image's own gradient.
 
@@ -54,6 +76,7 @@ class PerImageGradients(TorchFunctionMode):
       the weights, since batch norms fix the features' mean, which no image sees for itself. In deep networks that pass
       stops on its way: the mean's part of the rows hardly changes from layer to layer, and the layers nearer to the
       images get the part that it has in those where the pass ended.
+    * Along a direction of choice, for the first convolution alone, see `FirstLayer`.
 
     Without batch norms in train mode everything is exact.
     """
@@ -64,9 +87,11 @@ class PerImageGradients(TorchFunctionMode):
         self._batch_statistics = batch_statistics
         self._mean_row = MeanRow()
         self._together = False
+        self._stop = 0
+        self._only: int | None = None
         self._depends_on_batch = False
         self._calls = 0
-        self._stop = 0
+        self._first: FirstLayer | None = None
         self._convolutions: dict[int, tuple[Tensor, Convolution]] = {}  # by the id of their output, which must live
         self._weights: dict[int, _Weight] = {}
         self._handlers: dict[Callable[..., Any], Callable[..., Tensor]] = {
@@ -75,12 +100,14 @@ class PerImageGradients(TorchFunctionMode):
             F.batch_norm: self._batch_norm,
         }
 
-    def backward(self, total: Tensor, *, again: bool = False) -> None:
+    def backward(self, total: Tensor) -> FirstLayer | None:
         """Goes back from the sum over images of the network's output; `take` gets the rows of all weights.
 
         Args:
             total: The sum, a scalar.
-            again: Whether `squared_norm` follows.
+
+        Returns:
+            The first convolution, with `batch_statistics` and where norms follow it.
 
         Raises:
             ScoreUndefined: The sum does not depend on any weight.
@@ -89,22 +116,29 @@ class PerImageGradients(TorchFunctionMode):
             raise ScoreUndefined("the output does not depend on any weight")
         if self._batch_statistics and self._depends_on_batch:
             self._stop = 0 if self._calls <= ALL_TOGETHER else round((1 - TOGETHER) * self._calls)
-            self._back_together(total, again=True)
-        torch.autograd.backward(total, retain_graph=again)
+            self._back_together([total], None)
+        torch.autograd.backward(total, retain_graph=bool(self._first and self._first.norms))
         for weight in self._weights.values():
             if weight.rows is not None:
                 self._complete(weight)
+        first, self._first = self._first, None  # its graphs lead back to here: a cycle would keep their memory
+        return first if first and first.norms and first.weight.used else None
 
-    def squared_norm(self, total: Tensor) -> Tensor:
-        """|gradient of `total` with respect to all weights|^2, exact: in train mode it depends on the statistics."""
-        self._stop = 0
-        self._back_together(total, again=False)
-        totals = [weight.total for weight in self._weights.values() if weight.total is not None]
-        return torch.stack([total.flatten().double().square().sum() for total in totals]).sum()
+    def missing(self, first: FirstLayer, direction: Tensor) -> Tensor:
+        """What sum_n direction_n rows_n lacks: the part through the statistics of the norms, (elements,).
 
-    def _back_together(self, total: Tensor, *, again: bool) -> None:
+        The direction's sum must be 0: the mean of the rows has that part already.
+        """
+        parts = [(x, norm.through_statistics(direction)) for x, norm in first.norms]
+        sources = [(x, part) for x, part in parts if part is not None]
+        self._stop, self._only, first.weight.total = 0, first.place, None
+        self._back_together([x for x, _ in sources], [part for _, part in sources])
+        total = first.weight.total
+        return torch.zeros_like(first.rows[0]) if total is None else total[0]
+
+    def _back_together(self, roots: list[Tensor], gradients: list[Tensor] | None) -> None:
         self._together = True
-        torch.autograd.backward(total, retain_graph=again)
+        torch.autograd.backward(roots, gradients, retain_graph=True)
         self._together = False
 
     def __exit__(self, *error: Any) -> None:
@@ -144,6 +178,9 @@ class PerImageGradients(TorchFunctionMode):
     ) -> Tensor:
         inputs, w, b = x.detach(), weight.detach(), _detached(bias)
         call = Convolution(inputs, Patches.of(w, stride, padding, dilation, groups), b, self._rows_of(weight))
+        if self._batch_statistics and self._first is None:
+            call.sample = len(x)
+            self._first = FirstLayer(self._calls, call, self._weights[id(weight)])
         z = self._given(x, torch.conv2d(inputs, w, b, stride, padding, dilation, groups), call)
         self._convolutions[id(z)] = (z, call)
         return z
@@ -176,6 +213,9 @@ class PerImageGradients(TorchFunctionMode):
         norm = Norm(z, mean, inverse, gamma, self._rows_of(weight), corrects)
         if convolution is not None:
             convolution.norms.append(norm)
+        first = self._first
+        if corrects and first and convolution is not first.convolution and self._calls < first.place + NEAR:
+            first.norms.append((x, norm))
         self._depends_on_batch |= training
         return self._given(x, y, norm)
 
@@ -187,7 +227,7 @@ class PerImageGradients(TorchFunctionMode):
         def back(dy: Tensor, goes_on: bool) -> Tensor | None:
             if not self._together:
                 return call.back(dy, goes_on)
-            return call.back_together(dy, goes_on) if place >= self._stop else None
+            return call.back_together(dy, goes_on, self._only in (None, place)) if place >= self._stop else None
 
         given: Tensor = Given.apply(x, x.new_empty(0).requires_grad_(), [y], back)  # type: ignore[no-untyped-call]
         return given
@@ -224,6 +264,8 @@ class PerImageGradients(TorchFunctionMode):
                 self._mean_row.set(rows, total)
             else:
                 self._mean_row.guess(rows)
+        if self._first is not None and self._first.weight is weight:
+            self._first.rows = rows
         self._take(rows)
 
 

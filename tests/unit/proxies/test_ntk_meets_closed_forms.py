@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from pipeline.errors import ScoreUndefined
 from pipeline.proxies import Batch
 from pipeline.proxies._mean_row import MeanRow
-from pipeline.proxies.ntk import _from_rows, _summed, condition_number
+from pipeline.proxies._per_image import FirstLayer, PerImageGradients
 from pipeline.seeds import torch_generator
 from spaces import Network
 
@@ -167,28 +167,43 @@ def test_in_a_deep_network_the_mean_of_the_gradients_is_continued(
     assert abs(score("ntk", network, batch, precision="float64") - exact) > 2 * abs(fast - exact)
 
 
-def test_the_largest_eigenvalue_is_the_exact_kernel_s_along_its_direction(
-    score: Score, build: Build, batch: Batch
+def two_more_norms() -> list[nn.Module]:
+    return [*one_norm(), *(layer for _ in range(2) for layer in (nn.Conv2d(6, 6, 3, padding=1), *norm_relu()))]
+
+
+def first_layer(network: Network, images: Tensor) -> tuple[Tensor, Tensor, PerImageGradients, FirstLayer]:
+    """The first convolution's exact gradients per image, ours, and what mends them."""
+    network = network.train().double()
+    logits = network(images).sum(1)
+    weight = next(network.parameters())
+    exact = [torch.autograd.grad(one, weight, retain_graph=True)[0] for one in logits]
+    gradients = PerImageGradients(lambda rows: None, batch_statistics=True)
+    with gradients:
+        logits = network(images)
+    first = gradients.backward(logits.sum())
+    assert first is not None
+    return torch.stack([e.permute(0, 2, 3, 1).flatten() for e in exact]), first.rows, gradients, first
+
+
+@pytest.mark.parametrize("image", [1, 3])
+def test_the_difference_of_two_images_gradients_in_the_first_layer_is_exact(
+    build: Build, batch: Batch, image: int
 ) -> None:
-    """So it cannot be above the exact one; with a single norm everything is exact anyway."""
-    network = build(one_norm, pooled)
-    options = {"precision": "float64", "largest": "exact"}
-    assert score("ntk", network, batch, **options) == pytest.approx(
-        score("ntk", network, batch, mode="reference", precision="float64"), rel=1e-8
-    )
-    layers = lambda: [*one_norm(), *(x for _ in range(4) for x in (nn.Conv2d(6, 6, 3, padding=1), *norm_relu()))]  # noqa: E731
-    deep = build(layers, pooled)
-    images = batch.images.double()
-    largest = float(torch.linalg.eigvalsh(_from_rows(deep.train(), images, torch.float64))[-1])
-    _, highest = _summed(deep.train(), images, torch.float64, exactly=True)
-    assert highest is not None
-    assert 0.5 * largest < highest <= largest * (1 + 1e-9)
+    """As long as all norms are near."""
+    exact, rows, gradients, first = first_layer(build(two_more_norms, pooled), batch.images.double())
+    direction = torch.eye(len(rows), dtype=torch.float64)[image]
+    direction[0] = -1
+    difference = exact[image] - exact[0]
+    assert float((direction @ rows - difference).norm()) > 0.01 * float(difference.norm())
+    assert direction @ rows + gradients.missing(first, direction) == pytest.approx(difference, abs=1e-9)
 
 
-@pytest.mark.parametrize("highest", [float("inf"), float("nan")])
-def test_a_largest_eigenvalue_that_overflows_is_no_score(highest: float) -> None:
-    with pytest.raises(ScoreUndefined, match="not finite"):
-        condition_number(torch.eye(3, dtype=torch.float64), 1e-7, highest)
+def test_a_first_layer_that_counts_for_nothing_lacks_nothing(build: Build, batch: Batch) -> None:
+    network = build(two_more_norms, pooled)
+    for norm in (module for module in network.modules() if isinstance(module, nn.BatchNorm2d)):
+        norm.eps = 1e30
+    _, rows, gradients, first = first_layer(network, batch.images.double())
+    assert float(gradients.missing(first, torch.ones(len(rows), dtype=torch.float64)).norm()) < 1e-9
 
 
 def test_the_mean_of_rows_keeps_its_part_of_their_spread() -> None:
