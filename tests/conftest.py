@@ -22,7 +22,10 @@ from pipeline.run_folder import RunFolder, write_json
 from pipeline.seeds import numpy_generator
 from spaces import Architecture
 
-os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
+os.environ |= {  # of the processes that tests start
+    "OMP_NUM_THREADS": "1",
+    "RAY_worker_niceness": "0",  # with Ray's own 15 its workers starve beside anything else that computes
+}
 torch.set_num_threads(1)
 # A slow example is no wrong one, and neither is one that was slow to draw.
 settings.register_profile("loaded machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
