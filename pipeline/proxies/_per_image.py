@@ -213,8 +213,8 @@ class PerImageGradients(TorchFunctionMode):
         norm = Norm(z, mean, inverse, gamma, self._rows_of(weight), corrects)
         if convolution is not None:
             convolution.norms.append(norm)
-        first = self._first
-        if corrects and first and convolution is not first.convolution and self._calls < first.place + NEAR:
+        first = self._first if corrects and x.requires_grad else None
+        if first and convolution is not first.convolution and self._calls < first.place + NEAR:
             first.norms.append((x, norm))
         self._depends_on_batch |= training
         return self._given(x, y, norm)

@@ -206,6 +206,27 @@ def test_a_first_layer_that_counts_for_nothing_lacks_nothing(build: Build, batch
     assert float(gradients.missing(first, torch.ones(len(rows), dtype=torch.float64)).norm()) < 1e-9
 
 
+class Beside(nn.Module):
+    """Norms that do not lead from the first convolution to the output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 6, 3, padding=1)
+        self.unused = nn.BatchNorm2d(6)
+        self.images = nn.BatchNorm2d(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        z = torch.relu(self.conv(x))
+        self.unused(z)
+        return torch.cat([z[:, :3], self.images(x)], dim=1)
+
+
+def test_norms_beside_the_first_layer_do_not_count(score: Score, build: Build, batch: Batch) -> None:
+    network = build(lambda: [Beside()], pooled)
+    fast, exact = (score("ntk", network, batch, mode=mode, precision="float64") for mode in MODES)
+    assert fast == pytest.approx(exact, rel=1e-8)
+
+
 def test_the_mean_of_rows_keeps_its_part_of_their_spread() -> None:
     generator = torch_generator(6, "rows")
     known, unknown = (torch.randn(4, 50, generator=generator) + 3 for _ in range(2))
