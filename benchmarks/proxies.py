@@ -13,7 +13,7 @@ the construction of the network:
 Seconds are of processor time, with one thread. Every comparison is recorded beside the results (`.rows`): the same
 command goes on where it was interrupted, or where `--seconds` ended it. Delete the record when the code changes.
 
-    just bench proxies                  # the whole table, about an hour on one core
+    just bench proxies                  # the whole table, an hour and a quarter on one core
     just bench proxies --networks 8 --evaluations 0 --out /tmp/proxies.json
 """
 

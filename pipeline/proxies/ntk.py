@@ -36,11 +36,12 @@ def ntk(
         batch: images (N, C, H, W) float32, real and normalised; labels unused.
         generator: Source of all randomness (there is none without dropout).
         mode: ``paper``: Theta is added up layer by layer from every image's own gradient. In train mode the change of
-            the batch statistics counts within a layer and in the mean over the images, which is exact in the last 40 %
-            of the layers and continued to the others (decision 11). ``reference``: the rows of J one by one, as TE-NAS
-            does; exact, and about 17 times slower. Rank correlation of the two (32 images of CIFAR-10): 64 random
-            networks of anynet3 Spearman 0.965, Kendall 0.856; the 64 best of a search Kendall 0.79, where fresh
-            weights change the score as much (0.48 of its logarithm) as the networks do.
+            the batch statistics counts within a layer, in the mean over the images, which is exact in the last 40 % of
+            the layers and continued to the others, and in the first layer along the largest eigenvector (decision 11).
+            ``reference``: the rows of J one by one, as TE-NAS does; exact, and about 17 times slower. Rank correlation
+            of the two (32 images of CIFAR-10): 64 random networks of anynet3 Spearman 0.973, Kendall 0.877; the 64
+            best of a search 0.976 and 0.873. Fresh weights change the score of one of these by 0.43 of its logarithm
+            (standard error), nearly as much as the networks do (0.53).
         statistics: Of BN: ``train``: of the batch, so that row i depends on all images; ``eval``: running ones (both
             modes are exact then).
         precision: Of the gradients; the eigenvalues are always computed in float64.
