@@ -1,6 +1,7 @@
 """Makes .venv, or brings it up to date when pyproject.toml or constraints.txt have changed. Needs Python alone.
 
-The stamp says what .venv was made of. It is replaced when all is done: an interrupted set-up begins anew.
+The stamp says what .venv was made of. It is replaced when all is done: an interrupted set-up begins anew. So does one
+by another interpreter or at another place.
 """
 
 import hashlib
@@ -16,10 +17,19 @@ STAMP = VENV / "zenfront.stamp"
 UNFINISHED = "unfinished"
 
 
+def base() -> str:
+    """What .venv has to stand on: the interpreter, and the place (scripts hold its path)."""
+    return digest(sys.version.encode(), sys.base_prefix.encode(), str(VENV).encode())
+
+
 def wanted() -> str:
-    """What .venv has to be made of: the two files, the interpreter, and the place (scripts hold its path)."""
-    parts = [(ROOT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt")]
-    return hashlib.sha256(b"\0".join([*parts, sys.version.encode(), str(VENV).encode()])).hexdigest()
+    """What .venv has to be made of: its base, and the two files."""
+    return base() + digest(*((ROOT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt")))
+
+
+def digest(*parts: bytes) -> str:
+    """One for all parts."""
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
 def main() -> int:
@@ -34,7 +44,7 @@ def main() -> int:
         return 0
     print(f"Setting up {VENV} with Python {version}: some minutes, once ...", flush=True)
     started = time.monotonic()
-    venv.create(VENV, clear=found == UNFINISHED, with_pip=True, symlinks=True)
+    venv.create(VENV, clear=bool(found) and not found.startswith(base()), with_pip=True, symlinks=True)
     STAMP.write_text(UNFINISHED)
     pip = [str(VENV / "bin/python"), "-m", "pip", "-qq", "--disable-pip-version-check", "install"]
     if subprocess.call([*pip, "-c", str(ROOT / "constraints.txt"), "-e", f"{ROOT}[dev]"]):

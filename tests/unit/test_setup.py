@@ -1,4 +1,4 @@
-"""`just setup`: .venv is made once, again when the pins change, and anew after an interruption."""
+"""`just setup`: .venv is made once, again when the pins change, and anew after an interruption or by another Python."""
 
 import importlib.util
 import shutil
@@ -62,6 +62,15 @@ def test_it_is_brought_up_to_date_when_a_file_changes(name: str, machine: Machin
     machine.setup.main()
     assert machine.made == [False, False]
     assert machine.installed == 2
+
+
+def test_another_interpreter_begins_anew(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment of two interpreters would load the libraries of the one into the other."""
+    machine.setup.main()
+    monkeypatch.setattr(machine.setup.sys, "base_prefix", "/opt/another")
+    assert machine.setup.main() == 0
+    assert machine.setup.main() == 0
+    assert machine.made == [False, True]
 
 
 def test_after_an_interruption_it_begins_anew(machine: Machine) -> None:
