@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 import torch
 from _straightforward import SCORES
 
-import spaces
-from pipeline import proxies
-from pipeline.proxies import Batch
-from pipeline.seeds import torch_generator
-from spaces import Architecture, Network, Task, initialise
+from zenfront import spaces
+from zenfront.pipeline import proxies
+from zenfront.pipeline.proxies import Batch
+from zenfront.pipeline.seeds import torch_generator
+from zenfront.spaces import Architecture, Network, Task, initialise
 
 T = TypeVar("T")
 TASK = Task(3, 32, 32, 10)

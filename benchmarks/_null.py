@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-import spaces
-from pipeline.proxies import Batch, Proxy
-from spaces import Architecture, Network, Space, Task
+from zenfront import spaces
+from zenfront.pipeline.proxies import Batch, Proxy
+from zenfront.spaces import Architecture, Network, Space, Task
 
 WHERE = "the benchmark of the engine"
 ENTRY_POINTS = """[zenfront.spaces]

@@ -9,16 +9,15 @@ import tempfile
 import time
 from typing import Any
 
-from pipeline.stages import _ray  # sets Ray's environment, and must do so before Ray is imported
+from zenfront.pipeline.cluster import session  # sets Ray's environment, and must do so before Ray is imported
 
 import optuna  # isort: skip
 from ray import tune  # isort: skip
 from ray.tune.search.optuna import OptunaSearch  # isort: skip
 
-import spaces
-from pipeline.config import Experiment
-from pipeline.scoring import Scoring
-from pipeline.stages.search import scoring_of
+from zenfront import spaces
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.scoring import Scoring
 
 
 class Candidate(tune.Trainable):  # type: ignore[misc]
@@ -59,8 +58,8 @@ def main() -> None:
         mode=list(objectives.values()),
         sampler=optuna.samplers.NSGAIISampler(population_size=experiment.search.population, seed=0),
     )
-    with tempfile.TemporaryDirectory() as folder, _ray.cluster(experiment):
-        scored = tune.with_parameters(Candidate, scoring=scoring_of(experiment))
+    with tempfile.TemporaryDirectory() as folder, session.cluster(experiment):
+        scored = tune.with_parameters(Candidate, scoring=Scoring.of(experiment))
         tune.Tuner(
             tune.with_resources(scored, {"CPU": 1}),
             tune_config=tune.TuneConfig(

@@ -11,9 +11,9 @@ from pymoo.operators.repair.rounding import RoundingRepair
 from pymoo.operators.sampling.rnd import IntegerRandomSampling
 from pymoo.problems.static import StaticProblem
 
-from pipeline.algorithms import Method, Problem
-from pipeline.objectives import losses, violations
-from pipeline.seeds import seed_for
+from zenfront.pipeline.algorithms import AlgorithmSpec, Problem
+from zenfront.pipeline.objectives import losses, violations
+from zenfront.pipeline.seeds import seed_for
 
 
 class PlainPymoo:
@@ -45,4 +45,4 @@ class PlainPymoo:
         self._algorithm.tell(infills=self._asked)
 
 
-PLAIN_PYMOO = Method(PlainPymoo, "pymoo's guide, Discrete Variables")
+PLAIN_PYMOO = AlgorithmSpec(PlainPymoo, "pymoo's guide, Discrete Variables")

@@ -14,8 +14,8 @@ from typing import Any
 
 from _null import install
 
-from pipeline.results import read_ledger
-from pipeline.run_folder import RunFolder
+from zenfront.pipeline.record.ledger import read_ledger
+from zenfront.pipeline.record.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[1]
 

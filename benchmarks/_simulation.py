@@ -15,14 +15,15 @@ from typing import Any
 
 from _null import SPACE
 
-from pipeline import algorithms
-from pipeline.algorithms import Problem
-from pipeline.engine import REPORTS, SearchLoop, trial_seconds, trial_size
-from pipeline.objectives import Objective
-from pipeline.progress import Account
-from pipeline.results import Ledger, Scores
-from pipeline.seeds import numpy_generator
-from spaces import Architecture
+from zenfront.pipeline import algorithms
+from zenfront.pipeline.algorithms import Problem
+from zenfront.pipeline.objectives import Objective
+from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.results import Scores
+from zenfront.pipeline.seeds import numpy_generator
+from zenfront.pipeline.stages.search.loop import REPORTS, SearchLoop, trial_seconds, trial_size
+from zenfront.pipeline.stages.search.statistics import SearchStatistics
+from zenfront.spaces import Architecture
 
 TUNE_TRIAL = 0.014
 """Processor seconds of Tune's controller for the end of a trial and the start of the next; 224 trials, two workers."""
@@ -57,7 +58,7 @@ class Cluster:
     ) -> None:
         self.recorded, self.workers, self.batch = recorded, workers, batch
         self.ledger = Ledger(record)
-        self.account = Account(OBJECTIVES, ())
+        self.account = SearchStatistics(OBJECTIVES, ())
         self.driver_free = self.driver_busy = self.worked = 0.0
         self.scored = self.trials = 0
         self.idle = list(range(workers))

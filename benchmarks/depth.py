@@ -16,18 +16,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline import algorithms
-from pipeline.algorithms import Problem
-from pipeline.config import Data, Recipe
-from pipeline.objectives import Constraint, Objective, losses, violations
-from pipeline.pareto import front_indices
-from pipeline.proxies import Batch
-from pipeline.results import Ledger, Scores
-from pipeline.scoring import Scoring
-from pipeline.stages.select import tradeoff
-from pipeline.training import data, loop
-from spaces import Task
-from spaces import load as load_space
+from zenfront.pipeline import algorithms
+from zenfront.pipeline.algorithms import Problem
+from zenfront.pipeline.experiment.config import Data, Recipe
+from zenfront.pipeline.objectives import Constraint, Objective, losses, violations
+from zenfront.pipeline.pareto import front_indices
+from zenfront.pipeline.proxies import Batch
+from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.results import Scores
+from zenfront.pipeline.scoring import Scoring
+from zenfront.pipeline.stages.select import tradeoff
+from zenfront.pipeline.training import data, loop
+from zenfront.spaces import Task
+from zenfront.spaces import load as load_space
 
 TASK = Task(3, 32, 32, 10)
 SPACE = load_space("anynet3")

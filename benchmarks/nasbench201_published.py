@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from pyarrow import parquet
 
-import spaces
-from pipeline import proxies
-from pipeline.analysis.correlation import kendall, spearman
-from pipeline.analysis.resampling import estimate, resamples
+from zenfront import spaces
+from zenfront.pipeline import proxies
+from zenfront.pipeline.analysis.correlation import kendall, spearman
+from zenfront.pipeline.analysis.resampling import estimate, resamples
 
 SPACE = spaces.load("nasbench201")
 # Kendall's tau-b / Spearman's rho with the test accuracy on CIFAR-10.

@@ -23,15 +23,15 @@ import pyarrow as pa
 import torch
 from pyarrow import parquet
 
-import spaces
-from pipeline import proxies
-from pipeline.config import Data
-from pipeline.proxies import Batch
-from pipeline.results import Ledger, read_ledger
-from pipeline.scoring import Scoring
-from pipeline.seeds import numpy_generator
-from pipeline.training import data
-from spaces import Architecture, Task
+from zenfront import spaces
+from zenfront.pipeline import proxies
+from zenfront.pipeline.experiment.config import Data
+from zenfront.pipeline.proxies import Batch
+from zenfront.pipeline.record.ledger import Ledger, read_ledger
+from zenfront.pipeline.scoring import Scoring
+from zenfront.pipeline.seeds import numpy_generator
+from zenfront.pipeline.training import data
+from zenfront.spaces import Architecture, Task
 
 SPACE = spaces.load("nasbench201")
 TASK = Task(3, 32, 32, 10)

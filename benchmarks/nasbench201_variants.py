@@ -15,11 +15,11 @@ import torch
 from nasbench201_scores import sample, score, scoring
 from pyarrow import parquet
 
-from pipeline.analysis.correlation import kendall, spearman
-from pipeline.analysis.resampling import estimate, resamples
-from pipeline.results import Ledger
-from pipeline.stages._tables import read_truth
-from spaces import load
+from zenfront.pipeline.analysis.correlation import kendall, spearman
+from zenfront.pipeline.analysis.resampling import estimate, resamples
+from zenfront.pipeline.evaluation.truth_table import read_truth
+from zenfront.pipeline.record.ledger import Ledger
+from zenfront.spaces import load
 
 VARIANTS = {"zen": {"mode": "reference"}, "fisher": {"mode": "reference"}, "naswot": {}}
 LARGE = 128

@@ -35,16 +35,17 @@ from pymoo.core.population import Population
 from pymoo.core.problem import Problem as PymooProblem
 from scipy.stats import kendalltau, spearmanr
 
-from pipeline import algorithms, proxies
-from pipeline.algorithms import Problem
-from pipeline.config import Data
-from pipeline.objectives import Constraint, Objective, losses, violations
-from pipeline.proxies import Batch
-from pipeline.results import Ledger, Scores
-from pipeline.scoring import Scoring
-from pipeline.seeds import numpy_generator, torch_generator
-from pipeline.training import data as training_data
-from spaces import Architecture, Network, Task
+from zenfront.pipeline import algorithms, proxies
+from zenfront.pipeline.algorithms import Problem
+from zenfront.pipeline.experiment.config import Data
+from zenfront.pipeline.objectives import Constraint, Objective, losses, violations
+from zenfront.pipeline.proxies import Batch
+from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.results import Scores
+from zenfront.pipeline.scoring import Scoring
+from zenfront.pipeline.seeds import numpy_generator, torch_generator
+from zenfront.pipeline.training import data as training_data
+from zenfront.spaces import Architecture, Network, Task
 
 BATCH = 32
 BEST = 64

@@ -30,16 +30,17 @@ from _plain_pymoo import PLAIN_PYMOO
 from pyarrow import parquet
 from scipy.stats import t as student_t
 
-import spaces
-from pipeline import algorithms
-from pipeline.algorithms import Problem
-from pipeline.config_file import load_experiment
-from pipeline.engine import SearchLoop
-from pipeline.objectives import Constraint, Objective, losses, violations
-from pipeline.pareto import bounding_box, front_indices, normalised_hypervolume
-from pipeline.results import Ledger, Scores
-from pipeline.scoring import Scoring, noise_batch
-from spaces import Architecture, Space
+from zenfront import spaces
+from zenfront.pipeline import algorithms
+from zenfront.pipeline.algorithms import Problem
+from zenfront.pipeline.experiment.config_file import load_experiment
+from zenfront.pipeline.objectives import Constraint, Objective, losses, violations
+from zenfront.pipeline.pareto import bounding_box, front_indices, normalised_hypervolume
+from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.results import Scores
+from zenfront.pipeline.scoring import Scoring, noise_batch
+from zenfront.pipeline.stages.search.loop import SearchLoop
+from zenfront.spaces import Architecture, Space
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt

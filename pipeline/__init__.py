@@ -1,3 +1,1 @@
-"""Zenfront: finds architectures without training them, then trains the few that matter."""
-
-__version__ = "0.1.0"
+"""The rooms behind the face `zenfront`: search, training, record, evidence, tracking and the command line."""

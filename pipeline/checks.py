@@ -1,20 +1,25 @@
 """Whether an experiment makes sense as a whole: what its keys name exists, and what they ask for is possible."""
 
 import inspect
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-import spaces
-from pipeline import algorithms, proxies, schedulers
-from pipeline._mistakes import suggestion, unfit
-from pipeline.config import Experiment
-from pipeline.errors import UserError
-from pipeline.registry import Registry
-from pipeline.seeds import numpy_generator
-from pipeline.training import data
+from zenfront import spaces
+from zenfront.pipeline import algorithms, proxies, schedulers
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment._messages import suggestion, unfit
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.registry import Registry
+from zenfront.pipeline.seeds import numpy_generator
+from zenfront.pipeline.training import data
 
 SAMPLES = 100
+MEASURED = Path(__file__).with_name("evidence.json")
 
 
 def check(experiment: Experiment) -> None:
@@ -115,3 +120,41 @@ def _check_buildable(experiment: Experiment) -> None:
             return
         reasons.append(reason)
     raise UserError(f"task: none of {SAMPLES} architectures of space {space.name!r} can be built: {reasons[0]}.")
+
+
+def cautions(experiment: Experiment) -> Iterator[str]:
+    """A line for each objective that is known not to hold on the experiment's space, or on one of its family.
+
+    A score does not hold where its correlation with the accuracy is not above that of the best free score, and at
+    equal FLOPs its interval has zero in it or lies below: it tells nothing that the cost does not tell.
+    """
+    for objective in experiment.objectives:
+        for space, measured in _measured().items():
+            known = measured["scores"].get(objective.score)
+            related = experiment.space == space or experiment.space in measured["family"]
+            if related and known and not proxies.load(objective.score).is_cost and not _holds(known):
+                yield _caution(objective.score, experiment.space, space, measured, known)
+
+
+@cache
+def _measured() -> dict[str, Any]:
+    measured: dict[str, Any] = json.loads(MEASURED.read_text(encoding="utf-8"))
+    return measured
+
+
+def _holds(known: dict[str, Any]) -> bool:
+    return bool(known["difference"][1] > 0 or known["tau_equal_flops"][1] > 0)
+
+
+def _caution(score: str, here: str, space: str, measured: dict[str, Any], known: dict[str, Any]) -> str:
+    like = "" if here == space else f", a space of the same family as {here}"
+    return (
+        f"{score} is not known to hold here: on {space}{like}, it tells nothing at equal FLOPs "
+        f"(τ {_interval(known['tau_equal_flops'])}) and no more than {known['baseline']}, which is free "
+        f"(difference of τ {_interval(known['difference'])}); {known['n']} architectures, {measured['task']}, "
+        f"see {measured['table']}. Measure it on your data: zenfront correlate"
+    )
+
+
+def _interval(values: list[float]) -> str:
+    return f"{values[0]:+.2f} [{values[1]:+.2f}, {values[2]:+.2f}]"

@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.errors import UserError
-from pipeline.results import Scores
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.results import Scores
 
 Direction = Literal["maximise", "minimise"]
 

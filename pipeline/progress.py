@@ -1,83 +1,76 @@
-"""The running account of a search: front, hypervolume, best values, failures."""
+"""The state of the work, as the stages report it and a view shows it."""
 
-from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
-import numpy as np
-
-from pipeline.errors import UserError
-from pipeline.objectives import Constraint, Objective, infeasible_message, losses, violations
-from pipeline.pareto import bounding_box, front_indices, normalised_hypervolume
-from pipeline.results import Scores
+TrialState = Literal["waiting", "running", "stopped", "finished", "diverged", "failed"]
 
 
-class Account:
-    """What has been told so far.
+@dataclass(frozen=True)
+class SearchProgress:
+    """Where a search stands.
 
     Attributes:
-        evaluations: Architectures told.
-        front: Losses (n, m) of the front of all feasible ones.
-        box: Ideal and nadir point of the first generation's front that has members; the unit of the hypervolume.
-        hypervolume: Of the front, in units of the box; None without a front.
-        best: The best feasible value of every objective.
-        failures: Number of architectures by reason.
-        infeasible: Number of architectures that a constraint excludes.
+        generation: Generations told so far.
+        evaluations: Architectures scored, with those of an interrupted run that this one goes on with.
+        total: Architectures to score in all.
+        rate: Architectures per second, of this run; 0 as long as it is unknown.
+        front: Members of the front of all feasible architectures so far.
+        hypervolume: Of that front; None as long as there is no reference point.
+        best: The best feasible value of each objective, by its score's name.
+        failures: How many architectures failed, by reason.
+        infeasible: How many a constraint excludes.
+        seconds: Wall-clock seconds since this run began.
     """
 
-    def __init__(self, objectives: Sequence[Objective], constraints: Sequence[Constraint]) -> None:
-        self._objectives = objectives
-        self._constraints = constraints
-        self._nearest = np.inf
-        self._in_vain: list[Scores] = []
-        self.evaluations = 0
-        self.front = np.empty((0, len(objectives)))
-        self.box: tuple[list[float], list[float]] | None = None
-        self.hypervolume: float | None = None
-        self.failures: Counter[str] = Counter()
-        self.infeasible = 0
-
-    def add(self, scored: Sequence[Scores]) -> None:
-        """Adds a generation.
-
-        Raises:
-            UserError: Nothing feasible was ever found, and this generation came no nearer.
-        """
-        violation = violations(scored, self._constraints)
-        self.evaluations += len(scored)
-        self.failures.update(s.failure for s in scored if s.failure)
-        self.infeasible += sum(bool(v > 0) and not s.failure for v, s in zip(violation, scored, strict=True))
-        candidates = np.vstack([self.front, losses(scored, self._objectives)[violation <= 0]])
-        self.front = candidates[front_indices(candidates)]
-        if not len(self.front):
-            self._check_approach(scored, float(violation.min()))
-            return
-        if self.box is None:
-            self.box = bounding_box(self.front)
-            self._in_vain.clear()
-        self.hypervolume = normalised_hypervolume(self.front, *self.box)
-
-    def _check_approach(self, scored: Sequence[Scores], nearest: float) -> None:
-        self._in_vain.extend(scored)
-        if nearest >= self._nearest:
-            raise UserError(infeasible_message(self._in_vain, self._constraints))
-        self._nearest = nearest
+    generation: int
+    evaluations: int
+    total: int
+    rate: float
+    front: int = 0
+    hypervolume: float | None = None
+    best: Mapping[str, float] = field(default_factory=dict)
+    failures: Mapping[str, int] = field(default_factory=dict)
+    infeasible: int = 0
+    seconds: float = 0.0
 
     @property
-    def best(self) -> dict[str, float]:
-        """The best feasible value of every objective; empty without a front."""
-        if not len(self.front):
-            return {}
-        return {o.score: float(o.sign * x) for o, x in zip(self._objectives, self.front.min(0), strict=True)}
+    def seconds_left(self) -> float | None:
+        """Seconds to the end at this rate; None where the rate is unknown."""
+        return (self.total - self.evaluations) / self.rate if self.rate > 0 else None
 
-    def row(self) -> dict[str, Any]:
-        """The account as part of a ledger row."""
-        return {
-            "evaluations": self.evaluations,
-            "front": len(self.front),
-            "hypervolume": self.hypervolume,
-            "box": self.box and {"ideal": self.box[0], "nadir": self.box[1]},
-            "best": self.best,
-            "failures": self.failures.total(),
-            "infeasible": self.infeasible,
-        }
+
+@dataclass(frozen=True)
+class TrialProgress:
+    """Where one training run stands.
+
+    Attributes:
+        trial: ``<architecture id>-<seed>``.
+        state: ``waiting``, ``running``, or how it ended: ``stopped`` by the scheduler, ``finished``,
+            ``diverged`` (ended itself), ``failed`` (its worker died).
+        epoch: Completed epochs.
+        epochs: Epochs of a run that is not stopped.
+        val_accuracy: Of the last completed epoch, a fraction; None before the first.
+        reason: Why it ended: the rung's decision, or what diverged.
+    """
+
+    trial: str
+    state: TrialState
+    epoch: int
+    epochs: int
+    val_accuracy: float | None = None
+    reason: str = ""
+
+
+class View(Protocol):
+    """Shows the work while it goes on. A view never raises."""
+
+    def search(self, progress: SearchProgress) -> None:
+        """Show the state of the search; call it as often as you like."""
+
+    def trial(self, progress: TrialProgress) -> None:
+        """Show the state of a training run."""
+
+    def notify(self, text: str) -> None:
+        """Write one line that stays."""

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from pipeline.errors import UserError
+from zenfront.pipeline.errors import UserError
 
 
 @cache
@@ -28,7 +28,7 @@ class Registry:
     """What a folder (and the entry points of other packages) offers under a name.
 
     Attributes:
-        package: Dotted name of the folder, ``pipeline.proxies``.
+        package: Dotted name of the folder, ``zenfront.pipeline.proxies``.
         constant: What each of its modules exports, ``PROXY``.
         kind: The word for messages, ``proxy``.
 

@@ -12,13 +12,16 @@ from typing import TypeVar
 
 import torch
 
-from pipeline import proxies
-from pipeline.errors import ScoreUndefined
-from pipeline.objectives import Constraint
-from pipeline.proxies import Batch, Proxy
-from pipeline.results import Scores
-from pipeline.seeds import torch_generator
-from spaces import Architecture, Network, Space, Task, initialise
+from zenfront import spaces
+from zenfront.pipeline import proxies
+from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.objectives import Constraint
+from zenfront.pipeline.proxies import Batch, Proxy
+from zenfront.pipeline.results import Scores
+from zenfront.pipeline.seeds import torch_generator
+from zenfront.pipeline.training import data
+from zenfront.spaces import Architecture, Network, Space, Task, initialise
 
 Result = TypeVar("Result")
 
@@ -37,7 +40,7 @@ class Scoring:
         repeats: How often each proxy is taken, with fresh weights.
         options: Keyword arguments of the proxies, by name.
         device: Of the networks.
-        apart: Whether a score that is undefined leaves the others as they are: to learn about scores, not to search.
+        keep_partial: Keep the scores that are defined if another is not; a search wants all or none.
     """
 
     space: Space
@@ -49,7 +52,27 @@ class Scoring:
     repeats: int = 1
     options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     device: str = "cpu"
-    apart: bool = False
+    keep_partial: bool = False
+
+    @staticmethod
+    def of(experiment: Experiment) -> "Scoring":
+        """Return what the workers of an experiment need to know; real images only if a proxy asks for them.
+
+        Raises:
+            UserError: The images that a proxy needs cannot be read.
+        """
+        task, names = experiment.task.value(), experiment.score_names()
+        return Scoring(
+            space=spaces.load(experiment.space),
+            task=task,
+            names=names,
+            batch=_batch(experiment, names),
+            seed=experiment.search.seed,
+            constraints=experiment.constraint_values(),
+            repeats=experiment.search.repeats,
+            options=experiment.proxies,
+            device=experiment.resources.device,
+        )
 
     def score(self, architecture: Architecture) -> Scores:
         """Takes the scores of one architecture. Costs come first, on the meta device.
@@ -67,7 +90,7 @@ class Scoring:
         try:
             return self._score(architecture, seconds)
         except ScoreUndefined as reason:
-            if self.apart and len(self.names) > 1:
+            if self.keep_partial and len(self.names) > 1:
                 return self._each_alone(architecture)
             return Scores(architecture, {}, str(reason), self.seed, seconds=seconds)
 
@@ -145,6 +168,14 @@ def _finite(value: object) -> float:
     if not isinstance(value, Real) or not math.isfinite(value):
         raise ScoreUndefined(f"the value is {str(value)[:60]}")
     return float(value)
+
+
+def _batch(experiment: Experiment, names: Sequence[str]) -> Batch:
+    task, settings = experiment.task.value(), experiment.search
+    if not any(proxies.load(name).needs & {"images", "labels"} for name in names):
+        return noise_batch(task, settings.batch, settings.seed)
+    images = data.load(experiment.train.data, task, settings.seed)
+    return Batch(*data.proxy_batch(images, settings.batch, settings.seed))
 
 
 def noise_batch(task: Task, size: int, seed: int) -> Batch:

@@ -1,12 +1,12 @@
 """Search spaces. A module without underscore is one; it exports ``SPACE``."""
 
-from pipeline.registry import Registry
-from spaces._architecture import Architecture, Gene
-from spaces._blocks import Residual
-from spaces._levels import Levels
-from spaces._network import Auxiliary, Init, Network, initialise, without_auxiliaries
-from spaces._space import Space
-from spaces._task import Task
+from zenfront.pipeline.registry import Registry
+from zenfront.spaces._architecture import Architecture, Gene
+from zenfront.spaces._blocks import Residual
+from zenfront.spaces._levels import Levels
+from zenfront.spaces._network import Auxiliary, Init, Network, initialise, without_auxiliaries
+from zenfront.spaces._space import Space
+from zenfront.spaces._task import Task
 
 SPACES = Registry("spaces", "SPACE", "search space")
 

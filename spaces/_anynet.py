@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from spaces._blocks import Residual, SqueezeExcitation, classifier, conv_bn, conv_bn_relu, shortcut
-from spaces._network import Network
-from spaces._task import Task
+from zenfront.spaces._blocks import Residual, SqueezeExcitation, classifier, conv_bn, conv_bn_relu, shortcut
+from zenfront.spaces._network import Network
+from zenfront.spaces._task import Task
 
 
 @dataclass(frozen=True)

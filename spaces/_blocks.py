@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from spaces._layers import BatchNorm2d, Conv2d
-from spaces._network import Auxiliary
+from zenfront.spaces._layers import BatchNorm2d, Conv2d
+from zenfront.spaces._network import Auxiliary
 
 
 def conv_bn(w_in: int, w_out: int, k: int = 3, stride: int = 1, groups: int = 1) -> list[nn.Module]:

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import UserError
-from spaces._blocks import conv_bn
-from spaces._layers import BatchNorm2d, Conv2d
+from zenfront.pipeline.errors import UserError
+from zenfront.spaces._blocks import conv_bn
+from zenfront.spaces._layers import BatchNorm2d, Conv2d
 
 Edge = tuple[int, int]
 EDGES: tuple[Edge, ...] = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipeline.errors import UserError
+from zenfront.pipeline.errors import UserError
 
 Edge = tuple[int, str]
 """The node that an operation reads, and the operation; nodes 0 and 1 are the outputs of the two cells before."""

@@ -10,8 +10,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from pipeline.errors import UserError
-from spaces._architecture import Gene
+from zenfront.pipeline.errors import UserError
+from zenfront.spaces._architecture import Gene
 
 
 @dataclass(frozen=True)

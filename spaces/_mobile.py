@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from spaces._blocks import Residual, conv_bn, conv_bn_relu
+from zenfront.spaces._blocks import Residual, conv_bn, conv_bn_relu
 
 
 def inverted_bottleneck(w_in: int, w_out: int, k: int, expansion: int, stride: int) -> nn.Module:

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 
 from torch import nn
 
-from spaces._blocks import Residual, classifier, conv_bn
-from spaces._cell import Edge, EdgeCell, Zero, present, relu_conv_bn
-from spaces._layers import BatchNorm2d, Conv2d
-from spaces._network import Network
-from spaces._task import Task
+from zenfront.spaces._blocks import Residual, classifier, conv_bn
+from zenfront.spaces._cell import Edge, EdgeCell, Zero, present, relu_conv_bn
+from zenfront.spaces._layers import BatchNorm2d, Conv2d
+from zenfront.spaces._network import Network
+from zenfront.spaces._task import Task
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 

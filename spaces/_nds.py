@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 from optuna.distributions import CategoricalDistribution
 
-from spaces._anynet import Block, Stage, anynet, too_small
-from spaces._architecture import Architecture
-from spaces._network import Network
-from spaces._space import Space
-from spaces._task import Task
+from zenfront.spaces._anynet import Block, Stage, anynet, too_small
+from zenfront.spaces._architecture import Architecture
+from zenfront.spaces._network import Network
+from zenfront.spaces._space import Space
+from zenfront.spaces._task import Task
 
 STEM_WIDTH = 16
 STRIDES = (1, 2, 2)

@@ -16,16 +16,16 @@ import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from torch import Tensor, nn
 
-from pipeline.errors import UserError
-from spaces._anynet import too_small
-from spaces._architecture import Architecture, Gene
-from spaces._blocks import classifier, conv_bn
-from spaces._cell import FactorizedReduce, Zero, relu_conv_bn
-from spaces._genotype import Cell, Edge, Genotype, canonical_cell, parse_genotype, print_genotype
-from spaces._layers import BatchNorm2d, Conv2d
-from spaces._network import Network
-from spaces._space import Space
-from spaces._task import Task
+from zenfront.pipeline.errors import UserError
+from zenfront.spaces._anynet import too_small
+from zenfront.spaces._architecture import Architecture, Gene
+from zenfront.spaces._blocks import classifier, conv_bn
+from zenfront.spaces._cell import FactorizedReduce, Zero, relu_conv_bn
+from zenfront.spaces._genotype import Cell, Edge, Genotype, canonical_cell, parse_genotype, print_genotype
+from zenfront.spaces._layers import BatchNorm2d, Conv2d
+from zenfront.spaces._network import Network
+from zenfront.spaces._space import Space
+from zenfront.spaces._task import Task
 
 WIDTHS = (16, 24, 32)
 DEPTHS = (4, 8, 12, 16, 20)

@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from pipeline.errors import UserError
-from spaces._architecture import Architecture
+from zenfront.pipeline.errors import UserError
+from zenfront.spaces._architecture import Architecture
 
 UNITS = 18
 XXBL = tuple(f"K1K{k}K1" for k in (3, 5, 7)) + tuple(f"K{k}K{k}" for k in (3, 5, 7))

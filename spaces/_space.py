@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from optuna.distributions import BaseDistribution, IntDistribution
 
-from pipeline.errors import UserError
-from spaces._architecture import Architecture
-from spaces._levels import Levels
-from spaces._network import Network
-from spaces._task import Task
+from zenfront.pipeline.errors import UserError
+from zenfront.spaces._architecture import Architecture
+from zenfront.spaces._levels import Levels
+from zenfront.spaces._network import Network
+from zenfront.spaces._task import Task
 
 
 def _itself(architecture: Architecture) -> Architecture:

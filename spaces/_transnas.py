@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from torch import nn
 
-from spaces._blocks import classifier, conv_bn
-from spaces._cell import relu_conv_bn
-from spaces._network import Network
-from spaces._task import Task
+from zenfront.spaces._blocks import classifier, conv_bn
+from zenfront.spaces._cell import relu_conv_bn
+from zenfront.spaces._network import Network
+from zenfront.spaces._task import Task
 
 WIDTH = 64
 BLOCKS = 2

@@ -10,11 +10,11 @@ import math
 
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
-from spaces._anynet import Stage, anynet, too_small
-from spaces._architecture import Architecture
-from spaces._network import Network
-from spaces._space import Space
-from spaces._task import Task
+from zenfront.spaces._anynet import Stage, anynet, too_small
+from zenfront.spaces._architecture import Architecture
+from zenfront.spaces._network import Network
+from zenfront.spaces._space import Space
+from zenfront.spaces._task import Task
 
 STEM = 16
 STRIDES = (1, 2, 2)

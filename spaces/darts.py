@@ -1,6 +1,6 @@
 """DARTS: four nodes a cell, eight operations, all nodes concatenated."""
 
-from spaces._nds_cells import all_nodes, cell_space
+from zenfront.spaces._nds_cells import all_nodes, cell_space
 
 SPACE = cell_space(
     "darts",

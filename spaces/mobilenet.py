@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from torch import Tensor, nn
 
-from spaces._anynet import too_small
-from spaces._architecture import Architecture, Gene
-from spaces._blocks import classifier, conv_bn_relu
-from spaces._mobile import inverted_bottleneck
-from spaces._network import Network
-from spaces._space import Space
-from spaces._task import Task
+from zenfront.spaces._anynet import too_small
+from zenfront.spaces._architecture import Architecture, Gene
+from zenfront.spaces._blocks import classifier, conv_bn_relu
+from zenfront.spaces._mobile import inverted_bottleneck
+from zenfront.spaces._network import Network
+from zenfront.spaces._space import Space
+from zenfront.spaces._task import Task
 
 STEM_WIDTH, FIRST_WIDTH = 32, 16
 WIDTHS = (32, 40, 80, 96, 192)

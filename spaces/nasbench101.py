@@ -20,14 +20,14 @@ import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from torch import Tensor, nn
 
-from pipeline.errors import UserError
-from spaces._anynet import too_small
-from spaces._architecture import Architecture
-from spaces._blocks import classifier, conv_bn_relu
-from spaces._cell import Edge, live_edges
-from spaces._network import Network
-from spaces._space import Space
-from spaces._task import Task
+from zenfront.pipeline.errors import UserError
+from zenfront.spaces._anynet import too_small
+from zenfront.spaces._architecture import Architecture
+from zenfront.spaces._blocks import classifier, conv_bn_relu
+from zenfront.spaces._cell import Edge, live_edges
+from zenfront.spaces._network import Network
+from zenfront.spaces._space import Space
+from zenfront.spaces._task import Task
 
 VERTICES = 7
 MAX_EDGES = 9

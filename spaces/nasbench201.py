@@ -13,13 +13,13 @@ from itertools import product
 
 from optuna.distributions import CategoricalDistribution
 
-from spaces._anynet import too_small
-from spaces._architecture import Architecture
-from spaces._cell import EDGES, Edge, gene, parse_edges, print_edges
-from spaces._nats import OPERATIONS, nats_network
-from spaces._network import Network
-from spaces._space import Space
-from spaces._task import Task
+from zenfront.spaces._anynet import too_small
+from zenfront.spaces._architecture import Architecture
+from zenfront.spaces._cell import EDGES, Edge, gene, parse_edges, print_edges
+from zenfront.spaces._nats import OPERATIONS, nats_network
+from zenfront.spaces._network import Network
+from zenfront.spaces._space import Space
+from zenfront.spaces._task import Task
 
 WIDTHS = (16, 32, 32, 64, 64)
 CELLS = 5

@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from optuna.distributions import CategoricalDistribution
 from torch import nn
 
-from pipeline.errors import UserError
-from spaces._anynet import too_small
-from spaces._architecture import Architecture
-from spaces._blocks import classifier, conv_bn_relu, shortcut
-from spaces._mobile import inverted_bottleneck
-from spaces._network import Network
-from spaces._space import Space
-from spaces._task import Task
+from zenfront.pipeline.errors import UserError
+from zenfront.spaces._anynet import too_small
+from zenfront.spaces._architecture import Architecture
+from zenfront.spaces._blocks import classifier, conv_bn_relu, shortcut
+from zenfront.spaces._mobile import inverted_bottleneck
+from zenfront.spaces._network import Network
+from zenfront.spaces._space import Space
+from zenfront.spaces._task import Task
 
 OPERATIONS = ("identity", "mb_3x3_e3", "mb_5x5_e6")
 STAGES = (2, 3, 3)

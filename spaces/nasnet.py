@@ -1,7 +1,7 @@
 """NASNet: five nodes a cell, thirteen operations, the loose ends concatenated."""
 
-from spaces._genotype import loose_ends
-from spaces._nds_cells import cell_space
+from zenfront.spaces._genotype import loose_ends
+from zenfront.spaces._nds_cells import cell_space
 
 SPACE = cell_space(
     "nasnet",

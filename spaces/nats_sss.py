@@ -6,14 +6,14 @@ second reduction block, third cell. Where a cell changes the width, its skip con
 
 from optuna.distributions import IntDistribution
 
-from pipeline.errors import UserError
-from spaces._anynet import too_small
-from spaces._architecture import Architecture
-from spaces._cell import parse_edges
-from spaces._nats import nats_network
-from spaces._network import Network
-from spaces._space import Space
-from spaces._task import Task
+from zenfront.pipeline.errors import UserError
+from zenfront.spaces._anynet import too_small
+from zenfront.spaces._architecture import Architecture
+from zenfront.spaces._cell import parse_edges
+from zenfront.spaces._nats import nats_network
+from zenfront.spaces._network import Network
+from zenfront.spaces._space import Space
+from zenfront.spaces._task import Task
 
 CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
 WIDTHS = 5

@@ -24,14 +24,14 @@ from typing import NamedTuple
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from torch import nn
 
-from spaces._anynet import too_small
-from spaces._architecture import Architecture
-from spaces._blocks import Residual, SqueezeExcitation, classifier, conv_bn, conv_bn_relu
-from spaces._layers import BatchNorm2d, Conv2d
-from spaces._network import Network
-from spaces._plainnet import IDW, UNITS, XXBL, Plan, Unit, parse, plan_of
-from spaces._space import Space
-from spaces._task import Task
+from zenfront.spaces._anynet import too_small
+from zenfront.spaces._architecture import Architecture
+from zenfront.spaces._blocks import Residual, SqueezeExcitation, classifier, conv_bn, conv_bn_relu
+from zenfront.spaces._layers import BatchNorm2d, Conv2d
+from zenfront.spaces._network import Network
+from zenfront.spaces._plainnet import IDW, UNITS, XXBL, Plan, Unit, parse, plan_of
+from zenfront.spaces._space import Space
+from zenfront.spaces._task import Task
 
 LAYERS = 5
 WIDTH = IntDistribution(1, 384, log=True)

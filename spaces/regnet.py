@@ -16,11 +16,11 @@ from itertools import groupby
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from spaces._anynet import Stage, anynet, cifar_stem, simple_stem, too_small
-from spaces._architecture import Architecture
-from spaces._network import Network
-from spaces._space import Space
-from spaces._task import Task
+from zenfront.spaces._anynet import Stage, anynet, cifar_stem, simple_stem, too_small
+from zenfront.spaces._architecture import Architecture
+from zenfront.spaces._network import Network
+from zenfront.spaces._space import Space
+from zenfront.spaces._task import Task
 
 STEM_WIDTH = 32
 IMAGENET_SIDE = 64

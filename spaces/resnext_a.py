@@ -1,7 +1,7 @@
 """ResNeXt-A: bottleneck blocks of few groups; depth, width, bottleneck ratio and number of groups per stage."""
 
-from spaces._anynet import bottleneck
-from spaces._nds import nds_space
+from zenfront.spaces._anynet import bottleneck
+from zenfront.spaces._nds import nds_space
 
 SPACE = nds_space(
     "resnext_a",

@@ -1,7 +1,7 @@
 """ResNeXt-B: wider than ResNeXt-A, with up to 16 groups."""
 
-from spaces._anynet import bottleneck
-from spaces._nds import nds_space
+from zenfront.spaces._anynet import bottleneck
+from zenfront.spaces._nds import nds_space
 
 SPACE = nds_space(
     "resnext_b",

@@ -13,13 +13,13 @@ import torch
 from optuna.distributions import CategoricalDistribution
 from torch import Tensor, nn
 
-from pipeline.errors import UserError
-from spaces._architecture import Architecture
-from spaces._blocks import classifier, conv_bn
-from spaces._layers import BatchNorm2d, Conv2d
-from spaces._network import Network
-from spaces._space import Space
-from spaces._task import Task
+from zenfront.pipeline.errors import UserError
+from zenfront.spaces._architecture import Architecture
+from zenfront.spaces._blocks import classifier, conv_bn
+from zenfront.spaces._layers import BatchNorm2d, Conv2d
+from zenfront.spaces._network import Network
+from zenfront.spaces._space import Space
+from zenfront.spaces._task import Task
 
 OPERATIONS = ("max_pool_3x3", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_5x5")
 GENES = ("op_in_n1", "op_in_n2", "op_n1_n2")

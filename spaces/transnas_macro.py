@@ -11,15 +11,15 @@ from collections.abc import Mapping
 from optuna.distributions import CategoricalDistribution
 from torch import nn
 
-from pipeline.errors import UserError
-from spaces._anynet import too_small
-from spaces._architecture import Architecture
-from spaces._blocks import Residual, shortcut
-from spaces._cell import relu_conv_bn
-from spaces._network import Network
-from spaces._space import Space
-from spaces._task import Task
-from spaces._transnas import STEM_HALVINGS, doubles, halves, transnas_network
+from zenfront.pipeline.errors import UserError
+from zenfront.spaces._anynet import too_small
+from zenfront.spaces._architecture import Architecture
+from zenfront.spaces._blocks import Residual, shortcut
+from zenfront.spaces._cell import relu_conv_bn
+from zenfront.spaces._network import Network
+from zenfront.spaces._space import Space
+from zenfront.spaces._task import Task
+from zenfront.spaces._transnas import STEM_HALVINGS, doubles, halves, transnas_network
 
 MODULES = 6
 LEAST_MODULES = 4

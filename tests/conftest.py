@@ -12,15 +12,17 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-import spaces
-from pipeline.cli import main
-from pipeline.config import Experiment
-from pipeline.objectives import losses, violations
-from pipeline.pareto import bounding_box, front_indices, normalised_hypervolume
-from pipeline.results import Epoch, Ledger, Scores
-from pipeline.run_folder import RunFolder, write_json
-from pipeline.seeds import numpy_generator
-from spaces import Architecture
+from zenfront import spaces
+from zenfront.pipeline.cli.app import main
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.objectives import losses, violations
+from zenfront.pipeline.pareto import bounding_box, front_indices, normalised_hypervolume
+from zenfront.pipeline.record.json_file import write_json
+from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.results import Epoch, Scores
+from zenfront.pipeline.seeds import numpy_generator
+from zenfront.spaces import Architecture
 
 os.environ |= {  # of the processes that tests start
     "OMP_NUM_THREADS": "1",
@@ -123,7 +125,7 @@ def _global_generators() -> tuple[str, str]:
 
 @pytest.fixture(autouse=True)
 def _global_generators_are_left_alone(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Randomness comes from `pipeline.seeds`: who draws from a global generator of torch or NumPy fails his test."""
+    """Fail a test that draws from a global generator: randomness comes from `zenfront.pipeline.seeds`."""
     before = _global_generators()
     yield
     assert request.node.get_closest_marker("global_rng") or _global_generators() == before, (
@@ -195,7 +197,7 @@ def fake_training() -> Callable[[Experiment, RunFolder, dict[str, Any]], None]:
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[None]:
     """Ray on two processors, started once for all tests that need it; the stages keep a running one."""
-    import_module("pipeline.stages._ray")  # sets Ray's environment, and must do so before Ray is imported
+    import_module("zenfront.pipeline.cluster.session")  # sets Ray's environment, and must do so before Ray is imported
     import ray
 
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")

@@ -1,10 +1,10 @@
 """Search algorithms: they ask and are told. A module without underscore is one; it exports ``ALGORITHM``."""
 
-from pipeline.algorithms._algorithm import Algorithm, Method, Problem
-from pipeline.algorithms._given import Given
-from pipeline.registry import Registry
+from zenfront.pipeline.algorithms._algorithm import Algorithm, AlgorithmSpec, Problem
+from zenfront.pipeline.algorithms._fixed_list import FixedList
+from zenfront.pipeline.registry import Registry
 
-ALGORITHMS = Registry("pipeline.algorithms", "ALGORITHM", "search algorithm")
+ALGORITHMS = Registry("zenfront.pipeline.algorithms", "ALGORITHM", "search algorithm")
 
 
 def names() -> list[str]:
@@ -12,10 +12,10 @@ def names() -> list[str]:
     return ALGORITHMS.names()
 
 
-def load(name: str) -> Method:
+def load(name: str) -> AlgorithmSpec:
     """The algorithm of that name; `UserError` lists the known ones."""
-    method: Method = ALGORITHMS.load(name)
+    method: AlgorithmSpec = ALGORITHMS.load(name)
     return method
 
 
-__all__ = ["ALGORITHMS", "Algorithm", "Given", "Method", "Problem", "load", "names"]
+__all__ = ["ALGORITHMS", "Algorithm", "AlgorithmSpec", "FixedList", "Problem", "load", "names"]

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from pipeline.objectives import Constraint, Objective
-from pipeline.results import Scores
-from spaces import Architecture, Space
+from zenfront.pipeline.objectives import Constraint, Objective
+from zenfront.pipeline.results import Scores
+from zenfront.spaces import Architecture, Space
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Algorithm(Protocol):
 
 
 @dataclass(frozen=True)
-class Method:
+class AlgorithmSpec:
     """A search algorithm as its module exports it: how one is made, and what it can take on.
 
     Attributes:

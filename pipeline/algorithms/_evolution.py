@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from pipeline.algorithms._algorithm import Problem
-from pipeline.algorithms._asked import Asked
-from pipeline.algorithms._genes import mutated
-from pipeline.objectives import losses, violations
-from pipeline.results import Scores
-from pipeline.seeds import numpy_generator
-from spaces import Architecture, Space
+from zenfront.pipeline.algorithms._algorithm import Problem
+from zenfront.pipeline.algorithms._genes import mutated
+from zenfront.pipeline.algorithms._seen_architectures import SeenArchitectures
+from zenfront.pipeline.objectives import losses, violations
+from zenfront.pipeline.results import Scores
+from zenfront.pipeline.seeds import numpy_generator
+from zenfront.spaces import Architecture, Space
 
 STEPS = 10
 Survivors = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
@@ -34,7 +34,7 @@ class Evolution:
         self._survivors = survivors
         self._tournament = tournament
         self._generator = numpy_generator(problem.seed, name)
-        self._asked = Asked(problem.space, self._generator)
+        self._asked = SeenArchitectures(problem.space, self._generator)
         self._archive: list[Architecture] = []
         self._losses = np.empty((0, len(problem.objectives)))
         self._violation = np.empty(0)

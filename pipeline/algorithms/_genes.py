@@ -9,7 +9,7 @@ from pymoo.core.population import Population
 from pymoo.core.problem import Problem as PymooProblem
 from pymoo.core.sampling import Sampling
 
-from pipeline.algorithms._algorithm import Problem
+from zenfront.pipeline.algorithms._algorithm import Problem
 
 
 class GeneProblem(PymooProblem):  # type: ignore[misc]

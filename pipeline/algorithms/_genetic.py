@@ -12,12 +12,12 @@ from pymoo.core.termination import NoTermination
 from pymoo.operators.crossover.ux import UniformCrossover
 from pymoo.problems.static import StaticProblem
 
-from pipeline.algorithms._algorithm import Problem
-from pipeline.algorithms._genes import GeneMutation, GeneProblem, NeverTwice, UniformSampling
-from pipeline.objectives import losses, violations
-from pipeline.results import Scores
-from pipeline.seeds import seed_for
-from spaces import Architecture
+from zenfront.pipeline.algorithms._algorithm import Problem
+from zenfront.pipeline.algorithms._genes import GeneMutation, GeneProblem, NeverTwice, UniformSampling
+from zenfront.pipeline.objectives import losses, violations
+from zenfront.pipeline.results import Scores
+from zenfront.pipeline.seeds import seed_for
+from zenfront.spaces import Architecture
 
 TRIES = 100
 CROSSOVER = 0.5  # of the couples; with 0.9, the usual, uniform crossover breaks up cells (benchmarks/search.py)

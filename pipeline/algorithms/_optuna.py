@@ -8,11 +8,11 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import Trial, TrialState
 
-from pipeline.algorithms._algorithm import Problem
-from pipeline.algorithms._asked import Asked
-from pipeline.results import Scores
-from pipeline.seeds import numpy_generator, seed_for
-from spaces import Architecture
+from zenfront.pipeline.algorithms._algorithm import Problem
+from zenfront.pipeline.algorithms._seen_architectures import SeenArchitectures
+from zenfront.pipeline.results import Scores
+from zenfront.pipeline.seeds import numpy_generator, seed_for
+from zenfront.spaces import Architecture
 
 DIRECTIONS = {"maximise": StudyDirection.MAXIMIZE, "minimise": StudyDirection.MINIMIZE}
 MakeSampler = Callable[[int], BaseSampler]
@@ -37,7 +37,7 @@ class OptunaSearch:
         self._problem = problem
         self._tries = tries
         self._distributions = dict(problem.space.distributions)
-        self._asked = Asked(problem.space, numpy_generator(problem.seed, name))
+        self._asked = SeenArchitectures(problem.space, numpy_generator(problem.seed, name))
         self._in_flight: deque[list[Trial]] = deque()
         self._taken: dict[str, list[float]] = {o.score: [] for o in problem.objectives}
         self._study = optuna.create_study(

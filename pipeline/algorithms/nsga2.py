@@ -8,12 +8,12 @@ Source: Deb et al., IEEE TEC 6(2), 2002.
 
 from pymoo.algorithms.moo.nsga2 import NSGA2
 
-from pipeline.algorithms._algorithm import Algorithm, Method, Problem
-from pipeline.algorithms._genetic import Genetic
+from zenfront.pipeline.algorithms._algorithm import Algorithm, AlgorithmSpec, Problem
+from zenfront.pipeline.algorithms._genetic import Genetic
 
 
 def _make(problem: Problem) -> Algorithm:
     return Genetic(problem, "nsga2", NSGA2)
 
 
-ALGORITHM = Method(_make, "Deb et al., IEEE TEC 6(2), 2002; by pymoo")
+ALGORITHM = AlgorithmSpec(_make, "Deb et al., IEEE TEC 6(2), 2002; by pymoo")

@@ -13,8 +13,8 @@ import numpy as np
 from pymoo.algorithms.moo.nsga3 import NSGA3
 from pymoo.util.ref_dirs import get_reference_directions
 
-from pipeline.algorithms._algorithm import Algorithm, Method, Problem
-from pipeline.algorithms._genetic import Genetic
+from zenfront.pipeline.algorithms._algorithm import Algorithm, AlgorithmSpec, Problem
+from zenfront.pipeline.algorithms._genetic import Genetic
 
 
 def reference_directions(objectives: int, population: int) -> np.ndarray:
@@ -34,4 +34,4 @@ def _make(problem: Problem) -> Algorithm:
     return Genetic(problem, "nsga3", NSGA3, ref_dirs=directions)
 
 
-ALGORITHM = Method(_make, "Deb and Jain, IEEE TEC 18(4), 2014; by pymoo", least=2)
+ALGORITHM = AlgorithmSpec(_make, "Deb and Jain, IEEE TEC 18(4), 2014; by pymoo", least=2)

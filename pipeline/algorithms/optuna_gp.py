@@ -9,12 +9,12 @@ probability.
 
 from optuna.samplers import GPSampler
 
-from pipeline.algorithms._algorithm import Algorithm, Method, Problem
-from pipeline.algorithms._optuna import OptunaSearch
+from zenfront.pipeline.algorithms._algorithm import Algorithm, AlgorithmSpec, Problem
+from zenfront.pipeline.algorithms._optuna import OptunaSearch
 
 
 def _make(problem: Problem) -> Algorithm:
     return OptunaSearch(problem, "optuna_gp", lambda seed: GPSampler(seed=seed), tries=2)
 
 
-ALGORITHM = Method(_make, "Optuna's GPSampler; for few evaluations", evaluations=512)
+ALGORITHM = AlgorithmSpec(_make, "Optuna's GPSampler; for few evaluations", evaluations=512)

@@ -8,8 +8,8 @@ Source: Optuna 5, `optuna.samplers.NSGAIISampler`; Deb et al., IEEE TEC 6(2), 20
 
 from optuna.samplers import NSGAIISampler
 
-from pipeline.algorithms._algorithm import Algorithm, Method, Problem
-from pipeline.algorithms._optuna import OptunaSearch
+from zenfront.pipeline.algorithms._algorithm import Algorithm, AlgorithmSpec, Problem
+from zenfront.pipeline.algorithms._optuna import OptunaSearch
 
 
 def _make(problem: Problem) -> Algorithm:
@@ -18,4 +18,4 @@ def _make(problem: Problem) -> Algorithm:
     )
 
 
-ALGORITHM = Method(_make, "Optuna's NSGAIISampler; Deb et al., IEEE TEC 6(2), 2002")
+ALGORITHM = AlgorithmSpec(_make, "Optuna's NSGAIISampler; Deb et al., IEEE TEC 6(2), 2002")

@@ -8,12 +8,12 @@ JAIR 73, 2022.
 
 from optuna.samplers import TPESampler
 
-from pipeline.algorithms._algorithm import Algorithm, Method, Problem
-from pipeline.algorithms._optuna import OptunaSearch
+from zenfront.pipeline.algorithms._algorithm import Algorithm, AlgorithmSpec, Problem
+from zenfront.pipeline.algorithms._optuna import OptunaSearch
 
 
 def _make(problem: Problem) -> Algorithm:
     return OptunaSearch(problem, "optuna_tpe", lambda seed: TPESampler(seed=seed), tries=3)
 
 
-ALGORITHM = Method(_make, "Optuna's TPESampler; Bergstra et al., NeurIPS 2011; Ozaki et al., JAIR 73, 2022")
+ALGORITHM = AlgorithmSpec(_make, "Optuna's TPESampler; Bergstra et al., NeurIPS 2011; Ozaki et al., JAIR 73, 2022")

@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 
-from pipeline.algorithms._algorithm import Method, Problem
-from pipeline.algorithms._asked import Asked
-from pipeline.results import Scores
-from pipeline.seeds import numpy_generator
-from spaces import Architecture
+from zenfront.pipeline.algorithms._algorithm import AlgorithmSpec, Problem
+from zenfront.pipeline.algorithms._seen_architectures import SeenArchitectures
+from zenfront.pipeline.results import Scores
+from zenfront.pipeline.seeds import numpy_generator
+from zenfront.spaces import Architecture
 
 
 class Random:
     """Every gene from its distribution; learns nothing."""
 
     def __init__(self, problem: Problem) -> None:
-        self._asked = Asked(problem.space, numpy_generator(problem.seed, "random"))
+        self._asked = SeenArchitectures(problem.space, numpy_generator(problem.seed, "random"))
 
     def ask(self, count: int) -> list[Architecture]:
         """New architectures, whatever was told."""
@@ -23,4 +23,4 @@ class Random:
         """Takes no note."""
 
 
-ALGORITHM = Method(Random, "uniform sampling without replacement; the baseline")
+ALGORITHM = AlgorithmSpec(Random, "uniform sampling without replacement; the baseline")

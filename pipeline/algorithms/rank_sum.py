@@ -13,8 +13,8 @@ mean rank. Deviations: those of `zennas`.
 import numpy as np
 from scipy.stats import rankdata
 
-from pipeline.algorithms._algorithm import Algorithm, Method, Problem
-from pipeline.algorithms._evolution import Evolution, best_first
+from zenfront.pipeline.algorithms._algorithm import Algorithm, AlgorithmSpec, Problem
+from zenfront.pipeline.algorithms._evolution import Evolution, best_first
 
 
 def log_rank_sum(losses: np.ndarray) -> np.ndarray:
@@ -35,4 +35,4 @@ def _make(problem: Problem) -> Algorithm:
     return Evolution(problem, "rank_sum", survivors)
 
 
-ALGORITHM = Method(_make, "Lee and Ham, AZ-NAS, CVPR 2024, arXiv:2403.19232; evolution as in zennas")
+ALGORITHM = AlgorithmSpec(_make, "Lee and Ham, AZ-NAS, CVPR 2024, arXiv:2403.19232; evolution as in zennas")

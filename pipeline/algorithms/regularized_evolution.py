@@ -12,8 +12,8 @@ Source: Real et al., AAAI 2019, arXiv:1802.01548, algorithm 1.
 
 import numpy as np
 
-from pipeline.algorithms._algorithm import Algorithm, Method, Problem
-from pipeline.algorithms._evolution import Evolution, best_first
+from zenfront.pipeline.algorithms._algorithm import Algorithm, AlgorithmSpec, Problem
+from zenfront.pipeline.algorithms._evolution import Evolution, best_first
 
 
 def survivors(losses: np.ndarray, violation: np.ndarray, size: int) -> np.ndarray:
@@ -27,4 +27,4 @@ def _make(problem: Problem) -> Algorithm:
     return Evolution(problem, "regularized_evolution", survivors, tournament)
 
 
-ALGORITHM = Method(_make, "Real et al., AAAI 2019, arXiv:1802.01548, algorithm 1", most=1)
+ALGORITHM = AlgorithmSpec(_make, "Real et al., AAAI 2019, arXiv:1802.01548, algorithm 1", most=1)

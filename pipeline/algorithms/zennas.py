@@ -13,8 +13,8 @@ Source: Lin et al., ICCV 2021, arXiv:2102.01063, algorithm 2.
 
 import numpy as np
 
-from pipeline.algorithms._algorithm import Algorithm, Method, Problem
-from pipeline.algorithms._evolution import Evolution, best_first
+from zenfront.pipeline.algorithms._algorithm import Algorithm, AlgorithmSpec, Problem
+from zenfront.pipeline.algorithms._evolution import Evolution, best_first
 
 
 def survivors(losses: np.ndarray, violation: np.ndarray, size: int) -> np.ndarray:
@@ -26,4 +26,4 @@ def _make(problem: Problem) -> Algorithm:
     return Evolution(problem, "zennas", survivors)
 
 
-ALGORITHM = Method(_make, "Lin et al., ICCV 2021, arXiv:2102.01063, algorithm 2", most=1)
+ALGORITHM = AlgorithmSpec(_make, "Lin et al., ICCV 2021, arXiv:2102.01063, algorithm 2", most=1)

@@ -8,8 +8,8 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from pipeline.errors import UserError
-from spaces import Architecture, Space
+from zenfront.pipeline.errors import UserError
+from zenfront.spaces import Architecture, Space
 
 LONGEST = 500
 Value = int | float | str

@@ -6,9 +6,9 @@ from itertools import combinations
 
 import numpy as np
 
-from pipeline.analysis.correlation import kendall, overlap, partial, spearman, weighted_tau
-from pipeline.analysis.resampling import Estimate, estimate, resamples
-from pipeline.analysis.strata import cost_strata
+from zenfront.pipeline.analysis.correlation import kendall, overlap, partial, spearman, weighted_tau
+from zenfront.pipeline.analysis.resampling import Estimate, estimate, resamples
+from zenfront.pipeline.analysis.strata import cost_strata
 
 LEAST = 10
 """Architectures below which a correlation says nothing."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
-from pipeline.pareto import crowding_distance, front_indices
+from zenfront.pipeline.pareto import crowding_distance, front_indices
 
 Rule = Callable[[int, np.random.Generator], np.ndarray]
 """(how many, randomness) -> indices of the picked, at most so many."""

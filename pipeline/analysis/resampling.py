@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.seeds import numpy_generator
+from zenfront.pipeline.seeds import numpy_generator
 
 RESAMPLES = 500
 LEVEL = 0.95

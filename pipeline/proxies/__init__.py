@@ -1,9 +1,9 @@
 """Training-free scores and costs. A module without underscore is one; it exports ``PROXY``."""
 
-from pipeline.proxies._proxy import Batch, Proxy, Weights
-from pipeline.registry import Registry
+from zenfront.pipeline.proxies._proxy import Batch, Proxy, Weights
+from zenfront.pipeline.registry import Registry
 
-PROXIES = Registry("pipeline.proxies", "PROXY", "proxy")
+PROXIES = Registry("zenfront.pipeline.proxies", "PROXY", "proxy")
 
 
 def names() -> list[str]:

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
-from pipeline.errors import ScoreUndefined
-from pipeline.proxies._state import tensors_of
+from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.proxies._state import tensors_of
 
 RELUS = frozenset({F.relu, F.relu6, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_})
 CONVOLUTIONS = frozenset({torch.conv1d, torch.conv2d, torch.conv3d})
@@ -21,7 +21,7 @@ def out_of_place(kwargs: dict[str, Any] | None) -> dict[str, Any]:
     return {name: False if name == "inplace" else value for name, value in (kwargs or {}).items()}
 
 
-class Watch(TorchFunctionMode):
+class ActivationRecorder(TorchFunctionMode):
     """Shows the result of each call of certain functions to an observer, which must not keep what is changed later."""
 
     def __init__(self, functions: frozenset[Callable[..., Any]], observe: Callable[[Tensor], None]) -> None:
@@ -54,7 +54,7 @@ def watch_relus(network: nn.Module, images: Tensor, observe: Callable[[Tensor], 
         observe(output)
 
     tensors = tensors_of(network, images.dtype)
-    with torch.no_grad(), Watch(RELUS, count):
+    with torch.no_grad(), ActivationRecorder(RELUS, count):
         functional_call(network, tensors, (images.contiguous(memory_format=torch.channels_last),))
     if not seen:
         raise ScoreUndefined("there is no ReLU")

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import ScoreUndefined
-from pipeline.proxies._hooks import outputs_of
-from pipeline.proxies._proxy import Batch
-from pipeline.proxies._state import gaussian
-from spaces import Network
+from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.proxies._hooks import outputs_of
+from zenfront.pipeline.proxies._proxy import Batch
+from zenfront.pipeline.proxies._state import gaussian
+from zenfront.spaces import Network
 
 EPSILON = 1e-8  # the authors' constant within the logarithm
 

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from pipeline.errors import ScoreUndefined
-from pipeline.proxies._proxy import Batch
-from pipeline.proxies._state import in_place, tensors_of
+from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.proxies._proxy import Batch
+from zenfront.pipeline.proxies._state import in_place, tensors_of
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline.proxies._patches import Patches
+from zenfront.pipeline.proxies._patches import Patches
 
 Back = Callable[[Tensor, bool], Tensor | None]
 SAMPLE = 16  # images that estimate the two expectations of `Convolution`, but for the first
 
 
-class Given(torch.autograd.Function):
+class PrecomputedOutput(torch.autograd.Function):
     """An output that was computed before, with a backward pass of choice."""
 
     @staticmethod

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal, TypeVar
 
-from pipeline.errors import UserError
+from zenfront.pipeline.errors import UserError
 
 Mode = Literal["paper", "reference"]
 Precision = Literal["float32", "float64"]

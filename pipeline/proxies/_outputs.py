@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from pipeline.errors import ScoreUndefined
-from pipeline.proxies._activations import CONVOLUTIONS, out_of_place
+from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.proxies._activations import CONVOLUTIONS, out_of_place
 
 PRODUCTS = CONVOLUTIONS | {F.linear}
 Take = Callable[[Tensor, Tensor, Tensor, Tensor | None], None]

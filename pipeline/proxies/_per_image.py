@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from pipeline.errors import ScoreUndefined
-from pipeline.proxies._activations import out_of_place
-from pipeline.proxies._layer_calls import Convolution, Given, Linear, Norm
-from pipeline.proxies._mean_row import MeanRow
-from pipeline.proxies._patches import Pair, Patches
+from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.proxies._activations import out_of_place
+from zenfront.pipeline.proxies._gradient_mean import GradientMean
+from zenfront.pipeline.proxies._layer_calls import Convolution, Linear, Norm, PrecomputedOutput
+from zenfront.pipeline.proxies._patches import Pair, Patches
 
 ALL_TOGETHER = 20  # layers up to which the batch's backward pass goes all the way
 TOGETHER = 0.4  # of the layers that it comes to otherwise
@@ -85,7 +85,7 @@ class PerImageGradients(TorchFunctionMode):
         super().__init__()
         self._take = take
         self._batch_statistics = batch_statistics
-        self._mean_row = MeanRow()
+        self._mean_row = GradientMean()
         self._together = False
         self._stop = 0
         self._only: int | None = None
@@ -229,7 +229,7 @@ class PerImageGradients(TorchFunctionMode):
                 return call.back(dy, goes_on)
             return call.back_together(dy, goes_on, self._only in (None, place)) if place >= self._stop else None
 
-        given: Tensor = Given.apply(x, x.new_empty(0).requires_grad_(), [y], back)  # type: ignore[no-untyped-call]
+        given: Tensor = PrecomputedOutput.apply(x, x.new_empty(0).requires_grad_(), [y], back)  # type: ignore[no-untyped-call]
         return given
 
     def _convolution_of(self, z: object) -> Convolution | None:

@@ -7,8 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from pipeline.objectives import Direction
-from spaces import Init
+from zenfront.pipeline.objectives import Direction
+from zenfront.spaces import Init
 
 Weights = Literal["none"] | Init
 Need = Literal["images", "labels", "gradients"]

@@ -8,8 +8,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import ScoreUndefined
-from spaces import Residual
+from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.spaces import Residual
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
 

@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from pipeline.errors import ScoreUndefined
-from pipeline.proxies._activations import out_of_place
-from pipeline.proxies._outputs import PRODUCTS
-from pipeline.proxies._proxy import Batch
+from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.proxies._activations import out_of_place
+from zenfront.pipeline.proxies._outputs import PRODUCTS
+from zenfront.pipeline.proxies._proxy import Batch
 
 NORMS = frozenset({F.batch_norm, F.group_norm, F.layer_norm, F.instance_norm})
 

@@ -2,10 +2,10 @@
 
 import torch
 
-from pipeline.proxies._az_nas import entropies
-from pipeline.proxies._proxy import Batch, Proxy
-from pipeline.proxies._state import borrowed
-from spaces import Network
+from zenfront.pipeline.proxies._az_nas import entropies
+from zenfront.pipeline.proxies._proxy import Batch, Proxy
+from zenfront.pipeline.proxies._state import borrowed
+from zenfront.spaces import Network
 
 
 def az_expressivity(network: Network, batch: Batch, generator: torch.Generator, *, images: int = 64) -> float:

@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pipeline.errors import ScoreUndefined
-from pipeline.proxies._az_nas import block_outputs
-from pipeline.proxies._options import Mode, one_of
-from pipeline.proxies._proxy import Batch, Proxy
-from pipeline.proxies._state import borrowed
-from spaces import Network
+from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.proxies._az_nas import block_outputs
+from zenfront.pipeline.proxies._options import Mode, one_of
+from zenfront.pipeline.proxies._proxy import Batch, Proxy
+from zenfront.pipeline.proxies._state import borrowed
+from zenfront.spaces import Network
 
 EPSILON = 1e-6  # the authors' constant in the denominator
 

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from pipeline.errors import ScoreUndefined
-from pipeline.proxies._gradients import input_jacobian
-from pipeline.proxies._proxy import Batch, Proxy
-from pipeline.proxies._state import borrowed
-from spaces import Network
+from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.proxies._gradients import input_jacobian
+from zenfront.pipeline.proxies._proxy import Batch, Proxy
+from zenfront.pipeline.proxies._state import borrowed
+from zenfront.spaces import Network
 
 K = 1e-5  # the authors' constant
 MANY_CLASSES = 100  # above it the authors compare the classes with each other

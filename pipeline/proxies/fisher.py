@@ -5,12 +5,12 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call
 
-from pipeline.errors import ScoreUndefined
-from pipeline.proxies._options import Mode, one_of
-from pipeline.proxies._outputs import OutputGradients
-from pipeline.proxies._proxy import Batch, Proxy
-from pipeline.proxies._state import borrowed, tensors_of
-from spaces import Network
+from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.proxies._options import Mode, one_of
+from zenfront.pipeline.proxies._outputs import OutputGradients
+from zenfront.pipeline.proxies._proxy import Batch, Proxy
+from zenfront.pipeline.proxies._state import borrowed, tensors_of
+from zenfront.spaces import Network
 
 
 def fisher(network: Network, batch: Batch, generator: torch.Generator, *, mode: Mode = "paper") -> float:

@@ -2,10 +2,10 @@
 
 import torch
 
-from pipeline.proxies._gradients import loss_gradients
-from pipeline.proxies._proxy import Batch, Proxy
-from pipeline.proxies._state import borrowed
-from spaces import Network
+from zenfront.pipeline.proxies._gradients import loss_gradients
+from zenfront.pipeline.proxies._proxy import Batch, Proxy
+from zenfront.pipeline.proxies._state import borrowed
+from zenfront.spaces import Network
 
 
 def grad_norm(network: Network, batch: Batch, generator: torch.Generator) -> float:

@@ -4,11 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch.func import functional_call
 
-from pipeline.errors import ScoreUndefined
-from pipeline.proxies._gradients import weight_names
-from pipeline.proxies._proxy import Batch, Proxy
-from pipeline.proxies._state import borrowed, tensors_of
-from spaces import Network
+from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.proxies._gradients import weight_names
+from zenfront.pipeline.proxies._proxy import Batch, Proxy
+from zenfront.pipeline.proxies._state import borrowed, tensors_of
+from zenfront.spaces import Network
 
 
 def grasp(network: Network, batch: Batch, generator: torch.Generator) -> float:

@@ -2,9 +2,9 @@
 
 import torch
 
-from pipeline.proxies._gradients import weight_names
-from pipeline.proxies._proxy import Batch, Proxy
-from spaces import Network
+from zenfront.pipeline.proxies._gradients import weight_names
+from zenfront.pipeline.proxies._proxy import Batch, Proxy
+from zenfront.spaces import Network
 
 
 def l2_norm(network: Network, batch: Batch, generator: torch.Generator) -> float:

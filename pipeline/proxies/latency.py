@@ -4,11 +4,11 @@ import time
 
 import torch
 
-from pipeline.errors import ScoreUndefined
-from pipeline.proxies._options import one_of
-from pipeline.proxies._proxy import Batch, Proxy
-from pipeline.proxies._state import borrowed
-from spaces import Network
+from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.proxies._options import one_of
+from zenfront.pipeline.proxies._proxy import Batch, Proxy
+from zenfront.pipeline.proxies._state import borrowed
+from zenfront.spaces import Network
 
 
 def latency(

@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor
 
-from pipeline.errors import ScoreUndefined
-from pipeline.proxies._activations import agreement
-from pipeline.proxies._options import Mode, one_of
-from pipeline.proxies._proxy import Batch, Proxy
-from pipeline.proxies._state import borrowed
-from spaces import Network
+from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.proxies._activations import agreement
+from zenfront.pipeline.proxies._options import Mode, one_of
+from zenfront.pipeline.proxies._proxy import Batch, Proxy
+from zenfront.pipeline.proxies._state import borrowed
+from zenfront.spaces import Network
 
 
 def linear_regions(

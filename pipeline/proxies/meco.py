@@ -6,13 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import ScoreUndefined
-from pipeline.proxies._activations import CONVOLUTIONS, Watch
-from pipeline.proxies._hooks import outputs_of
-from pipeline.proxies._options import Mode, one_of
-from pipeline.proxies._proxy import Batch, Proxy
-from pipeline.proxies._state import borrowed, gaussian
-from spaces import Network
+from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.proxies._activations import CONVOLUTIONS, ActivationRecorder
+from zenfront.pipeline.proxies._hooks import outputs_of
+from zenfront.pipeline.proxies._options import Mode, one_of
+from zenfront.pipeline.proxies._proxy import Batch, Proxy
+from zenfront.pipeline.proxies._state import borrowed, gaussian
+from zenfront.spaces import Network
 
 CODE_SIDE = 64  # the code's input, whatever the task
 
@@ -50,7 +50,7 @@ def meco(network: Network, batch: Batch, generator: torch.Generator, *, mode: Mo
 
 def _convolutions(network: Network, batch: Batch, generator: torch.Generator, take: Callable[[Tensor], None]) -> None:
     image = gaussian((1, *batch.images.shape[1:]), generator, batch.images)
-    with Watch(CONVOLUTIONS, take):
+    with ActivationRecorder(CONVOLUTIONS, take):
         network.features(image)
 
 

@@ -2,11 +2,11 @@
 
 import torch
 
-from pipeline.errors import ScoreUndefined
-from pipeline.proxies._activations import agreement
-from pipeline.proxies._proxy import Batch, Proxy
-from pipeline.proxies._state import borrowed
-from spaces import Network
+from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.proxies._activations import agreement
+from zenfront.pipeline.proxies._proxy import Batch, Proxy
+from zenfront.pipeline.proxies._state import borrowed
+from zenfront.spaces import Network
 
 
 def naswot(network: Network, batch: Batch, generator: torch.Generator) -> float:

@@ -7,12 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call
 
-from pipeline.errors import ScoreUndefined
-from pipeline.proxies._options import Mode, Precision, one_of
-from pipeline.proxies._per_image import PerImageGradients
-from pipeline.proxies._proxy import Batch, Proxy
-from pipeline.proxies._state import borrowed, tensors_of
-from spaces import Network
+from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.proxies._options import Mode, Precision, one_of
+from zenfront.pipeline.proxies._per_image import PerImageGradients
+from zenfront.pipeline.proxies._proxy import Batch, Proxy
+from zenfront.pipeline.proxies._state import borrowed, tensors_of
+from zenfront.spaces import Network
 
 Statistics = Literal["train", "eval"]
 

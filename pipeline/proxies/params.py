@@ -2,8 +2,8 @@
 
 import torch
 
-from pipeline.proxies._proxy import Batch, Proxy
-from spaces import Network
+from zenfront.pipeline.proxies._proxy import Batch, Proxy
+from zenfront.spaces import Network
 
 
 def params(network: Network, batch: Batch, generator: torch.Generator) -> float:

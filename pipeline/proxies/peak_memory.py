@@ -2,9 +2,9 @@
 
 import torch
 
-from pipeline.proxies._proxy import Batch, Proxy
-from pipeline.proxies._trace import trace
-from spaces import Network
+from zenfront.pipeline.proxies._proxy import Batch, Proxy
+from zenfront.pipeline.proxies._trace import trace
+from zenfront.spaces import Network
 
 BYTES = 4  # float32
 

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.errors import ScoreUndefined
-from pipeline.proxies._activations import watch_relus
-from pipeline.proxies._proxy import Batch, Proxy
-from pipeline.proxies._state import borrowed
-from spaces import Network
+from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.proxies._activations import watch_relus
+from zenfront.pipeline.proxies._proxy import Batch, Proxy
+from zenfront.pipeline.proxies._state import borrowed
+from zenfront.spaces import Network
 
 
 def swap(network: Network, batch: Batch, generator: torch.Generator, *, mu: float = 0.0, sigma: float = 0.0) -> float:

@@ -5,14 +5,14 @@ import math
 import torch
 from torch import Tensor
 
-from pipeline.errors import ScoreUndefined
-from pipeline.proxies._dual import log_synflow
-from pipeline.proxies._options import Mode, Precision, one_of
-from pipeline.proxies._outputs import OutputGradients
-from pipeline.proxies._proxy import Batch, Proxy
-from pipeline.proxies._state import borrowed
-from pipeline.proxies._synflow import Positive
-from spaces import Network
+from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.proxies._forward_mode_flow import log_synflow
+from zenfront.pipeline.proxies._options import Mode, Precision, one_of
+from zenfront.pipeline.proxies._outputs import OutputGradients
+from zenfront.pipeline.proxies._proxy import Batch, Proxy
+from zenfront.pipeline.proxies._state import borrowed
+from zenfront.pipeline.proxies._synflow import Positive
+from zenfront.spaces import Network
 
 
 def synflow(

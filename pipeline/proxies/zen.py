@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from pipeline.errors import ScoreUndefined
-from pipeline.proxies._options import Mode, Precision, one_of
-from pipeline.proxies._proxy import Batch, Proxy
-from pipeline.proxies._state import BatchNorm, borrowed, fresh_statistics, gaussian, parameters_of
-from spaces import Network, without_auxiliaries
+from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.proxies._options import Mode, Precision, one_of
+from zenfront.pipeline.proxies._proxy import Batch, Proxy
+from zenfront.pipeline.proxies._state import BatchNorm, borrowed, fresh_statistics, gaussian, parameters_of
+from zenfront.spaces import Network, without_auxiliaries
 
 Features = Callable[[Tensor], Tensor]
 

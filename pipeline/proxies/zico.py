@@ -6,12 +6,12 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-from pipeline.errors import ScoreUndefined
-from pipeline.proxies._gradients import loss_gradients
-from pipeline.proxies._options import Mode, Precision, one_of
-from pipeline.proxies._proxy import Batch, Proxy
-from pipeline.proxies._state import borrowed
-from spaces import Network, without_auxiliaries
+from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.proxies._gradients import loss_gradients
+from zenfront.pipeline.proxies._options import Mode, Precision, one_of
+from zenfront.pipeline.proxies._proxy import Batch, Proxy
+from zenfront.pipeline.proxies._state import borrowed
+from zenfront.spaces import Network, without_auxiliaries
 
 
 def zico(

@@ -1,9 +1,9 @@
 """Early stopping of training runs. A module without underscore is one way; it exports ``SCHEDULER``."""
 
-from pipeline.registry import Registry
-from pipeline.schedulers._scheduler import Budget, MakeScheduler, Scheduler
+from zenfront.pipeline.registry import Registry
+from zenfront.pipeline.schedulers._scheduler import MakeScheduler, Scheduler, TrainingBudget
 
-SCHEDULERS = Registry("pipeline.schedulers", "SCHEDULER", "scheduler")
+SCHEDULERS = Registry("zenfront.pipeline.schedulers", "SCHEDULER", "scheduler")
 
 
 def names() -> list[str]:
@@ -17,4 +17,4 @@ def load(name: str) -> MakeScheduler:
     return make
 
 
-__all__ = ["SCHEDULERS", "Budget", "MakeScheduler", "Scheduler", "load", "names"]
+__all__ = ["SCHEDULERS", "MakeScheduler", "Scheduler", "TrainingBudget", "load", "names"]

@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True)
-class Budget:
+class TrainingBudget:
     """What a scheduler shares out.
 
     Attributes:
@@ -47,4 +47,4 @@ class Scheduler(Protocol):
         """Why a run does not go on, by its name."""
 
 
-MakeScheduler = Callable[[Budget], Scheduler]
+MakeScheduler = Callable[[TrainingBudget], Scheduler]

@@ -1,7 +1,7 @@
 """Asynchronous successive halving, the variant that stops and never promotes."""
 
-from pipeline.schedulers._rungs import WORST, cutoff, milestones, worth
-from pipeline.schedulers._scheduler import Budget
+from zenfront.pipeline.schedulers._rungs import WORST, cutoff, milestones, worth
+from zenfront.pipeline.schedulers._scheduler import TrainingBudget
 
 
 class Asha:
@@ -18,7 +18,7 @@ class Asha:
     does not break a tie.
     """
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: TrainingBudget) -> None:
         self._epochs = budget.epochs
         self._factor = budget.reduction_factor
         rungs = milestones(budget.grace_period, budget.reduction_factor, budget.epochs)

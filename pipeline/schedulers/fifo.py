@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from pipeline.schedulers._scheduler import Budget
+from zenfront.pipeline.schedulers._scheduler import TrainingBudget
 
 
 class Fifo:
     """First in, first out; never stops."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: TrainingBudget) -> None:
         self._epochs = budget.epochs
         self.stopped: Mapping[str, str] = {}
 

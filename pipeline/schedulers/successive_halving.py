@@ -1,7 +1,7 @@
 """Synchronous successive halving: the same result for any number of workers and any order of arrival."""
 
-from pipeline.schedulers._rungs import WORST, milestones, survivors, worth
-from pipeline.schedulers._scheduler import Budget
+from zenfront.pipeline.schedulers._rungs import WORST, milestones, survivors, worth
+from zenfront.pipeline.schedulers._scheduler import TrainingBudget
 
 
 class SuccessiveHalving:
@@ -15,7 +15,7 @@ class SuccessiveHalving:
     (grace_period * reduction_factor ** k), and the last survivors train to the end.
     """
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: TrainingBudget) -> None:
         self._factor = budget.reduction_factor
         self._stations = [*milestones(budget.grace_period, budget.reduction_factor, budget.epochs), budget.epochs]
         self._field = list(budget.trials)

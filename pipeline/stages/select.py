@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 
-import spaces
-from pipeline.config import Experiment
-from pipeline.errors import UserError
-from pipeline.objectives import infeasible_message, losses, violations
-from pipeline.pareto import bounding_box, crowding_distance, front_indices, normalised_hypervolume
-from pipeline.results import Scores, read_ledger
-from pipeline.run_folder import SCHEMA, RunFolder, write_json
+from zenfront import spaces
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.objectives import infeasible_message, losses, violations
+from zenfront.pipeline.pareto import bounding_box, crowding_distance, front_indices, normalised_hypervolume
+from zenfront.pipeline.record.json_file import write_json
+from zenfront.pipeline.record.ledger import read_ledger
+from zenfront.pipeline.record.run_folder import SCHEMA, RunFolder
+from zenfront.pipeline.results import Scores
 
 
 def select(experiment: Experiment, folder: RunFolder) -> dict[str, Any]:

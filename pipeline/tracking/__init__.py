@@ -4,9 +4,9 @@ One parent run per experiment, one child run per member of the front (`_entries`
 all scored candidates as one parquet artifact. Importing this package does not import MLflow.
 """
 
-from pipeline.tracking._comparison import log_comparison
-from pipeline.tracking._mirror import Mirror, sync
-from pipeline.tracking._store import default_uri, shown_uri, tracking_uri
-from pipeline.tracking._study import log_study
+from zenfront.pipeline.tracking._comparison import log_comparison
+from zenfront.pipeline.tracking._mirror import Mirror, sync
+from zenfront.pipeline.tracking._store import default_uri, shown_uri, tracking_uri
+from zenfront.pipeline.tracking._study import log_study
 
 __all__ = ["Mirror", "default_uri", "log_comparison", "log_study", "shown_uri", "sync", "tracking_uri"]

@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.origin import origin
-from pipeline.record import Record
-from pipeline.tracking._entries import Entry
-from pipeline.tracking._limits import flat
-from pipeline.tracking._mirror import trouble
-from pipeline.tracking._store import Store
+from zenfront.pipeline.record.provenance import origin
+from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.tracking._entries import Entry
+from zenfront.pipeline.tracking._limits import flat
+from zenfront.pipeline.tracking._mirror import trouble
+from zenfront.pipeline.tracking._store import Store
 
 logger = logging.getLogger(__name__)
 
 
-def log_comparison(records: Sequence[Record], measured: Mapping[str, Any], folder: Path) -> None:
+def log_comparison(records: Sequence[RunRecord], measured: Mapping[str, Any], folder: Path) -> None:
     """Sends a comparison to where the first of its runs is tracked; again: to the same MLflow run.
 
     The metrics are hypervolume.<run> and coverage.<run>.<other run>. If the store does not answer, that is logged

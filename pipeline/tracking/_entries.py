@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import spaces
-from pipeline.record import Record
-from pipeline.tracking._limits import finite, flat
+from zenfront import spaces
+from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.tracking._limits import finite, flat
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
@@ -52,7 +52,7 @@ class Entry:
     files: tuple[Path, ...] = ()
 
 
-def parent(record: Record, origin: Mapping[str, Any], status: Status) -> Entry:
+def parent(record: RunRecord, origin: Mapping[str, Any], status: Status) -> Entry:
     """The run of the whole experiment.
 
     Params are the config without what may change from one call to the next (resources, tracking, cluster);
@@ -91,7 +91,7 @@ def parent(record: Record, origin: Mapping[str, Any], status: Status) -> Entry:
     )
 
 
-def children(record: Record, origin: Mapping[str, Any]) -> Iterator[Entry]:
+def children(record: RunRecord, origin: Mapping[str, Any]) -> Iterator[Entry]:
     """One run per member of the front.
 
     Genes are params; scores are metrics (their standard errors <score>_error), the epochs' metrics are metrics with
@@ -123,7 +123,7 @@ def children(record: Record, origin: Mapping[str, Any]) -> Iterator[Entry]:
         )
 
 
-def resting_status(record: Record) -> Status:
+def resting_status(record: RunRecord) -> Status:
     """Of a run that nobody works on: ``KILLED`` if its last stage did not come to its end."""
     searched = record.front is not None or (
         bool(record.generations) and record.generations[-1]["evaluations"] >= record.experiment.search.evaluations
@@ -139,11 +139,11 @@ def _generation(row: Mapping[str, Any]) -> Iterator[Point]:
         yield Point(name, value, row["time"], row["generation"])
 
 
-def _suffix(record: Record, seed: int) -> str:
+def _suffix(record: RunRecord, seed: int) -> str:
     return "" if seed == record.experiment.train.seeds[0] else f"_seed{seed}"
 
 
-def _curves(record: Record) -> dict[str, list[Point]]:
+def _curves(record: RunRecord) -> dict[str, list[Point]]:
     curves: dict[str, list[Point]] = {}
     for epoch in record.epochs:
         architecture, _, seed = epoch.trial.rpartition("-")
@@ -153,7 +153,7 @@ def _curves(record: Record) -> dict[str, list[Point]]:
     return curves
 
 
-def _tested(record: Record, architecture: str) -> dict[str, float]:
+def _tested(record: RunRecord, architecture: str) -> dict[str, float]:
     metrics = {}
     for trial in record.trials_of(architecture):
         for name in ("test_accuracy", "test_loss"):
@@ -167,7 +167,7 @@ def _tested(record: Record, architecture: str) -> dict[str, float]:
     return metrics
 
 
-def _state(record: Record, architecture: str, begun: bool) -> str:
+def _state(record: RunRecord, architecture: str, begun: bool) -> str:
     """How the training of the first seed ended; ``training``, or ``none``."""
     trials = record.trials_of(architecture)
     if trials:
@@ -175,7 +175,7 @@ def _state(record: Record, architecture: str, begun: bool) -> str:
     return "training" if begun and not record.trials else "none"
 
 
-def _files(record: Record) -> tuple[Path, ...]:
+def _files(record: RunRecord) -> tuple[Path, ...]:
     folder = record.folder
     names = ("index.html", "front.html", "front.png", "front.csv")
     return (folder.config, folder.front, folder.trained, *(folder.report / name for name in names))

@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from pipeline.config import Experiment
-from pipeline.errors import UserError
-from pipeline.origin import origin
-from pipeline.record import Record
-from pipeline.results import read_ledger
-from pipeline.run_folder import RunFolder
-from pipeline.tracking._entries import Status, children, parent, resting_status
-from pipeline.tracking._store import Store, shown_uri, without_password
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.record.ledger import read_ledger
+from zenfront.pipeline.record.provenance import origin
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.tracking._entries import Status, children, parent, resting_status
+from zenfront.pipeline.tracking._store import Store, shown_uri, without_password
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ class _Session:
             self._store = None  # what was sent before an exception is unknown, so it is read again
             come_from = origin(self._folder)
             store = store or Store(self._experiment, self._folder.path.parent, come_from["run"])
-            record = Record.read(self._folder, self._experiment)
+            record = RunRecord.read(self._folder, self._experiment)
             status = status or ("RUNNING" if _at_work(self._folder) else resting_status(record))
             store.send(parent(record, come_from, status))
             for child in children(record, come_from):

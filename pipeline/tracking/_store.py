@@ -11,18 +11,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.config import Experiment
-from pipeline.errors import UserError
-from pipeline.tracking._entries import Entry, Point
-from pipeline.tracking._limits import (
-    METRICS_A_CALL,
-    PAIRS_A_CALL,
-    VALUE,
-    chunks,
-    cut,
-    finite,
-    key,
-)
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.tracking._entries import Entry, Point
+from zenfront.pipeline.tracking._limits import METRICS_A_CALL, PAIRS_A_CALL, VALUE, chunks, cut, finite, key
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -6,12 +6,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.config import Experiment
-from pipeline.run_folder import RunFolder
-from pipeline.tracking._entries import Entry
-from pipeline.tracking._limits import flat
-from pipeline.tracking._mirror import trouble
-from pipeline.tracking._store import Store
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.tracking._entries import Entry
+from zenfront.pipeline.tracking._limits import flat
+from zenfront.pipeline.tracking._mirror import trouble
+from zenfront.pipeline.tracking._store import Store
 
 logger = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from pipeline.config import Data
-from pipeline.errors import UserError
-from pipeline.seeds import numpy_generator
-from pipeline.training._split import stratified
-from spaces import Task
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Data
+from zenfront.pipeline.seeds import numpy_generator
+from zenfront.pipeline.training._split import stratified
+from zenfront.spaces import Task
 
 Role = Literal["train", "test"]
 DIGITS = "digits"

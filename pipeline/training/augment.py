@@ -13,7 +13,7 @@ from kornia.augmentation import RandomErasing, RandomHorizontalFlip
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline.config import Recipe
+from zenfront.pipeline.experiment.config import Recipe
 
 _FLIP = RandomHorizontalFlip(p=0.5)  # any p < 1: `batch_prob` decides, and it is given
 _ERASE = RandomErasing(p=0.5)

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from pipeline.errors import UserError
-from pipeline.run_folder import differences
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.record.run_folder import differences
 
 _MAGIC = b"zenfront checkpoint 1\n"
 _log = logging.getLogger(__name__)

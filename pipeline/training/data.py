@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.config import Data
-from pipeline.errors import UserError
-from pipeline.seeds import numpy_generator, torch_generator
-from pipeline.training._sources import DIGITS, Encoded, read
-from pipeline.training._split import stratified
-from spaces import Task
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Data
+from zenfront.pipeline.seeds import numpy_generator, torch_generator
+from zenfront.pipeline.training._sources import DIGITS, Encoded, read
+from zenfront.pipeline.training._split import stratified
+from zenfront.spaces import Task
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,13 +16,13 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from pipeline.config import Recipe
-from pipeline.errors import UserError
-from pipeline.seeds import numpy_generator, torch_generator
-from pipeline.training import checkpoint as checkpoints
-from pipeline.training.augment import augment, mixup
-from pipeline.training.data import Images, Part
-from spaces import Network, initialise
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Recipe
+from zenfront.pipeline.seeds import numpy_generator, torch_generator
+from zenfront.pipeline.training import checkpoint as checkpoints
+from zenfront.pipeline.training.augment import augment, mixup
+from zenfront.pipeline.training.data import Images, Part
+from zenfront.spaces import Network, initialise
 
 
 @dataclass(frozen=True)

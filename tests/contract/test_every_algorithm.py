@@ -10,12 +10,12 @@ from optuna._gp.optim_sample import optimize_acqf_sample
 from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.samplers import GPSampler
 
-import spaces
-from pipeline import algorithms
-from pipeline.algorithms import Algorithm, Problem
-from pipeline.objectives import Constraint, Objective
-from pipeline.results import Scores
-from spaces import Architecture, Space
+from zenfront import spaces
+from zenfront.pipeline import algorithms
+from zenfront.pipeline.algorithms import Algorithm, Problem
+from zenfront.pipeline.objectives import Constraint, Objective
+from zenfront.pipeline.results import Scores
+from zenfront.spaces import Architecture, Space
 
 ANYNET3 = spaces.load("anynet3")
 OBJECTIVES = (Objective("width", "maximise"), Objective("depth", "minimise"))

@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import spaces
-from pipeline import proxies
-from pipeline.errors import ScoreUndefined, UserError
-from pipeline.proxies import Batch, Proxy
-from pipeline.seeds import numpy_generator, torch_generator
-from spaces import Network, Task, initialise
+from zenfront import spaces
+from zenfront.pipeline import proxies
+from zenfront.pipeline.errors import ScoreUndefined, UserError
+from zenfront.pipeline.proxies import Batch, Proxy
+from zenfront.pipeline.seeds import numpy_generator, torch_generator
+from zenfront.spaces import Network, Task, initialise
 
 TASK = Task(3, 8, 8, 4)
 SEED = 11

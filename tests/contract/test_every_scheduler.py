@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from pipeline import schedulers
-from pipeline.errors import UserError
-from pipeline.schedulers import Budget, Scheduler
-from pipeline.seeds import numpy_generator
+from zenfront.pipeline import schedulers
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.schedulers import Scheduler, TrainingBudget
+from zenfront.pipeline.seeds import numpy_generator
 
 Report = tuple[str, int, float | None]
 EPOCHS = 12
@@ -17,7 +17,7 @@ WORKERS = (1, 2, 8)
 
 
 def new_scheduler(name: str, trials: Sequence[str], epochs: int = EPOCHS) -> Scheduler:
-    return schedulers.load(name)(Budget(tuple(trials), epochs, grace_period=1, reduction_factor=3))
+    return schedulers.load(name)(TrainingBudget(tuple(trials), epochs, grace_period=1, reduction_factor=3))
 
 
 def simulate(

@@ -14,10 +14,10 @@ import torch
 from optuna.samplers import NSGAIISampler, RandomSampler
 from torch import nn
 
-import spaces
-from pipeline.errors import UserError
-from pipeline.seeds import numpy_generator, torch_generator
-from spaces import Architecture, Network, Space, Task, initialise, without_auxiliaries
+from zenfront import spaces
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.seeds import numpy_generator, torch_generator
+from zenfront.spaces import Architecture, Network, Space, Task, initialise, without_auxiliaries
 
 CIFAR = Task(3, 32, 32, 10)
 TASKS = [Task(channels, side, side, classes) for channels in (1, 3) for side in (64, 28, 8) for classes in (1000, 2)]
@@ -266,7 +266,7 @@ def test_ray_draws_legal_architectures(space: Space) -> None:
 
 IDS = """
 import json, spaces
-from pipeline.seeds import numpy_generator
+from zenfront.pipeline.seeds import numpy_generator
 print(json.dumps({
     name: [space.sample(numpy_generator(4, name, "ids", str(i))).id for i in range(20)]
     for name in spaces.names() for space in [spaces.load(name)]

@@ -13,22 +13,23 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import Experiment
-from pipeline.results import Ledger
-from pipeline.run_folder import RunFolder
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.run_folder import RunFolder
 
 DRIVER = """
 import os, signal, sys
 from importlib import import_module
 from pathlib import Path
 from threading import Event, Timer
-from pipeline.config import Experiment
-from pipeline.console import View
-from pipeline.results import Ledger
-from pipeline.run_folder import RunFolder
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.cli.console import ConsoleView
+from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.run_folder import RunFolder
 
 name, experiment, folder, record, lines, seconds = sys.argv[1:]
-record, stage, append = Path(record), getattr(import_module(f"pipeline.stages.{name}"), name), Ledger.append
+record, append = Path(record), Ledger.append
+stage = getattr(import_module(f"zenfront.pipeline.stages.{name}"), name.partition(".")[0])
 killer = Timer(float(seconds), os.kill, (os.getpid(), signal.SIGKILL))
 
 def look():
@@ -43,7 +44,7 @@ def append_until_it_dies(ledger, rows):
 
 Ledger.append = append_until_it_dies
 look()
-stage(Experiment.model_validate_json(experiment), RunFolder(Path(folder)), View())
+stage(Experiment.model_validate_json(experiment), RunFolder(Path(folder)), ConsoleView())
 """
 Once = Callable[[Path, int, Callable[[], None]], None]
 KilledDriver = Callable[..., None]

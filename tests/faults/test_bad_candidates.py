@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 import torch
 
-import spaces
-from pipeline import proxies
-from pipeline.config import Experiment
-from pipeline.proxies import Batch, Proxy
-from pipeline.results import read_ledger
-from pipeline.run_folder import RunFolder
-from pipeline.scoring import Scoring, noise_batch
-from pipeline.seeds import numpy_generator
-from pipeline.stages._scoring_worker import CROWDED, ScoringWorker
-from spaces import Architecture, Network, Task
+from zenfront import spaces
+from zenfront.pipeline import proxies
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.proxies import Batch, Proxy
+from zenfront.pipeline.record.ledger import read_ledger
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.scoring import Scoring, noise_batch
+from zenfront.pipeline.seeds import numpy_generator
+from zenfront.pipeline.stages.search.worker import CROWDED, ScoringWorker
+from zenfront.spaces import Architecture, Network, Task
 
 SPACE = spaces.load("anynet3")
 TASK = Task(1, 8, 8, 10)
@@ -30,17 +30,17 @@ LIMIT = 600.0
 DRIVER = """
 import sys
 from pathlib import Path
-from pipeline.config import Experiment
-from pipeline.console import View
-from pipeline.run_folder import RunFolder
-from pipeline.stages.search import search
-search(Experiment.model_validate_json(sys.argv[1]), RunFolder(Path(sys.argv[2])), View())
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.cli.console import ConsoleView
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.stages.search.driver import search
+search(Experiment.model_validate_json(sys.argv[1]), RunFolder(Path(sys.argv[2])), ConsoleView())
 """
 PLUGIN = """
 import faulthandler, os, pathlib, resource, signal, time
 import numpy as np
 import torch
-from pipeline.proxies import Proxy
+from zenfront.pipeline.proxies import Proxy
 
 def bad(network, batch, generator):
     parameters = sum(p.numel() for p in network.parameters())
@@ -178,7 +178,7 @@ def test_what_takes_too_long_is_recorded_and_the_next_is_scored(
 def test_where_no_exception_gets_through_the_process_ends() -> None:
     """Python's handlers of signals do not run in native code; here the signal is blocked, to the same effect."""
     code = (
-        "import signal, time; from pipeline.stages._time_limit import time_limit\n"
+        "import signal, time; from zenfront.pipeline.cluster.time_limit import time_limit\n"
         "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])\n"
         "with time_limit(0.1): time.sleep(1000)"
     )

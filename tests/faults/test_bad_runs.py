@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-import spaces
-from pipeline.config import Data, Recipe
-from pipeline.errors import UserError
-from pipeline.stages._training_worker import Training, TrainingWorker
-from pipeline.training import data, loop
-from spaces import Task
+from zenfront import spaces
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Data, Recipe
+from zenfront.pipeline.stages.train.worker import Training, TrainingWorker
+from zenfront.pipeline.training import data, loop
+from zenfront.spaces import Task
 
 SPACE = spaces.load("anynet3")
 ANY = SPACE.decode([0] * len(SPACE.levels))

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import Cluster, Experiment
-from pipeline.run_folder import RunFolder
-from pipeline.stages import _ray
-from pipeline.stages.report import report
-from pipeline.stages.select import select
+from zenfront.pipeline.cluster import session
+from zenfront.pipeline.experiment.config import Cluster, Experiment
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.stages.report.stage import report
+from zenfront.pipeline.stages.select import select
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted([*ROOT.glob("spaces/**/*.py"), *ROOT.glob("pipeline/**/*.py")])
@@ -93,7 +93,7 @@ def test_a_ray_of_our_own_has_no_dashboard_and_no_jobs_server(
     monkeypatch.setattr("ray.is_initialized", lambda: False)
     monkeypatch.setattr("ray.shutdown", lambda: None)
     monkeypatch.setattr("ray.init", lambda **settings: given.append(settings))
-    monkeypatch.setattr("pipeline.stages._ray._require_same_code", lambda: None)
+    monkeypatch.setattr("zenfront.pipeline.cluster.session._require_same_code", lambda: None)
     experiment = Experiment.model_validate(
         {
             "name": "x",
@@ -102,7 +102,7 @@ def test_a_ray_of_our_own_has_no_dashboard_and_no_jobs_server(
             "objectives": [{"score": "flops", "direction": "minimise"}],
         }
     )
-    with _ray.cluster(experiment.model_copy(update={"cluster": Cluster(address=address)})):
+    with session.cluster(experiment.model_copy(update={"cluster": Cluster(address=address)})):
         pass
     assert given[0]["address"] == (address or "local")
     assert given[0]["include_dashboard"] is (None if address else False)

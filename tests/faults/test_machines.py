@@ -16,31 +16,31 @@ from typing import Any
 import pytest
 from ray.exceptions import ActorDiedError, GetTimeoutError, RayTaskError
 
-from pipeline.config import Experiment
-from pipeline.errors import UserError
-from pipeline.origin import source_digest
-from pipeline.results import read_ledger
-from pipeline.run_folder import RunFolder
-from pipeline.stages import _ray, _watch
+from zenfront.pipeline.cluster import session, watchdog, workers
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.record.ledger import read_ledger
+from zenfront.pipeline.record.provenance import source_digest
+from zenfront.pipeline.record.run_folder import RunFolder
 
 EVALUATIONS = 24
 DRIVER = """
 import sys
 from pathlib import Path
-from pipeline.config import Experiment
-from pipeline.console import View
-from pipeline.errors import UserError
-from pipeline.run_folder import RunFolder
-from pipeline.stages.search import search
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.cli.console import ConsoleView
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.stages.search.driver import search
 try:
-    search(Experiment.model_validate_json(sys.argv[1]), RunFolder(Path(sys.argv[2])), View())
+    search(Experiment.model_validate_json(sys.argv[1]), RunFolder(Path(sys.argv[2])), ConsoleView())
 except UserError as error:
     sys.exit(str(error))
 """
 HELD = """
 import os, time
 from pathlib import Path
-from pipeline.proxies import Proxy
+from zenfront.pipeline.proxies import Proxy
 
 def held(network, batch, generator):
     with Path(os.environ["CALLS"]).open("ab") as calls:
@@ -96,7 +96,7 @@ def rein(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rein:
 @pytest.fixture
 def cluster(rein: Rein) -> Iterator[Any]:
     """A head without processors for workers."""
-    import_module("pipeline.stages._ray")
+    import_module("zenfront.pipeline.cluster.session")
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
@@ -209,20 +209,20 @@ def test_other_code_on_a_machine_is_refused(monkeypatch: pytest.MonkeyPatch, ans
     for name in ("nodes", "remote", "get"):
         monkeypatch.setattr(f"ray.{name}", getattr(machines, name))
     with pytest.raises(UserError, match=said):
-        _ray._require_same_code()
+        session._require_same_code()
 
 
 def test_a_machine_that_is_going_away_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     machines = Machines({"aa": source_digest(), "bb": ActorDiedError(), "cc": GetTimeoutError()})
     for name in ("nodes", "remote", "get"):
         monkeypatch.setattr(f"ray.{name}", getattr(machines, name))
-    _ray._require_same_code()
+    session._require_same_code()
 
 
 def test_one_changed_line_is_other_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copy = tmp_path / "pipeline" / "origin.py"
-    copy.parent.mkdir()
-    monkeypatch.setattr("pipeline.origin.__file__", str(copy))
+    copy = tmp_path / "pipeline" / "record" / "provenance.py"
+    copy.parent.mkdir(parents=True)
+    monkeypatch.setattr("zenfront.pipeline.record.provenance.__file__", str(copy))
     digests = set()
     for text in ("a = 1\n", "a = 2\n", "a = 1\n"):
         copy.write_text(text)
@@ -235,7 +235,7 @@ class Driver:
         self.error: Exception | None = None
         self.notes: list[str] = []
 
-    def note(self, text: str) -> None:
+    def notify(self, text: str) -> None:
         self.notes.append(text)
 
 
@@ -244,7 +244,7 @@ def test_a_machine_that_comes_in_time_is_waited_for(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("ray.cluster_resources", lambda: here)
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     driver = Driver()
-    watch = _watch.Watch(driver, _ray.Crew(8, 2, 0.5), patience=60)
+    watch = watchdog.ClusterWatchdog(driver, workers.WorkerPool(8, 2, 0.5), patience=60)
 
     def look(seconds: float, cpus: float) -> bool:
         now[0] += seconds

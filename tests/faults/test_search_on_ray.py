@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from pipeline.config import Experiment
-from pipeline.console import View
-from pipeline.errors import UserError
-from pipeline.results import read_ledger
-from pipeline.run_folder import RunFolder
-from pipeline.seeds import numpy_generator
-from pipeline.stages.search import search
-from pipeline.stages.select import select
+from zenfront.pipeline.cli.console import ConsoleView
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.record.ledger import read_ledger
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.seeds import numpy_generator
+from zenfront.pipeline.stages.search.driver import search
+from zenfront.pipeline.stages.select import select
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +50,7 @@ def experiment_of(workers: int = 1, batch: int | str = 4, **search: Any) -> Expe
 def run(experiment: Experiment, folder: RunFolder) -> str:
     """Searches and selects; what the view said."""
     said = StringIO()
-    with View(Console(file=said, width=200)) as view:
+    with ConsoleView(Console(file=said, width=200)) as view:
         search(experiment, folder, view)
     select(experiment, folder)
     return said.getvalue()
@@ -137,7 +137,7 @@ def test_a_search_whose_driver_was_killed_at_random_moments_ends_the_same(
     folder, experiment = RunFolder(tmp_path), experiment_of(2, 3)
     moments = numpy_generator(0, "kills")
     for lines in sorted(moments.integers(0, 22, KILLS)):
-        killed_driver("search", experiment, folder, folder.scores, int(lines), moments.uniform(0, 0.3))
+        killed_driver("search.driver", experiment, folder, folder.scores, int(lines), moments.uniform(0, 0.3))
     with folder.scores.open("ab") as file:
         file.write(b'{"id":"torn')
     said = run(experiment, folder)

@@ -11,16 +11,17 @@ from pathlib import Path
 
 import pytest
 
-import spaces
-from pipeline._cli_signals import PATIENCE, SIGNALS, ending_at_signals
-from pipeline.results import read_ledger
-from pipeline.run_folder import RunFolder, write_json
+from zenfront import spaces
+from zenfront.pipeline.cli.signals import PATIENCE, SIGNALS, ending_at_signals
+from zenfront.pipeline.record.json_file import write_json
+from zenfront.pipeline.record.ledger import read_ledger
+from zenfront.pipeline.record.run_folder import RunFolder
 
 HANGING = 120.0
 """Seconds after which a process that should have ended is taken to hang; no test measures how long it took."""
 STUCK = """
 import sys, time
-import pipeline._cli_signals as signals
+import zenfront.pipeline.cli.signals as signals
 signals.PATIENCE = float(sys.argv[1])
 with signals.ending_at_signals("the last words"):
     while True:
@@ -40,7 +41,7 @@ resources: {device: cpu, search: {workers: 1}}
 """
 SLEEPER = """
 import os, pathlib, time
-from pipeline.proxies import Proxy
+from zenfront.pipeline.proxies import Proxy
 
 def sleeper(network, batch, generator):
     pathlib.Path(os.environ["BEGUN"]).touch()
@@ -142,7 +143,7 @@ def search(start: Start, tmp_path: Path) -> Callable[[], subprocess.Popen[str]]:
     (plugin.parent / "sleeper.py").write_text(SLEEPER)
     (tmp_path / "tiny.yaml").write_text(CONFIG)
     path = os.pathsep.join([str(plugin.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
-    code = "from pipeline.cli import main; main()"
+    code = "from zenfront.pipeline.cli.app import main; main()"
     return lambda: start("-c", code, "search", "tiny.yaml", PYTHONPATH=path, BEGUN=str(tmp_path / "begun"))
 
 
@@ -186,7 +187,7 @@ def test_training_ends_soon_and_its_epochs_are_there(start: Start, tmp_path: Pat
     write_json(folder.front, {"space": space.name, "front": members, "selected": [chosen.id]})
     settings = "train: {epochs: 10000, data: {limit: 200}}\nobjectives: [{score: flops, direction: minimise}]"
     (tmp_path / "tiny.yaml").write_text(CONFIG.replace("objectives: [{score: sleeper, direction: maximise}]", settings))
-    process = start("-c", "from pipeline.cli import main; main()", "train", "tiny.yaml")
+    process = start("-c", "from zenfront.pipeline.cli.app import main; main()", "train", "tiny.yaml")
     until(lambda: folder.epochs.exists() and folder.epochs.read_bytes().count(b"\n") >= 3, process)
     said = ended_soon(process, signal.SIGINT)
     assert said.count("interrupted; the record is kept. To go on: zenfront train tiny.yaml") == 1

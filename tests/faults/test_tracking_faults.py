@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from pipeline.config import Experiment, Tracking
-from pipeline.results import Ledger
-from pipeline.run_folder import RunFolder
-from pipeline.stages.select import select
-from pipeline.tracking import Mirror, _mirror, default_uri, sync
+from zenfront.pipeline.experiment.config import Experiment, Tracking
+from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.stages.select import select
+from zenfront.pipeline.tracking import Mirror, _mirror, default_uri, sync
 
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]
 FakeTraining = Callable[[Experiment, RunFolder, dict[str, Any]], None]
@@ -32,8 +32,8 @@ import os, signal, sys
 from pathlib import Path
 from threading import Event, Timer
 from mlflow import MlflowClient
-from pipeline.run_folder import RunFolder
-from pipeline.tracking import sync
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.tracking import sync
 
 log, killer, calls = MlflowClient.log_batch, Timer(0.002, os.kill, (os.getpid(), signal.SIGKILL)), []
 

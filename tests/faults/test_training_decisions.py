@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-import spaces
-from pipeline.config import Train
-from pipeline.errors import UserError
-from pipeline.results import Epoch, Ledger, read_ledger
-from pipeline.seeds import numpy_generator, seed_for
-from pipeline.stages._training_runs import WORKER_FAILED, Evaluation, Job, TrainingRuns
-from spaces import Architecture
+from zenfront import spaces
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Train
+from zenfront.pipeline.record.ledger import Ledger, read_ledger
+from zenfront.pipeline.results import Epoch
+from zenfront.pipeline.seeds import numpy_generator, seed_for
+from zenfront.pipeline.stages.train.runs import WORKER_FAILED, Evaluation, Job, TrainingRuns
+from zenfront.spaces import Architecture
 
 EPOCHS = 9
 SPACE = spaces.load("anynet3")
@@ -75,7 +76,7 @@ class Machine:
                 return  # this one is trained and on disk, but the driver never heard of it
             results += 1
             runs.receive(result)
-            if runs.rests(name):
+            if runs.is_paused_or_done(name):
                 runs.release(name)
             else:
                 heapq.heappush(busy, (now + self._cost(name, epoch + 1), next(ticket), job, epoch + 1))
@@ -94,7 +95,7 @@ class Machine:
 
 @pytest.fixture(autouse=True)
 def _fast_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.results.os.fsync", lambda descriptor: None)
+    monkeypatch.setattr("zenfront.pipeline.record.ledger.os.fsync", lambda descriptor: None)
 
 
 def run(path: Path, train: Train, machine: Machine, kill_after: float = float("inf")) -> TrainingRuns:

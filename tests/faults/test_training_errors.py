@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import Experiment
-from pipeline.console import View
-from pipeline.errors import UserError
-from pipeline.results import Epoch, Ledger
-from pipeline.run_folder import RunFolder, write_json
-from pipeline.stages._training_runs import WORKER_FAILED
-from pipeline.stages.train import train
-from spaces import load
+from zenfront.pipeline.cli.console import ConsoleView
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.record.json_file import write_json
+from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.results import Epoch
+from zenfront.pipeline.stages.train.runs import WORKER_FAILED
+from zenfront.pipeline.stages.train.stage import train
+from zenfront.spaces import load
 
 
 @pytest.fixture
@@ -40,14 +42,14 @@ def folder(tmp_path: Path) -> RunFolder:
 
 def test_without_a_selection_it_names_the_stage_before(experiment: Experiment, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"front\.json is missing: .* Run `zenfront select` first"):
-        train(experiment, RunFolder(tmp_path), View())
+        train(experiment, RunFolder(tmp_path), ConsoleView())
 
 
 def test_missing_data_are_told_before_anything_is_started(experiment: Experiment, folder: RunFolder) -> None:
     data = experiment.train.data.model_copy(update={"source": str(folder.path / "nowhere")})
     absent = experiment.model_copy(update={"train": experiment.train.model_copy(update={"data": data})})
     with pytest.raises(UserError, match="nowhere"):
-        train(absent, folder, View())
+        train(absent, folder, ConsoleView())
     assert not folder.epochs.exists()
 
 
@@ -58,7 +60,7 @@ def test_if_no_worker_could_train_anything_the_user_hears_why(experiment: Experi
     with pytest.raises(
         UserError, match=r"no worker could train anything; .*-0: worker failed: KeyError: 'd3'\. .*delete"
     ):
-        train(experiment, folder, View())
+        train(experiment, folder, ConsoleView())
     assert not folder.trained.exists()
 
 
@@ -66,6 +68,6 @@ def test_a_finished_stage_says_so_and_does_nothing(
     experiment: Experiment, folder: RunFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_json(folder.trained, {"trials": []})
-    train(experiment, folder, View())
+    train(experiment, folder, ConsoleView())
     assert "training: finished already" in capsys.readouterr().out
     assert not folder.epochs.exists()

@@ -13,14 +13,15 @@ import pytest
 import ray
 from rich.console import Console
 
-import spaces
-from pipeline.config import Cluster, Experiment
-from pipeline.console import View
-from pipeline.errors import UserError
-from pipeline.results import Ledger, read_ledger
-from pipeline.run_folder import RunFolder, write_json
-from pipeline.stages._training_runs import TrainingRuns
-from pipeline.stages.train import train
+from zenfront import spaces
+from zenfront.pipeline.cli.console import ConsoleView
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Cluster, Experiment
+from zenfront.pipeline.record.json_file import write_json
+from zenfront.pipeline.record.ledger import Ledger, read_ledger
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.stages.train.runs import TrainingRuns
+from zenfront.pipeline.stages.train.stage import train
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +68,7 @@ def selection(path: Path, members: list[dict[str, Any]] | None = None) -> RunFol
 def run(experiment: Experiment, folder: RunFolder) -> str:
     """Trains; what the view said."""
     said = StringIO()
-    with View(Console(file=said, width=200)) as view:
+    with ConsoleView(Console(file=said, width=200)) as view:
         train(experiment, folder, view)
     return said.getvalue()
 
@@ -185,7 +186,7 @@ def replayed(experiment: Experiment, folder: RunFolder) -> dict[str, str]:
 def test_a_run_whose_worker_fails_each_time_is_recorded_and_the_others_go_on(
     tmp_path: Path, ray_session: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.stages._training_tune.RETRIES", 1)
+    monkeypatch.setattr("zenfront.pipeline.stages.train.driver.RETRIES", 1)
     broken = {gene: value for gene, value in genes_of(0).items() if gene != "d3"}
     folder = selection(tmp_path, [broken, genes_of(1)])
     said = run(experiment_of("asha", 1), folder)
@@ -214,8 +215,8 @@ def test_successive_halving_ends_the_same_after_its_driver_was_killed_twice(
     folder, experiment = selection(tmp_path), experiment_of("successive_halving", 2)
     here = ray.get_runtime_context().gcs_address
     on_this_ray = experiment.model_copy(update={"cluster": Cluster(address=here)})
-    killed_driver("train", on_this_ray, folder, folder.epochs, 3)
-    killed_driver("train", on_this_ray, folder, folder.epochs, 9)
+    killed_driver("train.stage", on_this_ray, folder, folder.epochs, 3)
+    killed_driver("train.stage", on_this_ray, folder, folder.epochs, 9)
     said = run(experiment, folder)
     assert "going on after" in said
     assert trials(folder) == expected
@@ -226,7 +227,7 @@ def test_asha_with_one_worker_ends_the_same_after_its_driver_was_killed(
 ) -> None:
     reference = whole("asha")
     folder, experiment = selection(tmp_path), experiment_of("asha", 1)
-    killed_driver("train", experiment, folder, folder.epochs, 6)
+    killed_driver("train.stage", experiment, folder, folder.epochs, 6)
     before = newest_checkpoints(folder)
     run(experiment, folder)
     assert trials(folder) == trials(reference)

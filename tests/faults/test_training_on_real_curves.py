@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import spaces
-from pipeline.config import Train
-from pipeline.results import Epoch, Ledger
-from pipeline.seeds import numpy_generator
-from pipeline.stages._training_runs import Evaluation, Job, TrainingRuns
+from zenfront import spaces
+from zenfront.pipeline.experiment.config import Train
+from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.results import Epoch
+from zenfront.pipeline.seeds import numpy_generator
+from zenfront.pipeline.stages.train.runs import Evaluation, Job, TrainingRuns
 
 TABLE = json.loads((Path(__file__).parents[1] / "golden" / "nasbench101_curves.json").read_text(encoding="utf-8"))
 RUNGS = TABLE["epochs"]  # 4, 12, 36, 108: those of a grace period of 4 epochs and a reduction factor of 3
@@ -27,7 +28,7 @@ BY_NAME = {f"{architecture.id}-0": curve for architecture, curve in CURVES.items
 
 @pytest.fixture(autouse=True)
 def _fast_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.results.os.fsync", lambda descriptor: None)
+    monkeypatch.setattr("zenfront.pipeline.record.ledger.os.fsync", lambda descriptor: None)
 
 
 def settings(scheduler: str) -> Train:
@@ -54,7 +55,7 @@ def train(path: Path, scheduler: str, workers: int = 1, kill_after: float = floa
             else:
                 runs.receive(Epoch(name, epoch, {"val_accuracy": float(BY_NAME[name][epoch - 1])}))
                 recorded += 1
-            if job.test or runs.rests(name):
+            if job.test or runs.is_paused_or_done(name):
                 runs.release(name)
             else:
                 heapq.heappush(busy, (now + speed[name], next(ticket), job, epoch + 1))

@@ -13,24 +13,25 @@ import torch
 from mlflow import MlflowClient
 from torch import nn
 
-import spaces
-from pipeline import proxies
-from pipeline.config import Experiment
-from pipeline.console import View
-from pipeline.errors import UserError
-from pipeline.objectives import Constraint, Objective
-from pipeline.progress import Account
-from pipeline.proxies import Batch, Proxy
-from pipeline.registry import _entry_points
-from pipeline.results import Ledger, Scores, read_ledger
-from pipeline.run_folder import RunFolder
-from pipeline.scoring import Scoring, noise_batch
-from pipeline.seeds import numpy_generator, seed_for
-from pipeline.stages.report import report
-from pipeline.stages.search import _Driver
-from pipeline.stages.select import select
-from pipeline.tracking import default_uri, sync
-from spaces import Architecture, Network, Task
+from zenfront import spaces
+from zenfront.pipeline import proxies
+from zenfront.pipeline.cli.console import ConsoleView
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.objectives import Constraint, Objective
+from zenfront.pipeline.proxies import Batch, Proxy
+from zenfront.pipeline.record.ledger import Ledger, read_ledger
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.registry import _entry_points
+from zenfront.pipeline.results import Scores
+from zenfront.pipeline.scoring import Scoring, noise_batch
+from zenfront.pipeline.seeds import numpy_generator, seed_for
+from zenfront.pipeline.stages.report.stage import report
+from zenfront.pipeline.stages.search.driver import SearchDriver
+from zenfront.pipeline.stages.search.statistics import SearchStatistics
+from zenfront.pipeline.stages.select import select
+from zenfront.pipeline.tracking import default_uri, sync
+from zenfront.spaces import Architecture, Network, Task
 
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]
 Zenfront = Callable[..., tuple[int, str, str]]
@@ -61,7 +62,7 @@ def test_what_is_no_finite_number_is_a_reason(monkeypatch: pytest.MonkeyPatch, v
 
 def test_huge_values_are_compared_and_measured() -> None:
     """SynFlow reaches 1e61 in the literature's tables; squares and products of the largest floats overflow."""
-    account = Account([Objective("a", "maximise"), Objective("b", "maximise")], [])
+    account = SearchStatistics([Objective("a", "maximise"), Objective("b", "maximise")], [])
     architectures = [SPACE.sample(numpy_generator(0, "huge", str(i))) for i in range(4)]
     values = [(1e308, 1e-308), (1e-308, 1e308), (1e200, 1e200), (-1e308, -1e308)]
     account.add([Scores(a, {"a": x, "b": y}, None, 0) for a, (x, y) in zip(architectures, values, strict=True)])
@@ -109,9 +110,9 @@ def search(folder: RunFolder, batches: int = 100) -> bytes:
         folder.driving(experiment),
         Ledger(folder.scores) as scores,
         Ledger(folder.generations) as generations,
-        View() as view,
+        ConsoleView() as view,
     ):
-        driver = _Driver(experiment, scores, generations, view)
+        driver = SearchDriver(experiment, scores, generations, view)
         while not driver.loop.done and batches:
             driver.receive([scored(architecture).to_row() for architecture in driver.loop.take(3)])
             batches -= 1

@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.proxies import Batch
-from spaces import Network, initialise
+from zenfront.pipeline.proxies import Batch
+from zenfront.spaces import Network, initialise
 
 FOLDER = Path(__file__).parent
 

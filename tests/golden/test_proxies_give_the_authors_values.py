@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline import proxies
-from pipeline.proxies import Batch
-from pipeline.proxies import zen as zen_module
-from pipeline.proxies._state import borrowed, fresh_statistics, parameters_of
-from spaces import Network
+from zenfront.pipeline import proxies
+from zenfront.pipeline.proxies import Batch
+from zenfront.pipeline.proxies import zen as zen_module
+from zenfront.pipeline.proxies._state import borrowed, fresh_statistics, parameters_of
+from zenfront.spaces import Network
 
 REFERENCE: dict[str, Any] = {"mode": "reference"}
 # Golden value: (proxy, options, relative tolerance of the golden values' README).

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.checks import check
-from pipeline.config_file import load_experiment
+from zenfront.pipeline.checks import check
+from zenfront.pipeline.experiment.config_file import load_experiment
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]

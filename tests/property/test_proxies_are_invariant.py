@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from pipeline import proxies
-from pipeline.proxies import Batch
-from pipeline.seeds import torch_generator
-from spaces import Network, initialise
+from zenfront.pipeline import proxies
+from zenfront.pipeline.proxies import Batch
+from zenfront.pipeline.seeds import torch_generator
+from zenfront.spaces import Network, initialise
 
 N, CLASSES = 6, 3
 # Scores of the batch as a set. (ZiCo compares its halves; linear regions are those of random crops.)

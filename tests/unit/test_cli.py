@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import Experiment
-from pipeline.config_file import to_yaml
-from pipeline.run_folder import RunFolder
-from pipeline.stages.select import select
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.experiment.config_file import to_yaml
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.stages.select import select
 
 Zenfront = Callable[..., tuple[int, str, str]]
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]
@@ -37,7 +37,8 @@ def test_the_help_of_a_command_explains_every_option(command: str, zenfront: Zen
 
 
 def test_the_help_needs_no_heavy_library() -> None:
-    script = "import sys, pipeline.cli; print([m for m in ('torch', 'ray', 'mlflow', 'pymoo') if m in sys.modules])"
+    heavy = "('torch', 'ray', 'mlflow', 'pymoo')"
+    script = f"import sys, zenfront.pipeline.cli.app; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"
 
 

@@ -17,7 +17,7 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.scripts.scripts import start
 from ray.scripts.symmetric_run import symmetric_run
 
-from pipeline.config_file import load_experiment
+from zenfront.pipeline.experiment.config_file import load_experiment
 
 ROOT = Path(__file__).parents[2]
 CLUSTER = ROOT / "tune_configs" / "cluster"

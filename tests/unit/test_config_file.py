@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline._yaml import dump, parse
-from pipeline.checks import check
-from pipeline.config import Experiment
-from pipeline.config_file import load_experiment, schema, to_yaml, with_overrides
+from zenfront.pipeline.checks import check
+from zenfront.pipeline.experiment._yaml_positions import dump, parse
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.experiment.config_file import load_experiment, schema, to_yaml, with_overrides
 
 CONFIGS = Path(__file__).parents[2] / "tune_configs"
 YAML_FILES = sorted(CONFIGS.glob("*.yaml"))

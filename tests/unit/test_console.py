@@ -7,19 +7,21 @@ import unicodedata
 import pytest
 from rich.console import Console
 
-from pipeline.console import SearchProgress, TrialProgress, TrialState, View, clean, duration, number, print_table
+from zenfront.pipeline.cli.console import ConsoleView, print_table
+from zenfront.pipeline.progress import SearchProgress, TrialProgress, TrialState
+from zenfront.pipeline.wording import clean, duration, number
 
 HOSTILE = "ntk: [bold]singular[/bold]\x1b[31m\r\nrm -rf\u202e"
 
 
-def _plain() -> tuple[View, io.StringIO]:
+def _plain() -> tuple[ConsoleView, io.StringIO]:
     file = io.StringIO()
-    return View(Console(file=file, width=80)), file
+    return ConsoleView(Console(file=file, width=80)), file
 
 
-def _terminal(width: int = 80) -> tuple[View, io.StringIO]:
+def _terminal(width: int = 80) -> tuple[ConsoleView, io.StringIO]:
     file = io.StringIO()
-    return View(Console(file=file, width=width, height=30, force_terminal=True, color_system=None)), file
+    return ConsoleView(Console(file=file, width=width, height=30, force_terminal=True, color_system=None)), file
 
 
 def _progress(generation: int, evaluations: int, failures: dict[str, int] | None = None) -> SearchProgress:
@@ -53,7 +55,7 @@ def test_without_a_terminal_a_run_is_told_once_and_when_it_is_over() -> None:
 def test_what_the_work_says_cannot_steer_the_terminal() -> None:
     view, file = _plain()
     with view:
-        view.note(HOSTILE)
+        view.notify(HOSTILE)
         view.trial(TrialProgress("a-0", "diverged", 3, 27, None, HOSTILE))
     lines = file.getvalue().splitlines()
     assert len(lines) == 2
@@ -88,11 +90,11 @@ def test_on_a_terminal_the_running_come_first_and_a_run_has_one_row() -> None:
 def test_a_view_never_raises_into_the_work(capsys: pytest.CaptureFixture[str]) -> None:
     for view, file in (_plain(), _terminal()):
         with view:
-            view.note("before")
+            view.notify("before")
             file.close()
             view.search(_progress(1, 10))
             view.trial(TrialProgress("a-0", "finished", 27, 27, 0.9))
-            view.note("after")
+            view.notify("after")
     assert capsys.readouterr().err.count("the view stopped (ValueError") == 2
 
 

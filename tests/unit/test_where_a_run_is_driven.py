@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import _cli_stages
-from pipeline.stages import remote
+from zenfront.pipeline.cli import run_commands
+from zenfront.pipeline.cluster import head_node
 
 Called = list[tuple[Any, ...]]
 
@@ -15,7 +15,7 @@ Called = list[tuple[Any, ...]]
 def called(monkeypatch: pytest.MonkeyPatch) -> Called:
     """What is called on a head node, in place of calling it."""
     calls: Called = []
-    monkeypatch.setattr(remote, "call", lambda *call: calls.append(call))
+    monkeypatch.setattr(head_node, "call", lambda *call: calls.append(call))
     return calls
 
 
@@ -24,7 +24,7 @@ def test_with_ray_client_the_whole_command_goes_to_the_head_node(zenfront: Any, 
     code, _, _ = zenfront(*words, "--set", "search.seed=5")
     assert code == 0
     ((address, function, driver, command, said),) = called
-    assert (address, function, command) == ("ray://head:10001", _cli_stages._do_there, "search")
+    assert (address, function, command) == ("ray://head:10001", run_commands._do_there, "search")
     assert driver.experiment.cluster.address == "auto"  # there, it is a node of the cluster
     assert driver.experiment.search.seed == 5
     assert driver.folder.path == tmp_path / "runs" / "smoke"

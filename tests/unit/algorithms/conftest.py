@@ -3,7 +3,7 @@
 import pytest
 from optuna.distributions import IntDistribution
 
-from spaces import Architecture, Network, Space, Task
+from zenfront.spaces import Architecture, Network, Space, Task
 
 LEVELS = 10
 

@@ -1,10 +1,10 @@
 from collections.abc import Sequence
 
-import spaces
-from pipeline.algorithms import Given
-from pipeline.engine import SearchLoop
-from pipeline.results import Scores
-from pipeline.seeds import numpy_generator
+from zenfront import spaces
+from zenfront.pipeline.algorithms import FixedList
+from zenfront.pipeline.results import Scores
+from zenfront.pipeline.seeds import numpy_generator
+from zenfront.pipeline.stages.search.loop import SearchLoop
 
 SPACE = spaces.load("anynet3")
 
@@ -17,7 +17,7 @@ def test_the_loop_hands_out_the_list_in_its_order_and_ends() -> None:
     def tell(number: int, scored: Sequence[Scores]) -> None:
         told.extend(s.architecture.id for s in scored)
 
-    loop = SearchLoop(Given(given), population=3, evaluations=len(given), lookahead=1, known=[], told=tell)
+    loop = SearchLoop(FixedList(given), population=3, evaluations=len(given), lookahead=1, known=[], told=tell)
     loop.start()
     taken = []
     while not loop.done:

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import algorithms
-from pipeline.algorithms import Problem, rank_sum, regularized_evolution, zennas
-from pipeline.algorithms._evolution import mutant
-from pipeline.objectives import Constraint, Objective
-from pipeline.results import Scores
-from pipeline.seeds import numpy_generator
-from spaces import Architecture, Space
+from zenfront.pipeline import algorithms
+from zenfront.pipeline.algorithms import Problem, rank_sum, regularized_evolution, zennas
+from zenfront.pipeline.algorithms._evolution import mutant
+from zenfront.pipeline.objectives import Constraint, Objective
+from zenfront.pipeline.results import Scores
+from zenfront.pipeline.seeds import numpy_generator
+from zenfront.spaces import Architecture, Space
 
 TOTAL = (Objective("total", "maximise"),)
 

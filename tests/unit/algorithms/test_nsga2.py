@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-import spaces
-from pipeline.algorithms import Problem
-from pipeline.algorithms._genes import GeneMutation, GeneProblem
-from pipeline.algorithms.nsga2 import ALGORITHM
-from pipeline.objectives import Constraint, Objective, losses
-from pipeline.pareto import hypervolume
-from pipeline.results import Scores
-from pipeline.seeds import numpy_generator
-from spaces import Architecture
+from zenfront import spaces
+from zenfront.pipeline.algorithms import Problem
+from zenfront.pipeline.algorithms._genes import GeneMutation, GeneProblem
+from zenfront.pipeline.algorithms.nsga2 import ALGORITHM
+from zenfront.pipeline.objectives import Constraint, Objective, losses
+from zenfront.pipeline.pareto import hypervolume
+from zenfront.pipeline.results import Scores
+from zenfront.pipeline.seeds import numpy_generator
+from zenfront.spaces import Architecture
 
 SPACE = spaces.load("anynet3")
 OBJECTIVES = (Objective("capacity", "maximise"), Objective("cost", "minimise"))

@@ -5,10 +5,10 @@ from math import comb
 import numpy as np
 import pytest
 
-from pipeline.algorithms import Problem, nsga3
-from pipeline.objectives import Objective
-from pipeline.results import Scores
-from spaces import Architecture, Space
+from zenfront.pipeline.algorithms import Problem, nsga3
+from zenfront.pipeline.objectives import Objective
+from zenfront.pipeline.results import Scores
+from zenfront.spaces import Architecture, Space
 
 OBJECTIVES = tuple(Objective(name, "minimise") for name in "abc")
 

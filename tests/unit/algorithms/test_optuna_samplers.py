@@ -9,12 +9,12 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from pipeline import algorithms
-from pipeline.algorithms import Problem
-from pipeline.algorithms._optuna import OptunaSearch
-from pipeline.objectives import Constraint, Objective
-from pipeline.results import Scores
-from spaces import Space
+from zenfront.pipeline import algorithms
+from zenfront.pipeline.algorithms import Problem
+from zenfront.pipeline.algorithms._optuna import OptunaSearch
+from zenfront.pipeline.objectives import Constraint, Objective
+from zenfront.pipeline.results import Scores
+from zenfront.spaces import Space
 
 OBJECTIVES = (Objective("a", "maximise"), Objective("b", "minimise"))
 

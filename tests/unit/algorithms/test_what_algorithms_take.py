@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline import algorithms
-from pipeline.algorithms import Method
+from zenfront.pipeline import algorithms
+from zenfront.pipeline.algorithms import AlgorithmSpec
 
 Zenfront = Callable[..., tuple[int, str, str]]
 TAKES = {"zennas": "1", "regularized_evolution": "1", "nsga3": "2 or more"}
@@ -17,7 +17,7 @@ def test_how_many_objectives_an_algorithm_takes(name: str) -> None:
 
 
 def test_a_range_of_objectives_in_words() -> None:
-    assert Method(algorithms.load("random").make, "", least=2, most=3).objectives == "2 to 3"
+    assert AlgorithmSpec(algorithms.load("random").make, "", least=2, most=3).objectives == "2 to 3"
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-import spaces
-from pipeline import evidence, proxies
-from pipeline.config import Experiment
+from zenfront import spaces
+from zenfront.pipeline import checks, proxies
+from zenfront.pipeline.experiment.config import Experiment
 
 MEASURED = {
     "nasbench201": {
@@ -47,12 +47,12 @@ def _experiment(space: str, *scores: str) -> Experiment:
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evidence, "_measured", lambda: MEASURED)
+    monkeypatch.setattr(checks, "_measured", lambda: MEASURED)
 
 
 @pytest.mark.usefixtures("measured")
 def test_only_what_holds_neither_way_is_warned_of_and_where_it_was_measured() -> None:
-    (line,) = evidence.cautions(_experiment("nasbench201", "zen", "naswot", "synflow", "depth", "snip"))
+    (line,) = checks.cautions(_experiment("nasbench201", "zen", "naswot", "synflow", "depth", "snip"))
     assert line.startswith("zen is not known to hold here: on nasbench201, it tells nothing at equal FLOPs (τ +0.00 [")
     assert "no more than params" in line
     assert "900 architectures, CIFAR-10, see benchmarks/table.csv" in line
@@ -61,13 +61,13 @@ def test_only_what_holds_neither_way_is_warned_of_and_where_it_was_measured() ->
 
 @pytest.mark.usefixtures("measured")
 def test_the_family_is_warned_too_and_no_other_space() -> None:
-    (line,) = evidence.cautions(_experiment("darts", "zen"))
+    (line,) = checks.cautions(_experiment("darts", "zen"))
     assert "on nasbench201, a space of the same family as darts" in line
-    assert list(evidence.cautions(_experiment("anynet3", "zen"))) == []
+    assert list(checks.cautions(_experiment("anynet3", "zen"))) == []
 
 
 def test_the_shipped_file_speaks_of_what_there_is_and_of_enough_architectures() -> None:
-    shipped: dict[str, Any] = json.loads(evidence.FILE.read_text(encoding="utf-8"))
+    shipped: dict[str, Any] = json.loads(checks.MEASURED.read_text(encoding="utf-8"))
     for space, measured in shipped.items():
         assert {space, *measured["family"]} <= set(spaces.names())
         assert set(measured["scores"]) <= set(proxies.names())

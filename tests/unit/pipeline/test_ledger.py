@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import UserError
-from pipeline.results import Ledger, read_ledger
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.record.ledger import Ledger, read_ledger
 
 ROWS: list[dict[str, Any]] = [
     {"id": "a", "value": 0.1},

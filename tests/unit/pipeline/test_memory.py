@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline import memory
-from pipeline.stages._appetite import Appetite
-from pipeline.stages._ray import GIB, Crew
+from zenfront.pipeline.cluster import memory
+from zenfront.pipeline.cluster.memory_advice import MemoryAdvisor
+from zenfront.pipeline.cluster.workers import GIB, WorkerPool
 
 
 @pytest.mark.skipif(memory.peak("cpu") is None, reason="this system does not tell the peak of a process")
@@ -48,7 +48,7 @@ def _rows(*gib: float | None) -> list[dict[str, Any]]:
 
 def test_more_than_the_share_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ray.cluster_resources", lambda: {"memory": 16 * GIB})
-    appetite = Appetite(Crew(4, 1, 0))
+    appetite = MemoryAdvisor(WorkerPool(4, 1, 0))
     assert appetite.advice(_rows(None, 1, 3.9)) is None
     assert appetite.advice(_rows(1, 8)) == (
         "a candidate took 8 GiB, more than the 4 GiB of its worker: set resources.search.memory=10, "
@@ -59,5 +59,5 @@ def test_more_than_the_share_is_said_once(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_the_share_that_the_experiment_gives_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ray.cluster_resources", lambda: {"memory": 16 * GIB})
-    assert Appetite(Crew(1, 1, 0, 2 * GIB)).advice(_rows(3)) is not None
-    assert Appetite(Crew(4, 1, 0.25)).advice(_rows(9)) is None
+    assert MemoryAdvisor(WorkerPool(1, 1, 0, 2 * GIB)).advice(_rows(3)) is not None
+    assert MemoryAdvisor(WorkerPool(4, 1, 0.25)).advice(_rows(9)) is None

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
-from pipeline.pareto import bounding_box, coverage, front_indices, normalised_hypervolume
-from pipeline.seeds import numpy_generator
+from zenfront.pipeline.pareto import bounding_box, coverage, front_indices, normalised_hypervolume
+from zenfront.pipeline.seeds import numpy_generator
 
 
 def test_hypervolume_of_the_ideal_point_is_the_reference_box() -> None:

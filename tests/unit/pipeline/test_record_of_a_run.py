@@ -1,11 +1,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.config import Experiment
-from pipeline.record import Record
-from pipeline.results import Ledger
-from pipeline.run_folder import RunFolder
-from pipeline.stages.select import select
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.stages.select import select
 
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]
 FakeTraining = Callable[[Experiment, RunFolder, dict[str, Any]], None]
@@ -13,7 +13,7 @@ FakeTraining = Callable[[Experiment, RunFolder, dict[str, Any]], None]
 
 def test_a_run_that_has_only_been_searched(fake_run: FakeRun) -> None:
     experiment, folder = fake_run(count=48)
-    record = Record.read(folder)
+    record = RunRecord.read(folder)
     assert record.experiment == experiment
     assert [row["generation"] for row in record.generations] == [0, 1]
     assert (record.front, record.members, record.epochs, record.trials) == (None, [], [], [])
@@ -22,10 +22,10 @@ def test_a_run_that_has_only_been_searched(fake_run: FakeRun) -> None:
 def test_an_epoch_that_is_recorded_again_counts_once(fake_run: FakeRun, fake_training: FakeTraining) -> None:
     experiment, folder = fake_run(count=48)
     fake_training(experiment, folder, select(experiment, folder))
-    once = Record.read(folder)
+    once = RunRecord.read(folder)
     with Ledger(folder.epochs) as ledger:
         ledger.append([ledger.rows[0] | {"time": 9e9}])
-    assert Record.read(folder).epochs == once.epochs
+    assert RunRecord.read(folder).epochs == once.epochs
 
 
 def test_trials_come_in_the_order_of_the_seeds_and_only_finished_ones_were_tested(
@@ -34,7 +34,7 @@ def test_trials_come_in_the_order_of_the_seeds_and_only_finished_ones_were_teste
     experiment, folder = fake_run(count=48, train={"epochs": 9, "seeds": [7, 3]})
     document = select(experiment, folder)
     fake_training(experiment, folder, document)
-    record = Record.read(folder)
+    record = RunRecord.read(folder)
     first, stopped = document["selected"][0], document["selected"][2]
     assert [trial["seed"] for trial in record.trials_of(first)] == [7, 3]
     assert len(record.test_accuracies(first)) == 2

@@ -5,15 +5,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-import spaces
-from pipeline import proxies
-from pipeline.errors import ScoreUndefined
-from pipeline.objectives import Constraint
-from pipeline.proxies import Batch, Proxy
-from pipeline.results import Scores
-from pipeline.scoring import Scoring, noise_batch
-from pipeline.seeds import numpy_generator
-from spaces import Network, Task
+from zenfront import spaces
+from zenfront.pipeline import proxies
+from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.objectives import Constraint
+from zenfront.pipeline.proxies import Batch, Proxy
+from zenfront.pipeline.results import Scores
+from zenfront.pipeline.scoring import Scoring, noise_batch
+from zenfront.pipeline.seeds import numpy_generator
+from zenfront.spaces import Network, Task
 
 SPACE = spaces.load("anynet3")
 TASK = Task(1, 8, 8, 10)
@@ -103,14 +103,14 @@ def test_options_reach_the_proxy() -> None:
 @pytest.mark.usefixtures("with_score")
 def test_scores_taken_apart_leave_the_others_as_they_are() -> None:
     names = ["flops", "zen", "undefined", "broken"]
-    scores = replace(SCORING, names=names, apart=True).score(SMALL)
+    scores = replace(SCORING, names=names, keep_partial=True).score(SMALL)
     assert scores.failure is None
     assert scores.values == replace(SCORING, names=["flops", "zen"]).score(SMALL).values
     assert scores.undefined == {
         "undefined": "undefined: a dead network",
         "broken": "broken: MemoryError: no room",
     }
-    none = replace(SCORING, names=["undefined", "broken"], apart=True).score(SMALL)
+    none = replace(SCORING, names=["undefined", "broken"], keep_partial=True).score(SMALL)
     assert none.failure == "undefined: a dead network"
 
 

@@ -5,11 +5,11 @@ import hashlib
 import numpy as np
 import pytest
 
-import spaces
-from pipeline.errors import UserError
-from pipeline.objectives import Constraint, Objective, losses, violations
-from pipeline.results import Epoch, Scores
-from pipeline.seeds import numpy_generator, seed_for, torch_generator
+from zenfront import spaces
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.objectives import Constraint, Objective, losses, violations
+from zenfront.pipeline.results import Epoch, Scores
+from zenfront.pipeline.seeds import numpy_generator, seed_for, torch_generator
 
 ARCHITECTURE = spaces.load("anynet3").sample(numpy_generator(0, "values"))
 

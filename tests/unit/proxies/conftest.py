@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline import proxies
-from pipeline.proxies import Batch
-from pipeline.seeds import torch_generator
-from spaces import Init, Network, initialise
+from zenfront.pipeline import proxies
+from zenfront.pipeline.proxies import Batch
+from zenfront.pipeline.seeds import torch_generator
+from zenfront.spaces import Init, Network, initialise
 
 Layers = Callable[[], list[nn.Module]]
 

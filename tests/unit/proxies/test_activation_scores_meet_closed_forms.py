@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import ScoreUndefined
-from pipeline.proxies import Batch
-from spaces import Network
+from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.proxies import Batch
+from zenfront.spaces import Network
 
 Score = Callable[..., float]
 Build = Callable[..., Network]

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from pipeline import proxies
-from pipeline.proxies import Batch
-from pipeline.seeds import torch_generator
-from spaces import Network, initialise
+from zenfront.pipeline import proxies
+from zenfront.pipeline.proxies import Batch
+from zenfront.pipeline.seeds import torch_generator
+from zenfront.spaces import Network, initialise
 
 SIDE = 8
 

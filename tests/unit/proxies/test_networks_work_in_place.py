@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-import spaces
-from pipeline.proxies import Batch
-from pipeline.proxies._gradients import loss_gradients
-from pipeline.proxies._state import borrowed, in_place
-from pipeline.seeds import numpy_generator, torch_generator
-from spaces import Network, Residual, Task, initialise
+from zenfront import spaces
+from zenfront.pipeline.proxies import Batch
+from zenfront.pipeline.proxies._gradients import loss_gradients
+from zenfront.pipeline.proxies._state import borrowed, in_place
+from zenfront.pipeline.seeds import numpy_generator, torch_generator
+from zenfront.spaces import Network, Residual, Task, initialise
 
 TASK = Task(3, 8, 8, 4)
 

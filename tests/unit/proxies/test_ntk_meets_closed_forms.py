@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import ScoreUndefined
-from pipeline.proxies import Batch
-from pipeline.proxies._mean_row import MeanRow
-from pipeline.proxies._per_image import FirstLayer, PerImageGradients
-from pipeline.seeds import torch_generator
-from spaces import Network
+from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.proxies import Batch
+from zenfront.pipeline.proxies._gradient_mean import GradientMean
+from zenfront.pipeline.proxies._per_image import FirstLayer, PerImageGradients
+from zenfront.pipeline.seeds import torch_generator
+from zenfront.spaces import Network
 
 Score = Callable[..., float]
 Build = Callable[..., Network]
@@ -151,7 +151,7 @@ def test_all_images_in_one_convolution_are_the_same_as_one_by_one(
 ) -> None:
     network = build(lambda: [*one_norm(), *LAYERS[name]()], pooled)
     together = score("ntk", network, batch)
-    monkeypatch.setattr("pipeline.proxies._patches.SMALL", 0)
+    monkeypatch.setattr("zenfront.pipeline.proxies._patches.SMALL", 0)
     assert score("ntk", network, batch) == pytest.approx(together, rel=1e-3)
 
 
@@ -163,7 +163,7 @@ def test_in_a_deep_network_the_mean_of_the_gradients_is_continued(
     network = build(deep, pooled)
     fast, exact = (score("ntk", network, batch, mode=mode, precision="float64") for mode in MODES)
     assert fast == pytest.approx(exact, rel=0.5)
-    monkeypatch.setattr(MeanRow, "guess", lambda self, rows: None)
+    monkeypatch.setattr(GradientMean, "guess", lambda self, rows: None)
     assert abs(score("ntk", network, batch, precision="float64") - exact) > 2 * abs(fast - exact)
 
 
@@ -230,7 +230,7 @@ def test_norms_beside_the_first_layer_do_not_count(score: Score, build: Build, b
 def test_the_mean_of_rows_keeps_its_part_of_their_spread() -> None:
     generator = torch_generator(6, "rows")
     known, unknown = (torch.randn(4, 50, generator=generator) + 3 for _ in range(2))
-    mean_row = MeanRow()
+    mean_row = GradientMean()
     mean_row.set(known, 4 * torch.full((1, 50), 0.1))
     assert known.mean(0) == pytest.approx(torch.full((50,), 0.1), abs=1e-6)
     before = unknown.clone()

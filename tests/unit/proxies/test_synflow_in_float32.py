@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline import proxies
-from pipeline.proxies import Batch
-from pipeline.proxies._dual import log_synflow
-from spaces import Network, Residual, initialise
+from zenfront.pipeline import proxies
+from zenfront.pipeline.proxies import Batch
+from zenfront.pipeline.proxies._forward_mode_flow import log_synflow
+from zenfront.spaces import Network, Residual, initialise
 
 BATCH = Batch(torch.zeros(1, 3, 8, 8), torch.zeros(1, dtype=torch.long))
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from pipeline.schedulers import Budget
-from pipeline.schedulers.asha import Asha
-from pipeline.seeds import numpy_generator
+from zenfront.pipeline.schedulers import TrainingBudget
+from zenfront.pipeline.schedulers.asha import Asha
+from zenfront.pipeline.seeds import numpy_generator
 
 
 def asha(epochs: int = 27, factor: float = 3) -> Asha:
-    return Asha(Budget(("a", "b", "c", "d"), epochs, 1, factor))
+    return Asha(TrainingBudget(("a", "b", "c", "d"), epochs, 1, factor))
 
 
 def test_a_rung_by_hand() -> None:
@@ -48,7 +48,7 @@ def test_a_failed_run_is_the_worst_of_the_rung_that_it_was_on_its_way_to() -> No
     assert scheduler.stopped == {"a": "epoch 3: no finite value"}
 
 
-def _ray_decisions(budget: Budget, reports: list[tuple[str, int, float]]) -> Iterator[bool]:
+def _ray_decisions(budget: TrainingBudget, reports: list[tuple[str, int, float]]) -> Iterator[bool]:
     """Whether Ray's scheduler stops at each report; a run that it stopped reports no more."""
     from ray.tune.schedulers import AsyncHyperBandScheduler
 
@@ -76,7 +76,7 @@ def _ray_decisions(budget: Budget, reports: list[tuple[str, int, float]]) -> Ite
 def test_on_finite_distinct_values_it_decides_as_rays_asha(seed: int) -> None:
     rng = numpy_generator(seed, "oracle")
     names = tuple(f"t{i}" for i in range(12))
-    budget = Budget(names, 20, int(rng.integers(1, 4)), float(rng.choice([2, 3, 4])))
+    budget = TrainingBudget(names, 20, int(rng.integers(1, 4)), float(rng.choice([2, 3, 4])))
     done = dict.fromkeys(names, 0)
     reports = []
     while any(epoch < budget.epochs for epoch in done.values()):
@@ -94,7 +94,7 @@ def test_on_finite_distinct_values_it_decides_as_rays_asha(seed: int) -> None:
 @pytest.mark.global_rng
 def test_rays_asha_lets_nan_go_on_and_ours_does_not() -> None:
     """The reason for having our own; when Ray changes this, look again."""
-    budget = Budget(("a", "b"), 9, 1, 3)
+    budget = TrainingBudget(("a", "b"), 9, 1, 3)
     reports = [("a", 1, 0.5), ("b", 1, math.nan)]
     assert list(_ray_decisions(budget, reports)) == [False, False]
     ours = Asha(budget)
@@ -107,7 +107,7 @@ def test_rays_asha_lets_nan_go_on_and_ours_does_not() -> None:
 def test_rounding_does_not_break_a_tie_with_the_cutoff_and_in_rays_asha_it_does() -> None:
     """The 2/3 quantile of 0, 1, ..., 9 is 6; in floating point (1 - 1/3) * 9 is a little more than 6."""
     names = tuple(f"t{i}" for i in range(11))
-    budget = Budget(names, 9, 1, 3)
+    budget = TrainingBudget(names, 9, 1, 3)
     reports = [(name, 1, float(value)) for name, value in zip(names, [*range(10), 6], strict=True)]
     assert list(_ray_decisions(budget, reports)) == [False] * 10 + [True]
     ours = Asha(budget)

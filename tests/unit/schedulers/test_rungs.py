@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.schedulers._rungs import WORST, cutoff, milestones, survivors, worth
+from zenfront.pipeline.schedulers._rungs import WORST, cutoff, milestones, survivors, worth
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,12 @@ import itertools
 
 import pytest
 
-from pipeline.schedulers import Budget
-from pipeline.schedulers.successive_halving import SuccessiveHalving
+from zenfront.pipeline.schedulers import TrainingBudget
+from zenfront.pipeline.schedulers.successive_halving import SuccessiveHalving
 
 
 def halving(names: str, epochs: int = 9, factor: float = 2) -> SuccessiveHalving:
-    return SuccessiveHalving(Budget(tuple(names), epochs, 2, factor))
+    return SuccessiveHalving(TrainingBudget(tuple(names), epochs, 2, factor))
 
 
 def test_a_table_by_hand() -> None:

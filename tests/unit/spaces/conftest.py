@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from spaces import Network, Task
+from zenfront.spaces import Network, Task
 
 
 class Complexity(NamedTuple):

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-import spaces
-from pipeline.errors import UserError
-from pipeline.registry import _entry_points
-from spaces import Task, initialise
+from zenfront import spaces
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.registry import _entry_points
+from zenfront.spaces import Task, initialise
 
 ROOT = Path(__file__).parents[3]
 GUIDE = (ROOT / "docs" / "add-a-space.md").read_text(encoding="utf-8")

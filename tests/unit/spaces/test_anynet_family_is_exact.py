@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import torch
 
-import spaces
-from pipeline.errors import UserError
-from spaces import Network, Task
-from spaces._anynet import Stage, anynet, basic, bottleneck, cifar_stem, imagenet_stem, vanilla
+from zenfront import spaces
+from zenfront.pipeline.errors import UserError
+from zenfront.spaces import Network, Task
+from zenfront.spaces._anynet import Stage, anynet, basic, bottleneck, cifar_stem, imagenet_stem, vanilla
 
 ROWS = json.loads((Path(__file__).parents[2] / "golden" / "pycls_complexity.json").read_text())
 BLOCKS = {"vanilla_block": vanilla, "res_basic_block": basic, "res_bottleneck_block": bottleneck}

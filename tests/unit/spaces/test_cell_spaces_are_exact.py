@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-import spaces
-from pipeline.errors import UserError
-from pipeline.seeds import numpy_generator
-from spaces import Space, Task
-from spaces._genotype import Cell, canonical_cell, loose_ends, parse_genotype
-from spaces._nds_cells import all_nodes, cell_network, operation
+from zenfront import spaces
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.seeds import numpy_generator
+from zenfront.spaces import Space, Task
+from zenfront.spaces._genotype import Cell, canonical_cell, loose_ends, parse_genotype
+from zenfront.spaces._nds_cells import all_nodes, cell_network, operation
 
 CIFAR = Task(3, 32, 32, 10)
 DARTS_V2 = (

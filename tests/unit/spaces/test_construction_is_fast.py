@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-import spaces
-from pipeline.seeds import torch_generator
-from spaces import Network, Task, initialise
+from zenfront import spaces
+from zenfront.pipeline.seeds import torch_generator
+from zenfront.spaces import Network, Task, initialise
 
 CIFAR = Task(3, 32, 32, 10)
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from spaces import Network, initialise
-from spaces._layers import BatchNorm2d, Conv2d
+from zenfront.spaces import Network, initialise
+from zenfront.spaces._layers import BatchNorm2d, Conv2d
 
 PAIRS: list[tuple[Callable[[], nn.Module], Callable[[], nn.Module]]] = [
     (lambda: Conv2d(6, 4, 3), lambda: nn.Conv2d(6, 4, 3)),

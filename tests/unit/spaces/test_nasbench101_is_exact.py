@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-import spaces
-from pipeline.errors import UserError
-from pipeline.seeds import numpy_generator
-from spaces import Architecture, Space, Task
-from spaces.nasbench101 import graph_hash
+from zenfront import spaces
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.seeds import numpy_generator
+from zenfront.spaces import Architecture, Space, Task
+from zenfront.spaces.nasbench101 import graph_hash
 
 TABLE = Path(__file__).parents[4] / "shared" / "data" / "nasbench101_sample.parquet"
 CIFAR = Task(3, 32, 32, 10)

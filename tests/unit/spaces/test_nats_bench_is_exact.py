@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-import spaces
-from pipeline.errors import UserError
-from pipeline.seeds import numpy_generator
-from spaces import Architecture, Space, Task
+from zenfront import spaces
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.seeds import numpy_generator
+from zenfront.spaces import Architecture, Space, Task
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 TASKS = {"cifar10": Task(3, 32, 32, 10), "cifar100": Task(3, 32, 32, 100), "ImageNet16-120": Task(3, 16, 16, 120)}

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from spaces import Auxiliary, Init, Network, initialise, without_auxiliaries
-from spaces._blocks import Residual, SqueezeExcitation
-from spaces._layers import BatchNorm2d, Conv2d
+from zenfront.spaces import Auxiliary, Init, Network, initialise, without_auxiliaries
+from zenfront.spaces._blocks import Residual, SqueezeExcitation
+from zenfront.spaces._layers import BatchNorm2d, Conv2d
 
 
 def network() -> Network:

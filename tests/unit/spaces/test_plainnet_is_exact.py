@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-import spaces
-from pipeline.errors import UserError
-from spaces import Space, Task
+from zenfront import spaces
+from zenfront.pipeline.errors import UserError
+from zenfront.spaces import Space, Task
 
 ROWS = json.loads((Path(__file__).parents[2] / "golden" / "zennets.json").read_text())
 FLOPS_400M = next(row["structure"] for row in ROWS if "flops400M" in row["name"])

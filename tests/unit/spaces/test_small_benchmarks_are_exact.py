@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-import spaces
-from pipeline.errors import UserError
-from spaces import Task
+from zenfront import spaces
+from zenfront.pipeline.errors import UserError
+from zenfront.spaces import Task
 
 TABLE = Path(__file__).parents[4] / "shared" / "data" / "supernet64.parquet"
 CIFAR, SMALL, LARGE = Task(3, 32, 32, 10), Task(3, 64, 64, 75), Task(3, 224, 224, 1000)

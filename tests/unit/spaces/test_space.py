@@ -10,8 +10,8 @@ import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from torch import nn
 
-from pipeline.errors import UserError
-from spaces import Architecture, Levels, Network, Space, Task
+from zenfront.pipeline.errors import UserError
+from zenfront.spaces import Architecture, Levels, Network, Space, Task
 
 
 def build(architecture: Architecture, task: Task) -> Network:

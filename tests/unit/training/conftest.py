@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-import spaces
-from pipeline.config import Data
-from pipeline.training.data import Images, load
-from spaces import Network, Task
+from zenfront import spaces
+from zenfront.pipeline.experiment.config import Data
+from zenfront.pipeline.training.data import Images, load
+from zenfront.spaces import Network, Task
 
 DIGITS = Task(1, 8, 8, 10)
 NewNetwork = Callable[..., Network]

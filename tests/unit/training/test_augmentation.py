@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.config import Recipe
-from pipeline.training.augment import augment, crop, cutout, flip, mixup
+from zenfront.pipeline.experiment.config import Recipe
+from zenfront.pipeline.training.augment import augment, crop, cutout, flip, mixup
 
 MANY = 4000
 

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.config import Recipe
-from pipeline.errors import UserError
-from pipeline.training.checkpoint import load, save
-from pipeline.training.data import Images
-from pipeline.training.loop import EpochResult, train
-from spaces import Network
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Recipe
+from zenfront.pipeline.training.checkpoint import load, save
+from zenfront.pipeline.training.data import Images
+from zenfront.pipeline.training.loop import EpochResult, train
+from zenfront.spaces import Network
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(batch_size=16, learning_rate=0.05, warmup_epochs=0, ema=0.5)

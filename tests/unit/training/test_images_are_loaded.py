@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from pipeline.config import Data
-from pipeline.errors import UserError
-from pipeline.training.data import load, proxy_batch
-from spaces import Task
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Data
+from zenfront.pipeline.training.data import load, proxy_batch
+from zenfront.spaces import Task
 
 CIFAR = Path("../shared/data/cifar10")
 DIGITS = Task(1, 8, 8, 10)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.config import Recipe
-from pipeline.training.data import Images
-from pipeline.training.loop import EpochResult, evaluate, train
-from spaces import Network
+from zenfront.pipeline.experiment.config import Recipe
+from zenfront.pipeline.training.data import Images
+from zenfront.pipeline.training.loop import EpochResult, evaluate, train
+from zenfront.spaces import Network
 
 CPU = torch.device("cpu")
 EVERYTHING = Recipe(

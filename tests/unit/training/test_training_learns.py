@@ -9,13 +9,13 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR
 
-import spaces
-from pipeline.config import Data, Recipe
-from pipeline.errors import UserError
-from pipeline.seeds import torch_generator
-from pipeline.training.data import Images, Part, load
-from pipeline.training.loop import evaluate, sgd, train, warmup_cosine
-from spaces import Network, Task, initialise
+from zenfront import spaces
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Data, Recipe
+from zenfront.pipeline.seeds import torch_generator
+from zenfront.pipeline.training.data import Images, Part, load
+from zenfront.pipeline.training.loop import evaluate, sgd, train, warmup_cosine
+from zenfront.spaces import Network, Task, initialise
 
 CPU = torch.device("cpu")
 FROZEN = Recipe(learning_rate=1e-30, weight_decay=0, warmup_epochs=0, batch_size=4096)

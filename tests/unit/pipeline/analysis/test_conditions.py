@@ -1,8 +1,8 @@
 import pytest
 
-import spaces
-from pipeline.analysis.conditions import Condition, properties
-from pipeline.errors import UserError
+from zenfront import spaces
+from zenfront.pipeline.analysis.conditions import Condition, properties
+from zenfront.pipeline.errors import UserError
 
 SPACE = spaces.load("nasbench201")
 # One 3 x 3 convolution, two shortcuts, one pooling, two absent edges.

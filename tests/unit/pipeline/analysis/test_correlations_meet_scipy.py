@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from pipeline.analysis.correlation import kendall, overlap, partial, spearman, weighted_tau
-from pipeline.analysis.resampling import estimate, resamples
-from pipeline.analysis.strata import cost_strata
+from zenfront.pipeline.analysis.correlation import kendall, overlap, partial, spearman, weighted_tau
+from zenfront.pipeline.analysis.resampling import estimate, resamples
+from zenfront.pipeline.analysis.strata import cost_strata
 
 ONE = np.ones((1, 4), dtype=np.float32)
 TABLE = Path(__file__).parents[5] / "shared/data/nasbench201_cifar10.parquet"

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from pipeline.analysis.evidence import Truth, assess, noise_ceiling
-from pipeline.seeds import numpy_generator
+from zenfront.pipeline.analysis.evidence import Truth, assess, noise_ceiling
+from zenfront.pipeline.seeds import numpy_generator
 
 N = 600
 

@@ -2,7 +2,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import tukey_hsd
 
-from pipeline.analysis.noise import noise_groups
+from zenfront.pipeline.analysis.noise import noise_groups
 
 
 def test_a_worked_example() -> None:

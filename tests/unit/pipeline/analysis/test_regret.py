@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from pipeline.analysis.regret import Regret, front, random, rank_sum, regret, spread, stratified, top
-from pipeline.seeds import numpy_generator
+from zenfront.pipeline.analysis.regret import Regret, front, random, rank_sum, regret, spread, stratified, top
+from zenfront.pipeline.seeds import numpy_generator
 
 COST = np.array([1.0, 1, 2, 2, 3])
 ACCURACY = np.array([50.0, 60, 70, 65, 68])

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-import spaces
-from pipeline.config import Data, Recipe
-from pipeline.stages._training_worker import Training, TrainingWorker
-from pipeline.storage import Storage
-from pipeline.training.data import load
-from spaces import Task
+from zenfront import spaces
+from zenfront.pipeline.experiment.config import Data, Recipe
+from zenfront.pipeline.record.storage import Storage
+from zenfront.pipeline.stages.train.worker import Training, TrainingWorker
+from zenfront.pipeline.training.data import load
+from zenfront.spaces import Task
 
 DIGITS = Task(1, 8, 8, 10)
 GENES = {f"{gene}{i}": value for i in (1, 2, 3) for gene, value in (("d", 1), ("w", 8), ("b", 2), ("g", 4))}

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.config import Experiment
-from pipeline.errors import UserError
-from pipeline.run_folder import RunFolder
-from pipeline.stages.report import compare
-from pipeline.stages.select import select
-from pipeline.tracking import default_uri
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.stages.report.stage import compare
+from zenfront.pipeline.stages.select import select
+from zenfront.pipeline.tracking import default_uri
 
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]
 TWO = [("zen", "maximise"), ("flops", "minimise")]

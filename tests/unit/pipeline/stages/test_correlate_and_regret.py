@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import spaces
-from pipeline.seeds import numpy_generator
+from zenfront import spaces
+from zenfront.pipeline.seeds import numpy_generator
 
 Zenfront = Callable[..., tuple[int, str, str]]
 SPACE = spaces.load("nasbench201")

@@ -9,14 +9,15 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from pipeline.config import Experiment
-from pipeline.errors import UserError
-from pipeline.objectives import Objective
-from pipeline.run_folder import RunFolder, write_json
-from pipeline.stages._comparison import measures
-from pipeline.stages._points import axes, panels, unit
-from pipeline.stages.report import report
-from pipeline.stages.select import select
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.objectives import Objective
+from zenfront.pipeline.plots.series import axes, panels, unit
+from zenfront.pipeline.record.json_file import write_json
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.stages.report.comparison import measures
+from zenfront.pipeline.stages.report.stage import report
+from zenfront.pipeline.stages.select import select
 
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]
 FakeTraining = Callable[[Experiment, RunFolder, dict[str, Any]], None]

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.console import SearchProgress
-from pipeline.stages import _metrics
-from pipeline.stages._metrics import SearchMetrics
+from zenfront.pipeline.cluster import metrics
+from zenfront.pipeline.cluster.metrics import SearchMetrics
+from zenfront.pipeline.progress import SearchProgress
 
 GRAFANA = Path(__file__).parents[4] / "tune_configs/cluster/grafana.json"
 
@@ -52,8 +52,8 @@ class _Exported:
 @pytest.fixture
 def exported(monkeypatch: pytest.MonkeyPatch) -> _Exported:
     exported = _Exported()
-    monkeypatch.setattr(_metrics, "Counter", exported.counter)
-    monkeypatch.setattr(_metrics, "Gauge", exported.gauge)
+    monkeypatch.setattr(metrics, "Counter", exported.counter)
+    monkeypatch.setattr(metrics, "Gauge", exported.gauge)
     return exported
 
 

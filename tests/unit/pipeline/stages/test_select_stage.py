@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import spaces
-from pipeline.config import Experiment
-from pipeline.errors import UserError
-from pipeline.results import Scores
-from pipeline.run_folder import RunFolder
-from pipeline.stages.select import evenly, front_document, isolation, select, shortfall, tradeoff
+from zenfront import spaces
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.results import Scores
+from zenfront.pipeline.stages.select import evenly, front_document, isolation, select, shortfall, tradeoff
 
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]
 

@@ -10,11 +10,12 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from pipeline.config import Experiment
-from pipeline.results import Scores, read_ledger
-from pipeline.run_folder import RunFolder
-from pipeline.stages.report import report
-from pipeline.stages.select import select
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.record.ledger import read_ledger
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.results import Scores
+from zenfront.pipeline.stages.report.stage import report
+from zenfront.pipeline.stages.select import select
 
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.run_folder import RunFolder
-from pipeline.tracking import default_uri
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.tracking import default_uri
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.utils import validation
 
-from pipeline.tracking._limits import KEY, METRICS_A_CALL, PAIRS_A_CALL, VALUE, chunks, cut, finite, flat, key
+from zenfront.pipeline.tracking._limits import KEY, METRICS_A_CALL, PAIRS_A_CALL, VALUE, chunks, cut, finite, flat, key
 
 
 @given(st.text(min_size=1, max_size=300))
@@ -54,5 +54,5 @@ def test_pieces() -> None:
 
 
 def test_importing_the_package_does_not_import_mlflow() -> None:
-    code = "import sys, pipeline.tracking; sys.exit('mlflow' in sys.modules)"
+    code = "import sys, zenfront.pipeline.tracking; sys.exit('mlflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

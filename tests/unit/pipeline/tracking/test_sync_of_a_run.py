@@ -6,11 +6,12 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 
-from pipeline.config import Experiment
-from pipeline.errors import UserError
-from pipeline.run_folder import RunFolder, write_json
-from pipeline.stages.select import select
-from pipeline.tracking import sync
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.record.json_file import write_json
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.stages.select import select
+from zenfront.pipeline.tracking import sync
 
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]
 FakeTraining = Callable[[Experiment, RunFolder, dict[str, Any]], None]

@@ -1,0 +1,132 @@
+"""What can be built and what can be measured, as the command line tells it."""
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import replace
+
+import typer
+
+from zenfront import spaces
+from zenfront.pipeline import algorithms, proxies
+from zenfront.pipeline.checks import check, options
+from zenfront.pipeline.cli.console import print_table
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Experiment, ObjectiveConfig
+from zenfront.pipeline.proxies import Proxy
+from zenfront.pipeline.scoring import Scoring, noise_batch
+from zenfront.pipeline.seeds import numpy_generator
+from zenfront.spaces import Architecture, Space, Task
+
+CIFAR = Task(3, 32, 32, 10)
+
+
+def list_spaces() -> None:
+    """All search spaces as a table."""
+    rows = []
+    for name in spaces.names():
+        space = spaces.load(name)
+        rows.append([name, len(space.distributions), _count(space.size), space.source])
+    print_table("Search spaces", ["name", "genes", "points", "source"], rows)
+
+
+def describe_space(name: str, sample: int, seed: int) -> None:
+    """One search space: source, genes, samples."""
+    space = spaces.load(name)
+    typer.echo(f"{name}: {_count(space.size)} points\n\n{space.source}\n")
+    rows = [[gene, _range([str(v) for v in levels.values])] for gene, levels in space.levels.items()]
+    print_table("Genes", ["name", "values"], rows)
+    if sample:
+        typer.echo(f"Samples, with their costs on 3 x 32 x 32 images and 10 classes (seed {seed})")
+    generator = numpy_generator(seed, "spaces", name)
+    for _ in range(sample):
+        typer.echo(_priced(space, space.sample(generator)))
+
+
+def _priced(space: Space, architecture: Architecture) -> str:
+    scoring = Scoring(space, CIFAR, ["params", "flops"], noise_batch(CIFAR, 2, 0), seed=0)
+    scores = scoring.score(architecture)
+    costs = [f"{value:,.0f} {name}" for name, value in scores.values.items()]
+    return f"{', '.join(costs) or scores.failure}: {space.notation(architecture)}"
+
+
+def _count(size: int) -> str:
+    return f"{size:,}" if size < 10**15 else f"{size:.3g}"
+
+
+def _range(values: Sequence[str]) -> str:
+    return ", ".join(values if len(values) <= 10 else [*values[:3], "...", values[-1]])
+
+
+def list_proxies() -> None:
+    """All proxies as a table."""
+    rows = []
+    for name in proxies.names():
+        proxy = proxies.load(name)
+        needs = ", ".join(sorted(proxy.needs)) or "-"
+        rows.append([name, proxy.unit, proxy.direction, _cost_class(proxy), needs, proxy.source])
+    print_table("Proxies", ["name", "unit", "usually", "cost class", "needs", "source"], rows)
+
+
+def _cost_class(proxy: Proxy) -> str:
+    """What it takes: shapes alone, forward passes, or gradients as well."""
+    if proxy.is_cost:
+        return "shapes"
+    return "gradients" if "gradients" in proxy.needs else "forward"
+
+
+def describe_proxy(name: str) -> None:
+    """One proxy: its definition and its options."""
+    proxy = proxies.load(name)
+    typer.echo(f"{name} ({proxy.unit}; usually {proxy.direction}; weights: {proxy.weights})\n")
+    typer.echo(inspect.getdoc(proxy.score) or proxy.source)
+    if known := options(name):
+        typer.echo(f"\nOptions, in an experiment under proxies.{name}:")
+        for option, parameter in known.items():
+            typer.echo(f"  {option}: {parameter.default}")
+
+
+def list_algorithms() -> None:
+    """All search algorithms as a table."""
+    loaded = {name: algorithms.load(name) for name in algorithms.names()}
+    rows = [[name, method.objectives, method.evaluations, method.source] for name, method in loaded.items()]
+    print_table("Search algorithms", ["name", "objectives", "evaluations at most", "source"], rows)
+
+
+def describe_algorithm(name: str) -> None:
+    """One search algorithm: how it works, and where it differs from its source."""
+    method = algorithms.load(name)
+    typer.echo(f"{name} (objectives: {method.objectives})\n")
+    typer.echo(inspect.getdoc(inspect.getmodule(method.make)) or method.source)
+
+
+def score(experiment: Experiment, architecture: str, space: str | None, names: Sequence[str] | None) -> None:
+    """Scores of one architecture as a table.
+
+    Raises:
+        UserError: A name is unknown, the architecture is not in the space, or a score is undefined on it.
+    """
+    import torch
+
+    from zenfront.pipeline.device import resolve
+    from zenfront.pipeline.scoring import Scoring
+
+    names = list(names or experiment.score_names())
+    wanted = tuple(ObjectiveConfig(score=name, direction=proxies.load(name).direction) for name in names)
+    search = experiment.search.model_copy(update={"algorithm": "random"})  # takes any number of scores
+    changes = {"objectives": wanted, "constraints": (), "space": space or experiment.space, "search": search}
+    experiment = experiment.model_copy(update=changes)
+    check(experiment)
+    scoring = Scoring.of(experiment)
+    scoring = replace(scoring, device=resolve(scoring.device))
+    try:
+        scores = scoring.score(scoring.space.architecture(scoring.space.parse(architecture)))
+    except torch.OutOfMemoryError as error:
+        raise UserError(f"{architecture}: the GPU has too little memory left. {error}") from error
+    if scores.failure:
+        raise UserError(f"{architecture}: {scores.failure}.")
+    rows = [
+        [name, scores.values[name], scores.errors.get(name), proxies.load(name).unit, scores.seconds[name]]
+        for name in names
+    ]
+    title = f"{scores.architecture.id}, {experiment.search.repeats} repeats"
+    print_table(title, ["score", "value", "± standard error", "unit", "seconds"], rows)

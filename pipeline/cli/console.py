@@ -1,0 +1,165 @@
+"""What a person at a terminal sees: a live view of the work, plain lines where there is no terminal, tables."""
+
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from zenfront.pipeline.progress import SearchProgress, TrialProgress
+from zenfront.pipeline.wording import clean, duration, number, percent
+
+PLAIN_WIDTH = 200  # of a table that goes into a file or a pipe
+_OVER = ("stopped", "finished", "diverged", "failed")
+_STYLE = {"running": "cyan", "stopped": "yellow", "finished": "green", "diverged": "red", "failed": "red"}
+
+
+class ConsoleView:
+    """Shows the work while it goes on; a context manager around it.
+
+    On a terminal a live picture, elsewhere one line per generation and per training run that ends, without
+    control characters. A view never raises: where it cannot write (a closed pipe), it goes quiet.
+
+    Args:
+        console: Where to write; standard output if not given.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False)
+        self._live: Live | None = None
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
+            self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="ellipsis")
+        self._generation = -1
+        self._trials: dict[str, TrialProgress] = {}
+        self._quiet = False
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._guarded(self._live.start)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._guarded(self._live.stop)
+
+    def search(self, progress: SearchProgress) -> None:
+        """Shows where the search stands; call it as often as you like."""
+        if self._live:
+            self._picture(lambda: search_panel(progress))
+        elif progress.generation != self._generation:
+            self._generation = progress.generation
+            self._line(search_line(progress))
+
+    def trial(self, progress: TrialProgress) -> None:
+        """Shows where a training run stands."""
+        before = self._trials.get(progress.trial)
+        self._trials[progress.trial] = progress
+        if self._live:
+            self._picture(lambda: trials_panel(list(self._trials.values())))
+        elif progress.state in _OVER and (before is None or before.state != progress.state):
+            self._line(trial_line(progress))
+
+    def notify(self, text: str) -> None:
+        """Writes one line that stays."""
+        self._line(clean(text))
+
+    def _line(self, text: str) -> None:
+        self._guarded(lambda: self._console.print(Text(text), soft_wrap=True))
+
+    def _picture(self, render: Callable[[], RenderableType]) -> None:
+        live = self._live
+        if live:
+            self._guarded(lambda: live.update(render(), refresh=True))
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        if self._quiet:
+            return
+        try:
+            action()
+        except Exception as error:  # whatever goes wrong here must not reach the hours of work behind it
+            self._quiet = True
+            with suppress(Exception):
+                if self._live:
+                    self._live.stop()  # gives standard error back
+            with suppress(Exception):
+                reason = f"{type(error).__name__}: {clean(error)}"
+                print(f"zenfront: the view stopped ({reason})", file=sys.stderr)  # noqa: T201
+
+
+def search_line(progress: SearchProgress) -> str:
+    """The search in one line."""
+    parts = [
+        f"generation {progress.generation}",
+        f"{progress.evaluations}/{progress.total} scored",
+        f"{progress.rate:.3g}/s",
+        f"{duration(progress.seconds_left)} left",
+        f"front {progress.front}",
+        f"hypervolume {number(progress.hypervolume)}",
+        "best " + (" ".join(f"{clean(name)}={number(value)}" for name, value in progress.best.items()) or "-"),
+        f"infeasible {progress.infeasible}",
+        f"failed {sum(progress.failures.values())}",
+    ]
+    return " · ".join(parts)
+
+
+def trial_line(progress: TrialProgress) -> str:
+    """A training run in one line."""
+    reason = f": {clean(progress.reason)}" if progress.reason else ""
+    where = f"epoch {progress.epoch}/{progress.epochs}, validation accuracy {percent(progress.val_accuracy)}"
+    return f"{clean(progress.trial)} {progress.state} at {where}{reason}"
+
+
+def search_panel(progress: SearchProgress) -> RenderableType:
+    """The search as a picture: a bar with rate and time left, the front, the best values, the failures."""
+    bar = Table.grid(padding=(0, 1), expand=True)
+    bar.add_column(no_wrap=True)
+    bar.add_column(ratio=1)
+    bar.add_column(no_wrap=True, justify="right")
+    bar.add_row(
+        Text(f"search {progress.evaluations:,}/{progress.total:,}", "bold"),
+        ProgressBar(total=max(progress.total, 1), completed=progress.evaluations),
+        Text(f"{progress.rate:.3g}/s  {duration(progress.seconds)}  {duration(progress.seconds_left)} left"),
+    )
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column()
+    facts.add_row("generation", number(progress.generation))
+    facts.add_row("front", f"{progress.front} members, hypervolume {number(progress.hypervolume)}")
+    facts.add_row("best", Text("   ".join(f"{clean(k)} {number(v)}" for k, v in progress.best.items()) or "-"))
+    facts.add_row("infeasible", number(progress.infeasible))
+    for reason, count in sorted(progress.failures.items(), key=lambda item: -item[1])[:5]:
+        facts.add_row("failed", Text(f"{count} × {clean(reason)}", "red", overflow="ellipsis", no_wrap=True))
+    return Group(bar, facts)
+
+
+def trials_panel(trials: Sequence[TrialProgress]) -> RenderableType:
+    """The training runs as a table: those at work first, then the waiting, then those that are over."""
+    order = ("running", "waiting", *_OVER)
+    ended = sum(trial.state in _OVER for trial in trials)
+    table = Table(box=None, title=f"training: {ended} of {len(trials)} over", title_justify="left", pad_edge=False)
+    for name, justify in (("run", "left"), ("state", "left"), ("epoch", "right"), ("val. accuracy", "right")):
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    table.add_column("decision", overflow="ellipsis", no_wrap=True)
+    for trial in sorted(trials, key=lambda trial: (order.index(trial.state), -trial.epoch)):
+        epoch, accuracy = f"{trial.epoch}/{trial.epochs}", percent(trial.val_accuracy)
+        state = Text(trial.state, _STYLE.get(trial.state, "dim"))
+        table.add_row(Text(clean(trial.trial)), state, epoch, accuracy, Text(clean(trial.reason)))
+    return table
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Prints a table on standard output: numbers to the right, the last column cut where the terminal ends."""
+    console = Console(highlight=False)
+    console = console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
+    table = Table(title=Text(clean(title)), title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for index, name in enumerate(columns):
+        numeric = bool(rows) and all(isinstance(row[index], int | float) or row[index] is None for row in rows)
+        table.add_column(Text(clean(name)), justify="right" if numeric else "left", no_wrap=index < len(columns) - 1)
+    for row in rows:
+        table.add_row(*(Text(number(value), no_wrap=True, overflow="ellipsis") for value in row))
+    console.print(table)

@@ -1,0 +1,210 @@
+"""The stages as the command line runs them: experiment, folder, view and mirror put together."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from zenfront.pipeline.checks import cautions, check, check_data
+from zenfront.pipeline.cli.console import ConsoleView
+from zenfront.pipeline.cli.signals import resumable
+from zenfront.pipeline.cli.summary import show_front, show_places, show_trained
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.experiment.config_file import load_experiment, with_overrides
+from zenfront.pipeline.record.backup import Backup, storage_of
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.tracking import Mirror, sync
+
+
+@dataclass(frozen=True)
+class RunCommands:
+    """One experiment and its folder; each method is a command."""
+
+    experiment: Experiment
+    folder: RunFolder
+
+    @staticmethod
+    def start(config: str, overrides: Sequence[str], runs: Path, address: str | None = None) -> "RunCommands":
+        """For a run that may be new: the experiment comes from a file."""
+        return RunCommands._checked(load_experiment(config, overrides), runs, address)
+
+    @staticmethod
+    def resume(run: str, overrides: Sequence[str], runs: Path, address: str | None = None) -> "RunCommands":
+        """For a run that exists: the experiment is the one in its folder, if `run` does not name a file."""
+        folder = _found(run, runs)
+        if folder is None:
+            return RunCommands.start(run, overrides, runs, address)
+        experiment = with_overrides(folder.experiment(), overrides)
+        return RunCommands._checked(experiment, folder.path.parent, address)
+
+    @staticmethod
+    def _checked(experiment: Experiment, runs: Path, address: str | None) -> "RunCommands":
+        check(experiment)
+        if address:
+            cluster = experiment.cluster.model_copy(update={"address": address})
+            experiment = experiment.model_copy(update={"cluster": cluster})
+        return RunCommands(experiment, RunFolder(runs / experiment.name))
+
+    def do(self, command: str) -> None:
+        """Runs the command of that name: here, or where the cluster is if only Ray's client reaches it."""
+        address = self.experiment.cluster.address or ""
+        if not address.startswith("ray://"):
+            getattr(self, command)()
+            return
+        if not self.folder.path.is_absolute():
+            raise UserError(
+                f"with {address} the work is driven from the head node, and the run folder lies there, "
+                f"but {self.folder.path.parent} does not say where: give an absolute path with --runs."
+            )
+        from zenfront.pipeline.cluster import head_node
+
+        there = RunCommands(with_overrides(self.experiment, ["cluster.address=auto"]), self.folder)
+        try:
+            head_node.call(address, _do_there, there, command, sys.argv)
+        except KeyboardInterrupt as interrupt:  # it has been said there
+            raise typer.Exit(130) from interrupt
+
+    def run(self) -> None:
+        """All stages; what is wrong with the images is found out before the search, not after it."""
+        with self._driving():
+            if self._finished:
+                self._say("finished already, nothing is left to do")
+            else:
+                check_data(self.experiment)
+                with self._mirrored() as mirror:
+                    self._search(mirror)
+                    self._select()
+                    self._train(mirror)
+                    self._report()
+        show_front(self.folder)
+        show_trained(self.folder)
+        show_places(self.folder, self.experiment)
+
+    def search(self) -> None:
+        """Stage 1."""
+        with self._driving(), self._mirrored() as mirror:
+            self._search(mirror)
+        typer.echo(f"Scores: {self.folder.scores}. Go on with `zenfront select {self.experiment.name}`.")
+
+    def select(self) -> None:
+        """Stage 2."""
+        with self._driving(), self._mirrored():
+            self._select()
+        show_front(self.folder)
+        typer.echo(f"Front: {self.folder.front}. Go on with `zenfront train {self.experiment.name}`.")
+
+    def train(self) -> None:
+        """Stage 3."""
+        with self._driving(), self._mirrored() as mirror:
+            self._train(mirror)
+        show_trained(self.folder)
+        typer.echo(f"Results: {self.folder.trained}. Go on with `zenfront report {self.experiment.name}`.")
+
+    def sync(self) -> None:
+        """Fills MLflow from the record."""
+        sent = sync(self.folder, self.experiment)
+        typer.echo(f"MLflow holds {self.experiment.name}: {len(sent)} runs.")
+
+    @contextmanager
+    def _driving(self) -> Iterator[None]:
+        """Holds the folder and keeps its copy; Ctrl-C and SIGTERM end in one line that tells how to go on."""
+        self._check_folder_stays()
+        with resumable(), self.folder.driving(self.experiment), self._copied():
+            yield
+
+    def _check_folder_stays(self) -> None:
+        """A job begins in a copy of its working directory, which Ray deletes when it is over."""
+        if "_ray_pkg_" in str(self.folder.path.resolve()) and not self.experiment.cluster.storage:
+            raise UserError(
+                f"the run folder {self.folder.path} lies in the working directory of a Ray job, which is deleted with "
+                "the job. Give the absolute path of a disk that stays (--runs DIR), or --set cluster.storage=..."
+            )
+
+    def _copied(self) -> AbstractContextManager[object]:
+        storage = storage_of(self.experiment)
+        return Backup(self.folder, self.experiment, storage, typer.echo) if storage else nullcontext()
+
+    def _mirrored(self) -> Mirror:
+        return Mirror(self.folder, self.experiment, typer.echo)
+
+    @property
+    def _finished(self) -> bool:
+        return self.folder.trained.exists() and (self.folder.report / "index.html").exists()
+
+    def _search(self, mirror: Mirror) -> None:
+        from zenfront.pipeline.stages.search.driver import search
+
+        for caution in cautions(self.experiment):
+            typer.echo(f"{self.experiment.name}: {caution}", err=True)
+        self._say(f"searching {self.experiment.space} for {self.experiment.search.evaluations} architectures")
+        with ConsoleView() as view:
+            search(self.experiment, self.folder, view)
+        mirror.poke()
+
+    def _select(self) -> None:
+        from zenfront.pipeline.stages.select import select, shortfall
+
+        document = select(self.experiment, self.folder)
+        if short := shortfall(document, self.experiment.select.k):
+            self._say(short)
+
+    def _train(self, mirror: Mirror) -> None:
+        from zenfront.pipeline.stages.train.stage import train
+
+        train_config = self.experiment.train
+        self._say(f"training the selected architectures, up to {train_config.epochs} epochs each")
+        with ConsoleView() as view:
+            train(self.experiment, self.folder, view)
+        mirror.poke()
+
+    def _report(self) -> None:
+        from zenfront.pipeline.stages.report.stage import report
+
+        report(self.folder)
+
+    def _say(self, text: str) -> None:
+        typer.echo(f"{self.experiment.name}: {text}")
+
+
+def _do_there(driver: RunCommands, command: str, words: list[str]) -> None:
+    sys.argv = words  # what a message quotes
+    driver.do(command)
+
+
+def report(names: Sequence[str], runs: Path) -> None:
+    """The report of one run, or the comparison of several.
+
+    Raises:
+        UserError: A name is no run.
+    """
+    from zenfront.pipeline.stages.report.stage import compare
+    from zenfront.pipeline.stages.report.stage import report as write
+
+    folders = [_run(name, runs) for name in names]
+    page = write(folders[0]) if len(folders) == 1 else compare(folders)
+    typer.echo(f"Report: {page}")
+    if len(folders) == 1:
+        try:
+            sync(folders[0])
+        except UserError as error:  # the report is there, whatever becomes of its mirror
+            typer.echo(f"zenfront: {error}", err=True)
+
+
+def _found(run: str, runs: Path) -> RunFolder | None:
+    """The run of that name or folder, if there is one."""
+    for path in (runs / run, Path(run)):
+        if RunFolder(path).config.is_file():
+            return RunFolder(path)
+    return None
+
+
+def _run(name: str, runs: Path) -> RunFolder:
+    folder = _found(name, runs)
+    if folder is None:
+        known = sorted(path.parent.name for path in runs.glob("*/experiment.json"))
+        raise UserError(f"there is no run {name!r} in {runs}. Runs there: {', '.join(known) or 'none'}.")
+    return folder

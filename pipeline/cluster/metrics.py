@@ -1,0 +1,55 @@
+"""The search as metrics of the Ray cluster: on the metrics port of every node, in the dashboard, in Grafana."""
+
+from ray.util.metrics import Counter, Gauge
+
+from zenfront.pipeline.progress import SearchProgress
+from zenfront.pipeline.wording import clean
+
+REASON = 60
+"""Characters of a failure's reason that name it: a reason holds values, and every label is a series for ever."""
+
+
+class SearchMetrics:
+    """Exports where a search stands; Ray puts ``ray_`` before the names. The label ``run`` is the experiment's name."""
+
+    def __init__(self, run: str) -> None:
+        tags = {"run": run}
+
+        def gauge(name: str, description: str) -> Gauge:
+            made = Gauge(f"zenfront_{name}", description, tag_keys=("run",))
+            made.set_default_tags(tags)
+            return made
+
+        self._scored = Counter("zenfront_candidates_scored", "Architectures scored.", tag_keys=("run",))
+        self._scored.set_default_tags(tags)
+        self._failed = Counter("zenfront_failures", "Architectures that failed.", tag_keys=("run", "reason"))
+        self._failed.set_default_tags(tags)
+        self._rate = gauge("candidates_per_second", "Architectures scored per second since the driver began.")
+        self._generation = gauge("generations", "Generations told to the algorithm.")
+        self._front = gauge("front_size", "Feasible architectures that none dominates.")
+        self._hypervolume = gauge("hypervolume", "Of the front, in units of the first front's box.")
+        self._before: dict[str, int] = {}
+        self._counted = 0
+
+    def show(self, progress: SearchProgress) -> None:
+        """Exports a state of the search; counters grow by what is new in it."""
+        if new := progress.evaluations - self._counted:
+            self._scored.inc(new)
+            self._counted = progress.evaluations
+        failures: dict[str, int] = {}
+        for text, count in progress.failures.items():
+            failures[_kind(text)] = failures.get(_kind(text), 0) + count
+        for kind, count in failures.items():
+            if new := count - self._before.get(kind, 0):
+                self._failed.inc(new, tags={"reason": kind})
+        self._before = failures
+        self._rate.set(progress.rate)
+        self._generation.set(progress.generation)
+        self._front.set(progress.front)
+        if progress.hypervolume is not None:
+            self._hypervolume.set(progress.hypervolume)
+
+
+def _kind(reason: str) -> str:
+    """``ntk: LinAlgError: the matrix ...`` is of the kind ``ntk: LinAlgError``."""
+    return clean(": ".join(reason.split(": ")[:2]))[:REASON]

@@ -1,0 +1,1 @@
+"""Evidence on proxies and selection rules: correlation with accuracy, and regret."""

@@ -1,0 +1,108 @@
+"""Tables that users bring: accuracies and scores of architectures, as parquet."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zenfront.pipeline.errors import UserError
+from zenfront.spaces import Architecture, Space
+
+ARCHITECTURE = "architecture"
+ACCURACIES = ("test_accuracy", "accuracy", "validation_accuracy")
+
+
+@dataclass(frozen=True, eq=False)
+class TruthTable:
+    """Architectures whose accuracy is known.
+
+    Attributes:
+        architectures: Canonical, each once; rows that build the same network are one, with their mean.
+        accuracy: (n,).
+        seeds: (n, s), single training runs, NaN where there is none; s may be 0.
+        source: Column or training that the accuracy is from.
+    """
+
+    architectures: Sequence[Architecture]
+    accuracy: np.ndarray
+    seeds: np.ndarray
+    source: str
+
+
+def read_truth(path: Path, space: Space, column: str | None) -> TruthTable:
+    """The accuracies of a table: column ``architecture`` in the space's notation, an accuracy, maybe one per seed.
+
+    Args:
+        path: Of the parquet file.
+        space: Of the architectures.
+        column: Of the accuracy; None: the first there is of test_accuracy, accuracy, validation_accuracy. Columns
+            ``<column>_seed<i>`` are the single runs.
+
+    Raises:
+        UserError: The file or a column is missing, a row is no architecture of the space, an accuracy no number.
+    """
+    table = _read(path)
+    column = column or next((name for name in ACCURACIES if name in table), ACCURACIES[0])
+    accuracy = _numbers(table, column, path)
+    seeds = [_numbers(table, name, path) for name in table if name.startswith(f"{column}_seed")]
+    runs = np.array(seeds).T if seeds else np.empty((len(accuracy), 0))
+    architectures = _architectures(table, space, path)
+    rows: dict[Architecture, list[int]] = {}
+    for index in np.flatnonzero(np.isfinite(accuracy)):
+        rows.setdefault(architectures[index], []).append(int(index))
+    means = np.array([accuracy[same].mean() for same in rows.values()])
+    return TruthTable(list(rows), means, np.array([runs[same].mean(0) for same in rows.values()]), column)
+
+
+def read_scores(path: Path, space: Space) -> dict[str, Mapping[str, float]]:
+    """The scores of a table by architecture's id: column ``architecture``, and one column per score, empty: undefined.
+
+    Raises:
+        UserError: The file or the column is missing, or a row is no architecture of the space.
+    """
+    table = _read(path)
+    names = [name for name, values in table.items() if all(isinstance(v, int | float | None) for v in values)]
+    rows = ({name: table[name][i] for name in names if table[name][i] is not None} for i in range(_length(table)))
+    return {a.id: row for a, row in zip(_architectures(table, space, path), rows, strict=True)}
+
+
+def _read(path: Path) -> dict[str, list[Any]]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        table: dict[str, list[Any]] = parquet.read_table(path).to_pydict()
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"cannot read {path} as parquet: {str(error).splitlines()[0]}") from error
+    if ARCHITECTURE not in table:
+        raise _missing(path, ARCHITECTURE, table)
+    return table
+
+
+def _length(table: Mapping[str, Sequence[Any]]) -> int:
+    return len(table[ARCHITECTURE])
+
+
+def _missing(path: Path, column: str, known: Iterable[str]) -> UserError:
+    return UserError(f"{path} has no column {column!r}. It has: {', '.join(known)}.")
+
+
+def _numbers(table: Mapping[str, list[Any]], column: str, path: Path) -> np.ndarray:
+    if column not in table:
+        raise _missing(path, column, table)
+    values = table[column]
+    if wrong := [v for v in values if not isinstance(v, int | float | None)]:
+        raise UserError(f"{path}, column {column!r}: an accuracy must be a number, but got {wrong[0]!r}.")
+    return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
+
+
+def _architectures(table: Mapping[str, list[Any]], space: Space, path: Path) -> list[Architecture]:
+    found = []
+    for number, text in enumerate(table[ARCHITECTURE], start=1):
+        try:
+            found.append(space.architecture(space.parse(str(text))))
+        except UserError as error:
+            raise UserError(f"{path}, row {number}: {text!r} is not in space {space.name!r}: {error}") from error
+    return found

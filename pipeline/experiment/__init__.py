@@ -1,0 +1,1 @@
+"""An experiment as values, and the YAML file that states it."""

@@ -1,0 +1,186 @@
+"""From a YAML file and overrides to an `Experiment`; a mistake is answered with file, line, key, value and rule."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment._messages import suggestion, unfit
+from zenfront.pipeline.experiment._yaml_positions import Document, Origin, Place, dump, parse, written
+from zenfront.pipeline.experiment.config import Experiment
+
+MAX_BYTES = 1_000_000
+SHIPPED = Path(__file__).parents[2] / "tune_configs"
+_KEY = re.compile(r"[^.\[\]]+(\[\d+\]|\.[^.\[\]]+)*")
+_SEGMENT = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+
+
+def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
+    """Reads an experiment.
+
+    Args:
+        path: A YAML file, or the name of one in ``tune_configs/`` (``quickstart``).
+        overrides: ``key=value`` with dots and indices, ``search.population=128`` or
+            ``objectives[0].direction=minimise``; the value is YAML.
+
+    Raises:
+        UserError: Whatever is wrong with them: every mistake with its place and what is accepted.
+    """
+    file = _find(Path(path))
+    document = parse(_text(file), str(file))
+    if not isinstance(document.value, dict):
+        got = "nothing" if document.value is None else f"a {type(document.value).__name__}"
+        raise UserError(f"{file}: an experiment is a mapping of keys to values, but the file holds {got}.")
+    return _overridden(document, overrides)
+
+
+def with_overrides(experiment: Experiment, overrides: Sequence[str]) -> Experiment:
+    """The experiment with some keys changed, as `load_experiment` does it.
+
+    Raises:
+        UserError: An override is wrong.
+    """
+    origins: dict[Place, Origin] = {(): Origin(f"experiment {experiment.name}")}
+    return _overridden(Document(experiment.model_dump(mode="json"), origins), overrides)
+
+
+def to_yaml(experiment: Experiment) -> str:
+    """The experiment with every default written out; `load_experiment` reads it back to the same value."""
+    return dump(experiment.model_dump(mode="json"))
+
+
+def schema() -> str:
+    """The JSON schema of an experiment, for editors."""
+    return json.dumps(Experiment.model_json_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+def shipped() -> list[str]:
+    """The names of the experiments in ``tune_configs/``, here and where Zenfront is installed."""
+    return sorted({file.stem for folder in (Path("tune_configs"), SHIPPED) for file in folder.glob("*.yaml")})
+
+
+def _find(path: Path) -> Path:
+    if path.is_file():
+        return path
+    if path.name == str(path) and not path.suffix:
+        for folder in (Path("tune_configs"), SHIPPED):
+            if (file := folder / f"{path}.yaml").is_file():
+                return file
+    hint = suggestion(path.stem, shipped())
+    reason = "it is a folder" if path.is_dir() else "there is no such file"
+    raise UserError(f"no experiment {str(path)!r}: {reason}.{hint} Shipped: {', '.join(shipped()) or 'none'}.")
+
+
+def _text(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise UserError(f"cannot read {file}: {error.strerror}.") from error
+    if len(data) > MAX_BYTES:
+        raise UserError(f"{file}: an experiment has at most {MAX_BYTES:,} bytes, but this file is larger.")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{file}, line {line}: the text must be UTF-8, but byte {error.start} is not.") from error
+
+
+def _apply(override: str, document: Document) -> None:
+    key, equals, text = override.partition("=")
+    source = f"--set {override}" if len(override) <= 80 else f"--set {override[:77]}..."
+    if not _KEY.fullmatch(key) or not equals:
+        raise UserError(f"{source}: write an override as key=value, for instance search.population=128.")
+    place: Place = tuple(int(index) if index else name for name, index in _SEGMENT.findall(key))
+    value = parse(text, source, place)
+    parent = _parent(document.value, place, source)
+    parent[place[-1]] = value.value
+    for inside in [p for p in document.origins if p[: len(place)] == place]:
+        del document.origins[inside]
+    document.origins.update(value.origins)
+    for depth in range(1, len(place) + 1):
+        document.origins.setdefault(place[:depth], Origin(source))
+
+
+def _parent(top: Any, place: Place, source: str) -> Any:
+    """The mapping or list that holds a place; missing mappings on the way are made."""
+    holder = top
+    for depth, part in enumerate(place):
+        here = written(place[:depth]) or "the experiment"
+        if isinstance(part, str) and not isinstance(holder, dict):
+            raise UserError(f"{source}: {here} is no mapping and has no key {part!r}.")
+        if isinstance(part, int) and not (isinstance(holder, list) and part < len(holder)):
+            size = f"a list of {len(holder)}" if isinstance(holder, list) else "no list"
+            raise UserError(f"{source}: {here} is {size} and has no item [{part}]; they are counted from 0.")
+        if depth < len(place) - 1:
+            holder = holder.setdefault(part, {}) if isinstance(holder, dict) else holder[part]
+    return holder
+
+
+def _overridden(document: Document, overrides: Sequence[str]) -> Experiment:
+    for override in overrides:
+        _apply(override, document)
+    return _validated(document)
+
+
+def _validated(document: Document) -> Experiment:
+    try:
+        return Experiment.model_validate_json(json.dumps(document.value), strict=True)
+    except ValidationError as error:
+        mistakes: dict[Place, list[ErrorDetails]] = {}
+        for detail in error.errors(include_url=False):
+            mistakes.setdefault(_place(detail, document.value), []).append(detail)
+        lines = [_message(place, details, document) for place, details in mistakes.items()]
+        raise UserError("\n".join(lines)) from error
+
+
+def _place(detail: ErrorDetails, value: Any) -> Place:
+    """The part of pydantic's location that is in the data: without the names of union members."""
+    place: Place = ()
+    for part in detail["loc"]:
+        if isinstance(value, dict) and part in value:
+            value = value[str(part)]
+        elif isinstance(value, list) and isinstance(part, int):
+            value = value[part]
+        else:
+            break
+        place = (*place, part)
+    return detail["loc"] if detail["type"] == "missing" else place
+
+
+def _message(place: Place, details: Sequence[ErrorDetails], document: Document) -> str:
+    origin = next(document.origins[place[:n]] for n in range(len(place), -1, -1) if place[:n] in document.origins)
+    name = f"{written(place)}: " if place else ""
+    return f"{origin.where}: {name}{_mistake(place, details)}"
+
+
+def _mistake(place: Place, details: Sequence[ErrorDetails]) -> str:
+    detail = details[0]
+    match detail["type"]:
+        case "extra_forbidden":
+            known = _keys(place[:-1])
+            return f"unknown key.{suggestion(place[-1], known)} Known here: {', '.join(known)}."
+        case "missing":
+            return f"the key is missing: {_described(place)}"
+    return unfit(details)
+
+
+def _model(place: Place) -> type[BaseModel]:
+    kind: Any = Experiment
+    for part in place:
+        kind = get_args(kind)[0] if isinstance(part, int) else kind.model_fields[part].annotation
+    model: type[BaseModel] = kind
+    return model
+
+
+def _keys(place: Place) -> list[str]:
+    return list(_model(place).model_fields)
+
+
+def _described(place: Place) -> str:
+    return _model(place[:-1]).model_fields[str(place[-1])].description or ""

@@ -1,0 +1,156 @@
+"""What the figures of a front show: axes, and groups of architectures in the space of the objectives."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from zenfront.pipeline import proxies
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.objectives import Objective, violations
+from zenfront.pipeline.record.ledger import read_ledger
+from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.results import Scores
+
+DECADES = 1.5
+
+
+class Look(NamedTuple):
+    """How a group is drawn; told apart by colour and by shape."""
+
+    colour: str
+    symbol: str
+    """Plotly's name."""
+    marker: str
+    """Matplotlib's."""
+    size: float
+    """Diameter in points."""
+
+
+# Okabe and Ito's palette: told apart with every kind of colour vision.
+BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
+SKY, PURPLE, BLACK, GREY = "#56B4E9", "#CC79A7", "#000000", "#B3B8BF"
+PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
+SCORED = Look(GREY, "circle", "o", 4)
+FRONT = Look(BLUE, "circle", "o", 6)
+SELECTED = Look(ORANGE, "diamond", "D", 8)
+TRAINED = Look(VERMILLION, "star", "*", 13)
+SYMBOLS = (("circle", "o"), ("diamond", "D"), ("square", "s"), ("triangle-up", "^"), ("cross", "P"), ("x", "X"))
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One objective.
+
+    Attributes:
+        name: Of the score.
+        unit: Of its values; empty if it has none.
+        direction: ``maximise`` or ``minimise``.
+        log: Whether the values span decades.
+    """
+
+    name: str
+    unit: str
+    direction: str
+    log: bool
+
+    @property
+    def label(self) -> str:
+        """Name, unit, and where better is."""
+        unit = f" [{self.unit}]" if self.unit else ""
+        return f"{self.name}{unit}, {'higher' if self.direction == 'maximise' else 'lower'} is better"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Architectures that are drawn alike.
+
+    Attributes:
+        name: For the legend.
+        look: Colour, shape and size.
+        values: (n, m), one column an objective.
+        texts: What to show of each.
+    """
+
+    name: str
+    look: Look
+    values: np.ndarray
+    texts: list[str]
+
+
+def axes(objectives: Sequence[Objective], values: np.ndarray) -> list[Axis]:
+    """The axes for values (n, m), one column an objective."""
+    return [
+        Axis(objective.score, unit(objective.score), objective.direction, _spans_decades(column))
+        for objective, column in zip(objectives, values.T, strict=True)
+    ]
+
+
+def panels(count: int) -> list[tuple[int, int]]:
+    """Which columns are drawn against which: all pairs up to four objectives, neighbours of more."""
+    return list(combinations(range(count), 2)) if count <= 4 else [(i, i + 1) for i in range(count - 1)]
+
+
+def unit(score: str) -> str:
+    """The unit of a score; empty where it has none, or where its proxy is not installed any more."""
+    try:
+        found = proxies.load(score).unit
+    except UserError:
+        return ""
+    return "" if found == "1" else found
+
+
+def groups(record: RunRecord) -> list[Group]:
+    """All feasible architectures of a run, those behind the front first; each in one group."""
+    front = {member["id"]: member for member in record.members}
+    selected = set(record.front["selected"] if record.front else ())
+    trained = {trial["architecture"] for trial in record.trials if trial["test_accuracy"] is not None}
+    behind = [_entry(scores) for scores in _feasible(record) if scores.architecture.id not in front]
+    rest = {member: front[member] for member in front if member not in selected | trained}
+    waiting = {member: front[member] for member in front if member in selected - trained}
+    return [
+        _group(record, "dominated", SCORED, behind, _short_text),
+        _group(record, "front", FRONT, list(rest.values()), _text),
+        _group(record, "selected, stopped early" if trained else "selected", SELECTED, list(waiting.values()), _text),
+        _group(record, "trained to the end", TRAINED, [front[member] for member in front if member in trained], _text),
+    ]
+
+
+def front_group(record: RunRecord, name: str, position: int) -> Group:
+    """The front of one of several runs that are compared."""
+    symbol, marker = SYMBOLS[position % len(SYMBOLS)]
+    return _group(record, name, Look(PALETTE[position % len(PALETTE)], symbol, marker, 7), record.members, _text)
+
+
+def _feasible(record: RunRecord) -> list[Scores]:
+    scored = [Scores.from_row(row) for row in read_ledger(record.folder.scores)[0]]
+    violation = violations(scored, record.experiment.constraint_values())
+    return [scores for scores, excess in zip(scored, violation, strict=True) if excess <= 0]
+
+
+def _entry(scores: Scores) -> dict[str, Any]:
+    return {"id": scores.architecture.id, "values": scores.values}
+
+
+def _group(
+    record: RunRecord, name: str, look: Look, entries: Sequence[dict[str, Any]], text: Callable[[dict[str, Any]], str]
+) -> Group:
+    names = [objective.score for objective in record.experiment.objectives]
+    rows = [[entry["values"][score] for score in names] for entry in entries]
+    values = np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
+    return Group(name, look, values, [text(entry) for entry in entries])
+
+
+def _short_text(entry: dict[str, Any]) -> str:
+    return str(entry["id"])
+
+
+def _text(entry: dict[str, Any]) -> str:
+    values = ", ".join(f"{name} {value:.4g}" for name, value in entry["values"].items())
+    return f"{entry['id']}\n{entry['notation']}\n{values}"
+
+
+def _spans_decades(column: np.ndarray) -> bool:
+    return bool(len(column)) and column.min() > 0 and np.log10(column.max() / column.min()) >= DECADES

@@ -1,0 +1,135 @@
+"""The folder of one experiment: every file that one stage hands to the next."""
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.record.json_file import read_json, write_json
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """``<runs>/<name>``. Reading needs no lock; a driver that writes holds `driving`."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The experiment, resolved."""
+        return self.path / "experiment.json"
+
+    @property
+    def scores(self) -> Path:
+        """Ledger of `Scores`."""
+        return self.path / "scores.jsonl"
+
+    @property
+    def generations(self) -> Path:
+        """Ledger of one row per generation told: hypervolume, front size, evaluations, rate, failures."""
+        return self.path / "generations.jsonl"
+
+    @property
+    def front(self) -> Path:
+        """The selection: written once, whole."""
+        return self.path / "front.json"
+
+    @property
+    def epochs(self) -> Path:
+        """Ledger of `Epoch`."""
+        return self.path / "epochs.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """One folder per training run."""
+        return self.path / "checkpoints"
+
+    @property
+    def trained(self) -> Path:
+        """Test results of the finished training runs: written once, whole."""
+        return self.path / "trained.json"
+
+    @property
+    def report(self) -> Path:
+        """Tables, figures and one HTML page."""
+        return self.path / "report"
+
+    def experiment(self) -> Experiment:
+        """The experiment that this folder belongs to.
+
+        Raises:
+            UserError: The folder holds no run, or one of another version of Zenfront.
+        """
+        if not self.config.exists():
+            raise UserError(
+                f"{self.path} holds no run: {self.config.name} is missing. Start one with `zenfront search`."
+            )
+        stored = read_json(self.config)
+        if stored.get("schema") != SCHEMA:
+            raise UserError(
+                f"{self.config}: schema {SCHEMA} is expected, but got {stored.get('schema')!r}. "
+                "The run was made by another version of Zenfront: use that one, or another name."
+            )
+        try:
+            return Experiment.model_validate(stored["experiment"])
+        except (KeyError, ValueError) as error:
+            raise UserError(f"{self.config} holds no experiment ({error}). Restore it, or use another name.") from error
+
+    @contextmanager
+    def driving(self, experiment: Experiment) -> Iterator[None]:
+        """Holds the folder for one driver, and writes the experiment there or checks that it is the same.
+
+        Raises:
+            UserError: Another driver holds the folder; it belongs to another experiment; it cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / "lock").open("a+", encoding="utf-8")
+        except OSError as error:
+            raise UserError(
+                f"cannot write the run folder {self.path}: {error.strerror}. Choose another with --runs."
+            ) from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                lock.seek(0)
+                raise UserError(
+                    f"another driver is at work on {self.path} ({lock.read().strip()}). "
+                    "Wait until it ends, or start this one under another name (--set name=...)."
+                ) from error
+            lock.truncate(0)
+            lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            lock.flush()
+            self._claim(experiment)
+            yield
+
+    def _claim(self, experiment: Experiment) -> None:
+        if self.config.exists():
+            difference = list(differences(self.experiment().identity(), experiment.identity()))
+            if difference:
+                raise UserError(
+                    f"{self.path} holds a run of another experiment under the same name:\n  "
+                    + "\n  ".join(difference)
+                    + "\nChoose another name (--set name=...), or delete the folder."
+                )
+        stored = {"schema": SCHEMA, "experiment": experiment.model_dump(mode="json")}
+        write_json(self.config, stored)
+
+
+def differences(before: Any, after: Any, place: str = "") -> Iterator[str]:
+    """The leaves in which two JSON values differ, as ``place: before -> after``."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in dict.fromkeys([*before, *after]):
+            yield from differences(before.get(key), after.get(key), f"{place}.{key}" if place else str(key))
+    elif before != after:
+        yield f"{place}: {json.dumps(before)} -> {json.dumps(after)}"

@@ -1,0 +1,70 @@
+"""Stage 4: tables, figures and one HTML page; and the comparison of several runs."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.plots import html
+from zenfront.pipeline.plots.interactive import front_figure
+from zenfront.pipeline.plots.series import axes, groups
+from zenfront.pipeline.plots.static import save_panels
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.stages.report.comparison import compare
+from zenfront.pipeline.stages.report.optuna_export import save_study
+from zenfront.pipeline.stages.report.run_page import STUDY, report_page
+
+__all__ = ["compare", "report"]
+
+
+def report(folder: RunFolder) -> Path:
+    """Writes ``report/`` of a run: index.html, front.html, front.png, front.csv, study.journal; returns the first.
+
+    Raises:
+        UserError: The folder holds no run, or no front yet; it cannot be written.
+    """
+    record = RunRecord.read(folder)
+    if record.front is None:
+        raise UserError(f"{folder.front} is missing: there is no front to report. Run `zenfront select` first.")
+    shown = groups(record)
+    dimensions = axes(record.experiment.objective_values(), np.vstack([group.values for group in shown]))
+    drawn = front_figure(dimensions, shown)
+    title = f"{record.experiment.name}: the front of {record.front['evaluations']} architectures"
+    try:
+        folder.report.mkdir(parents=True, exist_ok=True)
+        page = html.page(title, [html.heading(title, 1), html.figure(drawn, "front")])
+        (folder.report / "front.html").write_text(page, encoding="utf-8")
+        save_panels(dimensions, shown, title, folder.report / "front.png")
+        _write_csv(folder.report / "front.csv", record)
+        save_study(folder.report / STUDY, record)
+        (folder.report / "index.html").write_text(report_page(record, drawn), encoding="utf-8")  # last: all is there
+    except OSError as error:
+        raise UserError(f"cannot write {folder.report}: {error.strerror}.") from error
+    return folder.report / "index.html"
+
+
+def _write_csv(path: Path, record: RunRecord) -> None:
+    """The front, a row each: id, notation, selected, the scores, their standard errors, the genes, test accuracy."""
+    rows = [_csv_row(record, member) for member in record.members]
+    names: Sequence[str] = list(dict.fromkeys(name for row in rows for name in row))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, names, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _csv_row(record: RunRecord, member: dict[str, Any]) -> dict[str, Any]:
+    tested = record.test_accuracies(member["id"])
+    return {
+        "id": member["id"],
+        "notation": member["notation"],
+        "selected": int(record.front is not None and member["id"] in record.front["selected"]),
+        **member["values"],
+        **{f"{name}_error": value for name, value in member["errors"].items()},
+        **member["genes"],
+        **({"test_accuracy_mean": float(np.mean(tested)), "test_accuracies": len(tested)} if tested else {}),
+    }

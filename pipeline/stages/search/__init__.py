@@ -1,0 +1,1 @@
+"""Stage 1: search a space without training."""

@@ -1,0 +1,83 @@
+"""The running account of a search: front, hypervolume, best values, failures."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.objectives import Constraint, Objective, infeasible_message, losses, violations
+from zenfront.pipeline.pareto import bounding_box, front_indices, normalised_hypervolume
+from zenfront.pipeline.results import Scores
+
+
+class SearchStatistics:
+    """What has been told so far.
+
+    Attributes:
+        evaluations: Architectures told.
+        front: Losses (n, m) of the front of all feasible ones.
+        box: Ideal and nadir point of the first generation's front that has members; the unit of the hypervolume.
+        hypervolume: Of the front, in units of the box; None without a front.
+        best: The best feasible value of every objective.
+        failures: Number of architectures by reason.
+        infeasible: Number of architectures that a constraint excludes.
+    """
+
+    def __init__(self, objectives: Sequence[Objective], constraints: Sequence[Constraint]) -> None:
+        self._objectives = objectives
+        self._constraints = constraints
+        self._nearest = np.inf
+        self._in_vain: list[Scores] = []
+        self.evaluations = 0
+        self.front = np.empty((0, len(objectives)))
+        self.box: tuple[list[float], list[float]] | None = None
+        self.hypervolume: float | None = None
+        self.failures: Counter[str] = Counter()
+        self.infeasible = 0
+
+    def add(self, scored: Sequence[Scores]) -> None:
+        """Adds a generation.
+
+        Raises:
+            UserError: Nothing feasible was ever found, and this generation came no nearer.
+        """
+        violation = violations(scored, self._constraints)
+        self.evaluations += len(scored)
+        self.failures.update(s.failure for s in scored if s.failure)
+        self.infeasible += sum(bool(v > 0) and not s.failure for v, s in zip(violation, scored, strict=True))
+        candidates = np.vstack([self.front, losses(scored, self._objectives)[violation <= 0]])
+        self.front = candidates[front_indices(candidates)]
+        if not len(self.front):
+            self._check_approach(scored, float(violation.min()))
+            return
+        if self.box is None:
+            self.box = bounding_box(self.front)
+            self._in_vain.clear()
+        self.hypervolume = normalised_hypervolume(self.front, *self.box)
+
+    def _check_approach(self, scored: Sequence[Scores], nearest: float) -> None:
+        self._in_vain.extend(scored)
+        if nearest >= self._nearest:
+            raise UserError(infeasible_message(self._in_vain, self._constraints))
+        self._nearest = nearest
+
+    @property
+    def best(self) -> dict[str, float]:
+        """The best feasible value of every objective; empty without a front."""
+        if not len(self.front):
+            return {}
+        return {o.score: float(o.sign * x) for o, x in zip(self._objectives, self.front.min(0), strict=True)}
+
+    def row(self) -> dict[str, Any]:
+        """The account as part of a ledger row."""
+        return {
+            "evaluations": self.evaluations,
+            "front": len(self.front),
+            "hypervolume": self.hypervolume,
+            "box": self.box and {"ideal": self.box[0], "nadir": self.box[1]},
+            "best": self.best,
+            "failures": self.failures.total(),
+            "infeasible": self.infeasible,
+        }

@@ -1,0 +1,159 @@
+"""What joins the training runs to Ray Tune: all of its hooks lead to one driver."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from ray import tune
+from ray.tune.search import Searcher
+
+from zenfront.pipeline.cluster.tuner import ForgetfulSearcher, NotPickled, ReleasingScheduler
+from zenfront.pipeline.cluster.workers import lost_machines
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.progress import TrialProgress, View
+from zenfront.pipeline.results import Epoch
+from zenfront.pipeline.stages.train.runs import WORKER_FAILED, Evaluation, TrainingRuns
+
+RETRIES = 3
+"""By us and not by Tune: a trial whose worker dies while it is reset for reuse is not retried by Tune (2.60)."""
+
+Config = dict[str, Any]
+
+
+class TrainingDriver(NotPickled):
+    """Joins runs, record and view. A Tune trial is a job: a run from its checkpoint as far as it may go, or a test.
+
+    Attributes:
+        error: What ended everything; to be raised when Tune has ended, as Tune would swallow it.
+    """
+
+    def __init__(self, runs: TrainingRuns, view: View) -> None:
+        self.runs = runs
+        self.error: Exception | None = None
+        self._view = view
+        self._failures: Counter[tuple[str, int, bool]] = Counter()
+        self._reasons: dict[str, str] = {}
+        self._shown: dict[str, TrialProgress] = {}
+        self._noted: set[str] = set()
+
+    def suggest(self) -> Config | str | None:
+        """The next job; None while there is nothing to do; FINISHED at the end."""
+        if self.error or self.runs.complete:
+            return str(Searcher.FINISHED)
+        job = self.runs.take()
+        if job is None:
+            return None
+        self.show()
+        trial = job.trial
+        run = {"name": trial.name, "architecture": trial.architecture.to_json(), "seed": trial.seed}
+        return run | {"recorded": job.recorded, "test": job.test}
+
+    def receive(self, config: Config, result: dict[str, Any]) -> bool:
+        """Takes the result of a step; whether the job is done."""
+        for note in result.get("notes", ()):
+            if note not in self._noted:
+                self._noted.add(note)
+                self._view.notify(note)
+        if "failure" in result:
+            self._reasons[config["name"]] = result["failure"]
+            return False  # its next step ends the worker, and leads to `failed`
+        if "error" in result:
+            self.error = UserError(result["error"])
+        elif "test" in result:
+            loss, accuracy = result["test"]
+            self.runs.tested(config["name"], Evaluation(accuracy, loss))
+        else:
+            self._guarded(lambda: self._record(result["rows"]))
+        self.show()
+        return self.error is not None or config["test"] or self.runs.is_paused_or_done(config["name"])
+
+    def failed(self, config: Config, with_its_machine: bool = False) -> None:
+        """A worker died or raised: its job is handed out again, unless that has been done too often in one place."""
+        name, recorded = config["name"], self.runs.recorded(config["name"])
+        reason = self._reasons.pop(name, "its worker died (out of memory, or a crash in native code)")
+        self._failures[name, recorded, config["test"]] += not with_its_machine
+        if with_its_machine or self._failures[name, recorded, config["test"]] <= RETRIES:
+            self._view.notify(f"{name}: {reason}; going on from its checkpoint")
+        elif config["test"]:
+            self.runs.tested(name, Evaluation(failure=f"{WORKER_FAILED}test: {reason}"))
+        else:
+            ended = Epoch(name, recorded + 1, {}, WORKER_FAILED + reason, time.time())
+            self._guarded(lambda: self.runs.receive(ended))
+        self.show()
+
+    def notify(self, text: str) -> None:
+        """Tells the user."""
+        self._view.notify(text)
+
+    def released(self, config: Config) -> None:
+        """The job has left its worker."""
+        self.runs.release(config["name"])
+        self.show()
+
+    def show(self) -> None:
+        """Tells the view what has changed."""
+        for trial in self.runs.wanted():
+            progress = self.runs.progress(trial.name)
+            if self._shown.get(trial.name) != progress:
+                self._shown[trial.name] = progress
+                self._view.trial(progress)
+
+    def _record(self, rows: list[dict[str, Any]]) -> None:
+        for row in rows:
+            self.runs.receive(Epoch.from_row(row | {"time": time.time()}))
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:  # raised again when Tune has ended: it would be a line in its log
+            self.error = error
+
+
+class JobSearcher(NotPickled, ForgetfulSearcher):
+    """Suggests the jobs of a driver."""
+
+    def __init__(self, driver: TrainingDriver) -> None:
+        super().__init__()
+        self._driver = driver
+        self._out: dict[str, Config] = {}
+
+    def suggest(self, trial_id: str) -> Config | str | None:
+        """The next job."""
+        job = self._driver.suggest()
+        if isinstance(job, dict):
+            self._out[trial_id] = job
+        return job
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """The job has left its worker."""
+        self._driver.released(self._out.pop(trial_id))
+
+
+class JobScheduler(NotPickled, ReleasingScheduler):
+    """Ends a job where the driver says so. Every epoch is on disk before Tune acts on it."""
+
+    def __init__(self, driver: TrainingDriver) -> None:
+        super().__init__()
+        self._driver = driver
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Called by Tune after every step."""
+        return str(self.STOP if self._driver.receive(trial.config, result) else self.CONTINUE)
+
+
+class JobCallback(NotPickled, tune.Callback):  # type: ignore[misc]
+    """Tells the driver of workers that died."""
+
+    def __init__(self, driver: TrainingDriver) -> None:
+        self._driver = driver
+        self._lost: dict[str, int] = {}
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Called by Tune when a job has a worker."""
+        self._lost[trial.trial_id] = lost_machines()
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Called by Tune after `on_trial_complete` of the searcher."""
+        lost_before = self._lost.get(trial.trial_id)
+        self._driver.failed(trial.config, lost_before is not None and lost_machines() > lost_before)

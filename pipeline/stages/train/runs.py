@@ -1,0 +1,225 @@
+"""The deterministic heart of the training stage: which runs there are, how far each is, what comes next. No Ray."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from zenfront.pipeline import schedulers
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Train
+from zenfront.pipeline.progress import TrialProgress, TrialState
+from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.results import Epoch
+from zenfront.pipeline.schedulers import TrainingBudget
+from zenfront.pipeline.seeds import seed_for
+from zenfront.spaces import Architecture
+
+WORKER_FAILED = "worker failed: "
+"""How the failure of a run begins that did not end itself: its worker died or raised."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training run."""
+
+    architecture: Architecture
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """``<architecture id>-<seed>``."""
+        return f"{self.architecture.id}-{self.seed}"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The one look at the test data.
+
+    Attributes:
+        accuracy: Fraction of the test images; None with a failure.
+        loss: Mean cross-entropy; None with a failure.
+        failure: Why there is neither.
+    """
+
+    accuracy: float | None = None
+    loss: float | None = None
+    failure: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker is to do: train a run on from an epoch, or test it."""
+
+    trial: Trial
+    recorded: int
+    test: bool = False
+
+
+class TrainingRuns:
+    """Hands out jobs and takes epochs, which it records before it acts on them.
+
+    The first seed's runs are compared by the scheduler; an architecture that finishes is trained with the other
+    seeds as well, to the end. The test data are looked at when all training is over. Resuming is replay: the
+    scheduler is given the recorded epochs in the order of the ledger, so every decision falls as it fell.
+
+    Args:
+        selected: Architectures; they are fed to the scheduler in an order that the seed draws.
+        train: The experiment's.
+        seed: The search's.
+        ledger: Of epochs.
+
+    Raises:
+        UserError: The ledger holds runs of other architectures.
+    """
+
+    def __init__(self, selected: Sequence[Architecture], train: Train, seed: int, ledger: Ledger) -> None:
+        shuffled = sorted(selected, key=lambda architecture: seed_for(seed, "training order", architecture.id))
+        self._selected = selected
+        self._rounds = [[Trial(architecture, s) for architecture in shuffled] for s in train.seeds]
+        self._compared = {trial.name for trial in self._rounds[0]}
+        self._epochs = train.epochs
+        self._ledger = ledger
+        self._last: dict[str, Epoch] = {}
+        self._accuracy: dict[str, float] = {}
+        self._tests: dict[str, Evaluation] = {}
+        self._busy: set[str] = set()
+        budget = TrainingBudget(
+            tuple(trial.name for trial in self._rounds[0]),
+            train.epochs,
+            train.scheduler.grace_period,
+            train.scheduler.reduction_factor,
+        )
+        self._scheduler = schedulers.load(train.scheduler.name)(budget)
+        self._replay()
+
+    def _replay(self) -> None:
+        known = {trial.name for trials in self._rounds for trial in trials}
+        for epoch in map(Epoch.from_row, self._ledger.rows):
+            if epoch.trial not in known:
+                raise UserError(
+                    f"{self._ledger.path} holds epochs of {epoch.trial}, which front.json does not select. "
+                    "Restore front.json, or delete the record and its checkpoints to train anew."
+                )
+            self._note(epoch)
+
+    def receive(self, epoch: Epoch) -> None:
+        """Records an epoch; one that is recorded already is ignored.
+
+        Raises:
+            ValueError: The epoch is not the next one of its run.
+            UserError: The record cannot be written.
+        """
+        recorded = self.recorded(epoch.trial)
+        if epoch.epoch <= recorded or self._over(epoch.trial):
+            return
+        if epoch.epoch != recorded + 1:
+            raise ValueError(f"{epoch.trial}: epoch {recorded + 1} is next, but got {epoch.epoch}")
+        self._ledger.append([epoch.to_row()])
+        self._note(epoch)
+
+    def tested(self, trial: str, test: Evaluation) -> None:
+        """Takes the result of a test."""
+        self._tests[trial] = test
+
+    def take(self) -> Job | None:
+        """The next job, or None if nothing can be done for now."""
+        job = next(self._jobs(), None)
+        if job:
+            self._busy.add(job.trial.name)
+        return job
+
+    def release(self, trial: str) -> None:
+        """The worker does no more on this run."""
+        self._busy.discard(trial)
+
+    def recorded(self, trial: str) -> int:
+        """Epochs in the record."""
+        return self._last[trial].epoch if trial in self._last else 0
+
+    def is_paused_or_done(self, trial: str) -> bool:
+        """Whether the run is to train no further, for now or for good."""
+        return self._over(trial) or self.recorded(trial) >= self._limit(trial)
+
+    @property
+    def trained(self) -> bool:
+        """Whether all training is over."""
+        return all(self._over(trial.name) for trial in self.wanted())
+
+    @property
+    def complete(self) -> bool:
+        """Whether all training is over and every finished run is tested."""
+        return self.trained and not any(self._untested())
+
+    def wanted(self) -> list[Trial]:
+        """The runs that are to be trained as of now, in the order in which they are fed."""
+        first, *others = self._rounds
+        finished = [self._status(trial.name) == "finished" for trial in first]
+        return first + [trial for trials in others for trial, go in zip(trials, finished, strict=True) if go]
+
+    def progress(self, trial: str) -> TrialProgress:
+        """Where a run stands."""
+        last = self._last.get(trial)
+        failure = last.failure if last else None
+        completed = self.recorded(trial) - (failure is not None)
+        reason = failure or self._scheduler.stopped.get(trial, "")
+        return TrialProgress(trial, self._status(trial), completed, self._epochs, self._accuracy.get(trial), reason)
+
+    def document(self) -> dict[str, Any]:
+        """The content of trained.json, in the order of the selection and then of the seeds."""
+        rank = {architecture: index for index, architecture in enumerate(self._selected)}
+        wanted = sorted(self.wanted(), key=lambda trial: rank[trial.architecture])
+        return {"trials": [self._row(trial) for trial in wanted]}
+
+    def _row(self, trial: Trial) -> dict[str, Any]:
+        name = trial.name
+        test = self._tests.get(name, Evaluation())
+        last = self._last.get(name)
+        return {
+            "trial": name,
+            "architecture": trial.architecture.id,
+            "seed": trial.seed,
+            "epochs": self.recorded(name),
+            "status": "failed" if test.failure else self._status(name),
+            "val_accuracy": self._accuracy.get(name),
+            "test_accuracy": test.accuracy,
+            "test_loss": test.loss,
+            "failure": test.failure or (last.failure if last else None),
+        }
+
+    def _note(self, epoch: Epoch) -> None:
+        accuracy = None if epoch.failure else epoch.metrics["val_accuracy"]
+        self._last[epoch.trial] = epoch
+        if accuracy is not None:
+            self._accuracy[epoch.trial] = accuracy
+        if epoch.trial in self._compared:
+            self._scheduler.report(epoch.trial, epoch.epoch, accuracy)
+
+    def _jobs(self) -> Iterator[Job]:
+        for trial in self.wanted():
+            if trial.name not in self._busy and not self.is_paused_or_done(trial.name):
+                yield Job(trial, self.recorded(trial.name))
+        if self.trained:
+            for trial in self._untested():
+                if trial.name not in self._busy:
+                    yield Job(trial, self._epochs, test=True)
+
+    def _untested(self) -> Iterator[Trial]:
+        for trial in self.wanted():
+            if self._status(trial.name) == "finished" and trial.name not in self._tests:
+                yield trial
+
+    def _limit(self, trial: str) -> int:
+        return self._scheduler.limit(trial) if trial in self._compared else self._epochs
+
+    def _over(self, trial: str) -> bool:
+        return self._status(trial) not in ("waiting", "running")
+
+    def _status(self, trial: str) -> TrialState:
+        last = self._last.get(trial)
+        if last and last.failure:
+            return "failed" if last.failure.startswith(WORKER_FAILED) else "diverged"
+        if trial in self._scheduler.stopped:
+            return "stopped"
+        if self.recorded(trial) == self._epochs:
+            return "finished"
+        return "running" if trial in self._busy else "waiting"

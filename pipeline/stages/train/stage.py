@@ -1,0 +1,103 @@
+"""Stage 3: train what was selected, and look at the test data once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from zenfront.pipeline.cluster import session, tuner, workers
+from zenfront.pipeline.cluster.watchdog import ClusterWatchdog
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.progress import View
+from zenfront.pipeline.record.backup import storage_of
+from zenfront.pipeline.record.json_file import read_json, write_json
+from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.stages.train.driver import JobCallback, JobScheduler, JobSearcher, TrainingDriver
+from zenfront.pipeline.stages.train.runs import TrainingRuns
+from zenfront.pipeline.stages.train.worker import Training, TrainingWorker
+from zenfront.pipeline.training import data
+from zenfront.spaces import Architecture
+
+
+def train(experiment: Experiment, folder: RunFolder, view: View) -> None:
+    """Trains the selected architectures under the scheduler; goes on where an interrupted run ended.
+
+    Raises:
+        UserError: Nothing is selected; the data are missing; a record cannot be written; the cluster does not
+            answer; no worker could train anything.
+        KeyboardInterrupt: Interrupted; the record is complete up to here.
+    """
+    if folder.trained.exists():
+        view.notify(f"training: finished already, see {folder.trained}")
+        return
+    train_given(experiment, folder, view, _selected(folder))
+
+
+def train_given(
+    experiment: Experiment, folder: RunFolder, view: View, selected: Sequence[Architecture]
+) -> list[dict[str, Any]]:
+    """Trains these architectures, whatever was selected, and tests those that finish; returns a row per run.
+
+    Raises:
+        UserError: As `train`.
+        KeyboardInterrupt: Interrupted; the record is complete up to here.
+    """
+    images = data.load(experiment.train.data, experiment.task.value(), experiment.search.seed)
+    with Ledger(folder.epochs) as ledger:
+        if ledger.rows:
+            view.notify(f"training: going on after {len(ledger.rows)} epochs in {folder.epochs}")
+        runs = TrainingRuns(selected, experiment.train, experiment.search.seed, ledger)
+        if not runs.complete:
+            with session.cluster(experiment):
+                _run(experiment, folder, images, TrainingDriver(runs, view))
+        _require_one_trained(runs, folder)
+        document = runs.document()
+        write_json(folder.trained, document)
+    rows: list[dict[str, Any]] = document["trials"]
+    return rows
+
+
+def _selected(folder: RunFolder) -> list[Architecture]:
+    if not folder.front.exists():
+        raise UserError(f"{folder.front} is missing: nothing is selected yet. Run `zenfront select` first.")
+    document = read_json(folder.front)
+    genes = {member["id"]: member["genes"] for member in document["front"]}
+    return [Architecture(document["space"], tuple(genes[chosen].items())) for chosen in document["selected"]]
+
+
+def _run(experiment: Experiment, folder: RunFolder, images: data.Images, driver: TrainingDriver) -> None:
+    resources, settings = experiment.resources, experiment.train
+    pool = workers.plan_workers(resources.train, "train", resources.device)
+    training = Training(
+        task=experiment.task.value(),
+        images=images,
+        recipe=settings.recipe,
+        epochs=settings.epochs,
+        device=resources.device,
+        checkpoints=folder.checkpoints.resolve(),
+        storage=storage_of(experiment),
+        seconds=settings.time_limit,
+    )
+    driver.show()
+    tuner.run_tune(
+        TrainingWorker,
+        pool=pool,
+        searcher=JobSearcher(driver),
+        callback=JobCallback(driver),
+        stopper=ClusterWatchdog(driver, pool, experiment.cluster.patience),
+        scheduler=JobScheduler(driver),
+        constants={"training": training, "threads": pool.cpus},
+    )
+    if driver.error:
+        raise driver.error
+    if not driver.runs.complete:
+        raise KeyboardInterrupt
+
+
+def _require_one_trained(runs: TrainingRuns, folder: RunFolder) -> None:
+    progress = [runs.progress(trial.name) for trial in runs.wanted()]
+    if progress and all(one.state == "failed" for one in progress):
+        raise UserError(
+            f"no worker could train anything; {progress[0].trial}: {progress[0].reason}. "
+            f"Put that right, delete {folder.epochs} and run the same command again."
+        )

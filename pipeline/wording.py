@@ -1,0 +1,34 @@
+"""Values in words: numbers, percentages and durations for a person to read."""
+
+import math
+import unicodedata
+
+
+def clean(text: object) -> str:
+    """The text on one line without control characters: what the work says cannot steer the terminal."""
+    return "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp", "Cs") else c for c in str(text))
+
+
+def number(value: object) -> str:
+    """A value for reading: whole numbers with thousands separators, others with four significant digits."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return clean(value)
+    if math.isfinite(value) and value == int(value) and abs(value) < 1e12:
+        return f"{int(value):,}"
+    return f"{value:,.1f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as ``1:02:03`` or ``2:03``; ``-`` if unknown."""
+    if seconds is None:
+        return "-"
+    minutes, rest = divmod(round(max(seconds, 0)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def percent(fraction: float | None) -> str:
+    """Return a fraction in percent with one decimal; ``-`` if unknown."""
+    return "-" if fraction is None else f"{100 * fraction:.1f} %"

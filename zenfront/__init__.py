@@ -1,0 +1,3 @@
+"""Zenfront: find network architectures without training them, then train the few that matter."""
+
+__version__ = "0.1.0"
