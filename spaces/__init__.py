@@ -8,7 +8,7 @@ from zenfront.spaces._network import Auxiliary, Init, Network, initialise, witho
 from zenfront.spaces._space import Space
 from zenfront.spaces._task import Task
 
-SPACES = Registry("spaces", "SPACE", "search space")
+SPACES = Registry("zenfront.spaces", "SPACE", "search space")
 
 
 def names() -> list[str]:
