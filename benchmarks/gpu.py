@@ -189,7 +189,7 @@ def random_images(count: int) -> Images:
 
 
 def training_rates(precision: str, count: int = 25_600) -> dict[str, Any]:
-    """Images per second of ResNet of 3 x 8 blocks in the training stage's loop and in the plain loop; images on the card."""
+    """Images per second in the training stage's loop and in the plain loop, the images on the card."""
     images, architecture = random_images(count), RESNET.architecture(RESNET_GENES)
     recipe = Recipe(batch_size=128, warmup_epochs=1, precision=precision)  # type: ignore[arg-type]
     network = RESNET.network(architecture, TASK)
