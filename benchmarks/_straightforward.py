@@ -72,7 +72,7 @@ def fisher(network: nn.Module, images: Tensor, labels: Tensor) -> float:
 
 
 def naswot(network: nn.Module, images: Tensor, labels: Tensor) -> float:
-    kernel = torch.zeros(len(images), len(images), dtype=torch.float64)
+    kernel = torch.zeros(len(images), len(images), dtype=torch.float64, device=images.device)
 
     def add(module: nn.Module, inputs: Any, output: Tensor) -> None:
         states = (output.reshape(len(output), -1) > 0).float()
