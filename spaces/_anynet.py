@@ -98,7 +98,7 @@ def anynet(
     return Network(nn.Sequential(*layers), classifier(w_in, task.classes))
 
 
-def too_small(task: Task, halvings: int) -> str | None:
+def resolution_violation(task: Task, halvings: int) -> str | None:
     """Return the violation if a network halves the resolution more often than the images allow, else None."""
     side = min(task.height, task.width)
     if side >= 2**halvings:

@@ -77,7 +77,7 @@ def relu_conv_bn(w_in: int, w_out: int, k: int, stride: int = 1) -> nn.Sequentia
     return nn.Sequential(nn.ReLU(), *conv_bn(w_in, w_out, k, stride))
 
 
-def present(names: Mapping[Edge, str], absent: str = "none") -> dict[Edge, str]:
+def select_edges(names: Mapping[Edge, str], absent: str = "none") -> dict[Edge, str]:
     """Return the edges to build.
 
     These are all edges with an operation, and the absent edge from node 0 into each node that has no other input.

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from torch import nn
 
 from zenfront.spaces._blocks import Residual, classifier, conv_bn
-from zenfront.spaces._cell import Edge, EdgeCell, Zero, present, relu_conv_bn
+from zenfront.spaces._cell import Edge, EdgeCell, Zero, relu_conv_bn, select_edges
 from zenfront.spaces._layers import BatchNorm2d, Conv2d
 from zenfront.spaces._network import Network
 from zenfront.spaces._task import Task
@@ -38,7 +38,7 @@ def _operation(name: str, w_in: int, w_out: int) -> nn.Module:
 
 
 def _cell(names: Mapping[Edge, str], w_in: int, w_out: int) -> EdgeCell:
-    kept = present(names)
+    kept = select_edges(names)
     return EdgeCell({edge: _operation(kept[edge], w_in if edge[0] == 0 else w_out, w_out) for edge in kept})
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from optuna.distributions import CategoricalDistribution
 
-from zenfront.spaces._anynet import Block, Stage, anynet, too_small
+from zenfront.spaces._anynet import Block, Stage, anynet, resolution_violation
 from zenfront.spaces._architecture import Architecture
 from zenfront.spaces._network import Network
 from zenfront.spaces._space import Space
@@ -55,7 +55,7 @@ def nds_space(
         return anynet(STEM_WIDTH, stages(architecture), task, block)
 
     def violation(architecture: Architecture, task: Task) -> str | None:
-        return too_small(task, STRIDES.count(2))
+        return resolution_violation(task, STRIDES.count(2))
 
     return Space(
         name=name,

@@ -17,7 +17,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from torch import Tensor, nn
 
 from zenfront.pipeline.errors import UserError
-from zenfront.spaces._anynet import too_small
+from zenfront.spaces._anynet import resolution_violation
 from zenfront.spaces._architecture import Architecture, Gene
 from zenfront.spaces._blocks import classifier, conv_bn
 from zenfront.spaces._cell import FactorizedReduce, Zero, relu_conv_bn
@@ -211,7 +211,7 @@ def cell_space(name: str, operations: Sequence[str], nodes: int, concat: Concat,
         return Architecture(architecture.space, tuple(genes.items()))
 
     def violation(architecture: Architecture, task: Task) -> str | None:
-        return too_small(task, 2)
+        return resolution_violation(task, 2)
 
     def notation(architecture: Architecture) -> str:
         genotype = _genotype(architecture, nodes)

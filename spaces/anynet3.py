@@ -10,7 +10,7 @@ import math
 
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
-from zenfront.spaces._anynet import Stage, anynet, too_small
+from zenfront.spaces._anynet import Stage, anynet, resolution_violation
 from zenfront.spaces._architecture import Architecture
 from zenfront.spaces._network import Network
 from zenfront.spaces._space import Space
@@ -42,7 +42,7 @@ def _build(architecture: Architecture, task: Task) -> Network:
 
 
 def _violation(architecture: Architecture, task: Task) -> str | None:
-    return too_small(task, sum(stride == 2 for stride in STRIDES))
+    return resolution_violation(task, sum(stride == 2 for stride in STRIDES))
 
 
 SPACE = Space(

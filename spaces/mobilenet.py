@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from torch import Tensor, nn
 
-from zenfront.spaces._anynet import too_small
+from zenfront.spaces._anynet import resolution_violation
 from zenfront.spaces._architecture import Architecture, Gene
 from zenfront.spaces._blocks import classifier, conv_bn_relu
 from zenfront.spaces._mobile import inverted_bottleneck
@@ -90,7 +90,7 @@ def _canonical(architecture: Architecture) -> Architecture:
 def _violation(architecture: Architecture, task: Task) -> str | None:
     height, width = _sides(architecture, task)
     scaled = Task(task.channels, height, width, task.classes)
-    return too_small(scaled, STRIDES.count(2) - 1 + (0 if _is_small(task) else 2))
+    return resolution_violation(scaled, STRIDES.count(2) - 1 + (0 if _is_small(task) else 2))
 
 
 def _distributions() -> dict[str, BaseDistribution]:

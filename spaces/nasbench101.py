@@ -22,7 +22,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from torch import Tensor, nn
 
 from zenfront.pipeline.errors import UserError
-from zenfront.spaces._anynet import too_small
+from zenfront.spaces._anynet import resolution_violation
 from zenfront.spaces._architecture import Architecture
 from zenfront.spaces._blocks import classifier, conv_bn_relu
 from zenfront.spaces._cell import Edge, live_edges
@@ -191,7 +191,7 @@ def _violation(architecture: Architecture, task: Task) -> str | None:
         return "no path leads from the input to the output"
     if len(edges) > MAX_EDGES:
         return f"it has {len(edges)} edges, but a module of NAS-Bench-101 can have at most {MAX_EDGES}"
-    return too_small(task, STACKS - 1)
+    return resolution_violation(task, STACKS - 1)
 
 
 def _notation(architecture: Architecture) -> str:

@@ -14,7 +14,7 @@ from itertools import product
 
 from optuna.distributions import CategoricalDistribution
 
-from zenfront.spaces._anynet import too_small
+from zenfront.spaces._anynet import resolution_violation
 from zenfront.spaces._architecture import Architecture
 from zenfront.spaces._cell import EDGES, Edge, gene, parse_edges, print_edges
 from zenfront.spaces._nats import OPERATIONS, nats_network
@@ -71,7 +71,7 @@ def _build(architecture: Architecture, task: Task) -> Network:
 
 
 def _violation(architecture: Architecture, task: Task) -> str | None:
-    return too_small(task, 2)
+    return resolution_violation(task, 2)
 
 
 def _notation(architecture: Architecture) -> str:

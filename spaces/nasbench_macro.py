@@ -12,7 +12,7 @@ from optuna.distributions import CategoricalDistribution
 from torch import nn
 
 from zenfront.pipeline.errors import UserError
-from zenfront.spaces._anynet import too_small
+from zenfront.spaces._anynet import resolution_violation
 from zenfront.spaces._architecture import Architecture
 from zenfront.spaces._blocks import classifier, conv_bn_relu, shortcut
 from zenfront.spaces._mobile import inverted_bottleneck
@@ -46,7 +46,7 @@ def _build(architecture: Architecture, task: Task) -> Network:
 
 
 def _violation(architecture: Architecture, task: Task) -> str | None:
-    return too_small(task, len(STAGES))
+    return resolution_violation(task, len(STAGES))
 
 
 def _notation(architecture: Architecture) -> str:

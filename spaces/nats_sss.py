@@ -8,7 +8,7 @@ convolution with BN.
 from optuna.distributions import IntDistribution
 
 from zenfront.pipeline.errors import UserError
-from zenfront.spaces._anynet import too_small
+from zenfront.spaces._anynet import resolution_violation
 from zenfront.spaces._architecture import Architecture
 from zenfront.spaces._cell import parse_edges
 from zenfront.spaces._nats import nats_network
@@ -25,7 +25,7 @@ def _build(architecture: Architecture, task: Task) -> Network:
 
 
 def _violation(architecture: Architecture, task: Task) -> str | None:
-    return too_small(task, 2)
+    return resolution_violation(task, 2)
 
 
 def _notation(architecture: Architecture) -> str:

@@ -26,7 +26,7 @@ from typing import NamedTuple
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from torch import nn
 
-from zenfront.spaces._anynet import too_small
+from zenfront.spaces._anynet import resolution_violation
 from zenfront.spaces._architecture import Architecture
 from zenfront.spaces._blocks import Residual, SqueezeExcitation, classifier, conv_bn, conv_bn_relu
 from zenfront.spaces._layers import BatchNorm2d, Conv2d
@@ -132,7 +132,7 @@ def _build(architecture: Architecture, task: Task) -> Network:
 
 def _violation(architecture: Architecture, task: Task) -> str | None:
     plan = plan_of(architecture)
-    return too_small(task, [plan.stem_stride, *(unit.stride for unit in plan.units)].count(2))
+    return resolution_violation(task, [plan.stem_stride, *(unit.stride for unit in plan.units)].count(2))
 
 
 def _widths(width: int) -> list[int]:

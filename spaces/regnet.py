@@ -17,7 +17,7 @@ from itertools import groupby
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from zenfront.spaces._anynet import Stage, anynet, cifar_stem, simple_stem, too_small
+from zenfront.spaces._anynet import Stage, anynet, cifar_stem, resolution_violation, simple_stem
 from zenfront.spaces._architecture import Architecture
 from zenfront.spaces._network import Network
 from zenfront.spaces._space import Space
@@ -63,7 +63,7 @@ def _violation(architecture: Architecture, task: Task) -> str | None:
     count = len(_stages(architecture))
     if count > STAGES:
         return f"it has {count} stages, but a RegNet can have at most {STAGES}"
-    return too_small(task, count + _is_large(task))
+    return resolution_violation(task, count + _is_large(task))
 
 
 SPACE = Space(

@@ -12,7 +12,7 @@ from optuna.distributions import CategoricalDistribution
 from torch import nn
 
 from zenfront.pipeline.errors import UserError
-from zenfront.spaces._anynet import too_small
+from zenfront.spaces._anynet import resolution_violation
 from zenfront.spaces._architecture import Architecture
 from zenfront.spaces._blocks import Residual, shortcut
 from zenfront.spaces._cell import relu_conv_bn
@@ -57,7 +57,7 @@ def _violation(architecture: Architecture, task: Task) -> str | None:
         return f"it doubles the channels {doublings} times, but must do so 1 to 3 times"
     if halvings not in HALVINGS:
         return f"it halves the resolution {halvings} times after the stem, but must do so 1 to 4 times"
-    return too_small(task, STEM_HALVINGS + halvings)
+    return resolution_violation(task, STEM_HALVINGS + halvings)
 
 
 def _notation(architecture: Architecture) -> str:

@@ -16,9 +16,19 @@ from optuna.distributions import CategoricalDistribution
 from torch import nn
 
 from zenfront.pipeline.errors import UserError
-from zenfront.spaces._anynet import too_small
+from zenfront.spaces._anynet import resolution_violation
 from zenfront.spaces._architecture import Architecture
-from zenfront.spaces._cell import EDGES, Edge, EdgeCell, FactorizedReduce, Zero, gene, live_edges, present, relu_conv_bn
+from zenfront.spaces._cell import (
+    EDGES,
+    Edge,
+    EdgeCell,
+    FactorizedReduce,
+    Zero,
+    gene,
+    live_edges,
+    relu_conv_bn,
+    select_edges,
+)
 from zenfront.spaces._network import Network
 from zenfront.spaces._space import Space
 from zenfront.spaces._task import Task
@@ -58,7 +68,7 @@ def _operation(code: str, w_in: int, w_out: int, stride: int) -> nn.Module:
 
 
 def _build(architecture: Architecture, task: Task) -> Network:
-    built = present(_operations(architecture), NONE)
+    built = select_edges(_operations(architecture), NONE)
 
     def cell(w_in: int, w_out: int, stride: int) -> EdgeCell:
         return EdgeCell(
@@ -72,7 +82,7 @@ def _build(architecture: Architecture, task: Task) -> Network:
 
 
 def _violation(architecture: Architecture, task: Task) -> str | None:
-    return too_small(task, STEM_HALVINGS + sum(map(halves, SKELETON)))
+    return resolution_violation(task, STEM_HALVINGS + sum(map(halves, SKELETON)))
 
 
 def _notation(architecture: Architecture) -> str:

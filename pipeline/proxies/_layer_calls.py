@@ -40,7 +40,7 @@ class Norm:
         gamma: Scale per channel, (C,).
         take_rows: Callback that receives the gradient of gamma.
         corrects: Whether the rows of the convolution include the derivative of the statistics of this norm.
-        hands_on: Whether `back` passes the gradient of y unchanged to the convolution that computed z.
+        passes_on: Whether `back` passes the gradient of y unchanged to the convolution that computed z.
         dy_sum: sum_s dy_ncs, (N, C); None before the backward pass reaches the norm.
         dy_zhat_sum: sum_s dy_ncs zhat_ncs, (N, C); None before the sums are known.
     """
@@ -51,7 +51,7 @@ class Norm:
     gamma: Tensor
     take_rows: Callable[[Tensor], None]
     corrects: bool
-    hands_on: bool = False
+    passes_on: bool = False
     dy_sum: Tensor | None = None
     dy_zhat_sum: Tensor | None = None
 
@@ -60,10 +60,10 @@ class Norm:
         """Derivative dy / dz per channel with the statistics held fixed, (C,)."""
         return self.gamma * self.inverse
 
-    def back(self, dy: Tensor, goes_on: bool) -> Tensor:
-        """Compute the gradient of z separately for every image, with the statistics held fixed."""
+    def back(self, dy: Tensor, needs_input: bool) -> Tensor:
+        """Compute the gradient with respect to z separately for every image, with the statistics held fixed."""
         self.dy_sum = dy.sum((2, 3))
-        if self.hands_on:
+        if self.passes_on:
             return dy  # the convolution scales smaller tensors instead and derives sum_s dy_ncs z_ncs from its rows
         product = dy * self.z
         self.take(self.dy_sum, product.sum((2, 3)))
@@ -74,21 +74,24 @@ class Norm:
         self.dy_zhat_sum = (dy_z_sum - self.mean * dy_sum) * self.inverse
         self.take_rows(self.dy_zhat_sum.clone())
 
-    def back_batch(self, dy: Tensor, goes_on: bool, takes: bool = True) -> Tensor:
-        """Compute the gradient of z of the sum over the batch, where the statistics depend on z."""
+    def back_batch(self, dy: Tensor, needs_input: bool, collect: bool = True) -> Tensor:
+        """Compute the gradient of the batch sum with respect to z, including the dependence of the statistics on z."""
         dz, dgamma, _ = torch.ops.aten.native_batch_norm_backward(
-            dy, self.z, self.gamma, None, None, self.mean, self.inverse, True, 0.0, [True, takes, False]
+            dy, self.z, self.gamma, None, None, self.mean, self.inverse, True, 0.0, [True, collect, False]
         )
-        if takes:
+        if collect:
             self.take_rows(dgamma[None])
         gradient: Tensor = dz
         return gradient
 
     def through_statistics(self, direction: Tensor) -> Tensor | None:
-        """Compute the part of the gradient of z that flows through the statistics, or None before `back` was called.
+        """Compute the part of the gradient with respect to z that flows through the statistics.
 
         For the sum over n of direction_n times the term of image n, this part is
         dz_ncs = -scale_c sum_m direction_m (dy_sum_mc + zhat_ncs dy_zhat_sum_mc) / (N S).
+
+        Returns:
+            dz (N, C, H, W), or None if `back` has not been called.
         """
         if self.dy_sum is None or self.dy_zhat_sum is None:
             return None
@@ -108,7 +111,7 @@ class Convolution:
         bias: Bias b, (O,).
         take_rows: Callback that receives the gradient of W.
         norms: Batch norms whose input is z.
-        goes_elsewhere: Whether anything other than a batch norm uses z.
+        used_elsewhere: Whether anything other than a batch norm uses z.
         sample: Number of images from which the two expectations are estimated.
     """
 
@@ -117,22 +120,22 @@ class Convolution:
     bias: Tensor | None
     take_rows: Callable[[Tensor], None]
     norms: list[Norm] = field(default_factory=list)
-    goes_elsewhere: bool = False
+    used_elsewhere: bool = False
     sample: int = SAMPLE
 
-    def settle(self) -> None:
-        """Let the batch norm pass its gradient on if nothing else uses z; call this after the forward pass."""
-        if len(self.norms) == 1 and not self.goes_elsewhere:
-            self.norms[0].hands_on = True
+    def choose_path(self) -> None:
+        """Choose after the forward pass whether a norm passes its gradient on, which it does if nothing else uses z."""
+        if len(self.norms) == 1 and not self.used_elsewhere:
+            self.norms[0].passes_on = True
 
-    def back(self, dz: Tensor, goes_on: bool) -> Tensor | None:
-        """Compute the gradient of x separately for every image, if the backward pass continues.
+    def back(self, dz: Tensor, needs_input: bool) -> Tensor | None:
+        """Compute the gradient with respect to x separately for every image, if it is needed.
 
         `dz` is the gradient of the output of the norm if the norm passes its gradient on.
         """
         rows, patches = self.patches.per_image(self.x, dz), self.patches
         for norm in self.norms:
-            if not norm.hands_on:
+            if not norm.passes_on:
                 continue
             dy_sum = norm.dy_sum
             assert dy_sum is not None
@@ -144,13 +147,13 @@ class Convolution:
             if norm.corrects:
                 self._correct(rows, norm)
         self.take_rows(rows)
-        return patches.input_gradient(self.x, dz) if goes_on else None
+        return patches.input_gradient(self.x, dz) if needs_input else None
 
-    def back_batch(self, dz: Tensor, goes_on: bool, takes: bool = True) -> Tensor | None:
-        """Compute the gradient of x of the sum over the batch, if the backward pass continues."""
-        if takes:
+    def back_batch(self, dz: Tensor, needs_input: bool, collect: bool = True) -> Tensor | None:
+        """Compute the gradient of the batch sum with respect to x, if it is needed."""
+        if collect:
             self.take_rows(self.patches.summed(self.x, dz)[None])
-        return self.patches.input_gradient(self.x, dz) if goes_on else None
+        return self.patches.input_gradient(self.x, dz) if needs_input else None
 
     def _correct(self, rows: Tensor, norm: Norm) -> None:
         """Remove from the rows the two directions that the mean and the variance of the batch cancel."""
@@ -179,16 +182,16 @@ class Linear:
     weight: Tensor
     take_rows: Callable[[Tensor], None]
 
-    def back(self, dy: Tensor, goes_on: bool) -> Tensor | None:
-        """Compute the gradient of x separately for every image, if the backward pass continues."""
+    def back(self, dy: Tensor, needs_input: bool) -> Tensor | None:
+        """Compute the gradient with respect to x separately for every image, if it is needed."""
         self.take_rows(self._rows(dy))
-        return dy @ self.weight if goes_on else None
+        return dy @ self.weight if needs_input else None
 
-    def back_batch(self, dy: Tensor, goes_on: bool, takes: bool = True) -> Tensor | None:
-        """Compute the gradient of x of the sum over the batch, if the backward pass continues."""
-        if takes:
+    def back_batch(self, dy: Tensor, needs_input: bool, collect: bool = True) -> Tensor | None:
+        """Compute the gradient of the batch sum with respect to x, if it is needed."""
+        if collect:
             self.take_rows(self._rows(dy).sum(0, keepdim=True))
-        return dy @ self.weight if goes_on else None
+        return dy @ self.weight if needs_input else None
 
     def _rows(self, dy: Tensor) -> Tensor:
         return dy.reshape(len(dy), -1, dy.shape[-1]).mT @ self.x.reshape(len(dy), -1, self.x.shape[-1])

@@ -75,10 +75,11 @@ class PerImageGradients(TorchFunctionMode):
     * The part within a layer. For a convolution z = W u before a batch norm,
       row_c = gamma_c / sigma_c (sum_s dy_cs u_s - (sum_s dy_cs) E[u] - (sum_s dy_cs zhat_cs) E[zhat_c u]), where s runs
       over the positions of image i and E is the mean over the positions of some images of the batch.
-    * The mean over the rows, computed by a second backward pass, of the whole batch. The mean output of the network
+    * The mean over the rows, computed by a second backward pass for the whole batch. The mean output of the network
       hardly depends on the weights, because batch norms fix the mean of the features, which gradients of separate
-      images cannot reflect. In deep networks the second pass stops early: the ratio of the mean to the rows hardly
-      changes from layer to layer, so the remaining layers get the ratio of the layers where the pass stopped.
+      images cannot reflect. In deep networks the second pass stops early: the ratio of the mean to the spread of the
+      rows hardly changes from layer to layer, so the remaining layers get the ratio of the layers where the pass
+      stopped.
     * The part along a chosen direction, for the first convolution only (see `FirstLayer`).
 
     The rows are exact for networks without batch norms in train mode.
@@ -148,7 +149,7 @@ class PerImageGradients(TorchFunctionMode):
     def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)  # type: ignore[no-untyped-call]
         for _, convolution in self._convolutions.values():
-            convolution.settle()
+            convolution.choose_path()
         self._convolutions.clear()  # the outputs refer back to this object; a cycle would keep their memory
 
     def __torch_function__(
@@ -168,7 +169,7 @@ class PerImageGradients(TorchFunctionMode):
         if func is not F.batch_norm and next(_tensors([result]), None) is not None:
             for tensor in _tensors([*args, *kwargs.values()]):
                 if convolution := self._convolution_of(tensor):
-                    convolution.goes_elsewhere = True
+                    convolution.used_elsewhere = True
         return result
 
     def _convolution(
@@ -229,10 +230,10 @@ class PerImageGradients(TorchFunctionMode):
         place = self._calls
         self._calls += 1
 
-        def back(dy: Tensor, goes_on: bool) -> Tensor | None:
+        def back(dy: Tensor, needs_input: bool) -> Tensor | None:
             if not self._together:
-                return call.back(dy, goes_on)
-            return call.back_batch(dy, goes_on, self._only in (None, place)) if place >= self._stop else None
+                return call.back(dy, needs_input)
+            return call.back_batch(dy, needs_input, self._only in (None, place)) if place >= self._stop else None
 
         output: Tensor = PrecomputedOutput.apply(x, x.new_empty(0).requires_grad_(), [y], back)  # type: ignore[no-untyped-call]
         return output

@@ -36,8 +36,8 @@ def zico(
             ``reference``: the published code on the network as built, which uses the deviation of the signed gradients,
             so that a term is (|g_1| + |g_2|) / |g_1 - g_2|, which is exactly 1 if the signs differ.
         precision: Precision of the passes. The sum is dominated by the largest terms, those of nearly equal gradients,
-            which in float32 are dominated by rounding errors. The rank correlation with float64, whose passes take 2.9
-            times as long, is 0.9988 (Spearman, 64 random networks of anynet3, 32 images).
+            which in float32 are dominated by rounding errors. The rank correlation with float64, which is 2.9× slower,
+            is 0.9988 (Spearman, 64 random networks of anynet3, 32 images).
 
     Returns:
         The score in nats, dimensionless; higher is better. It favours thin and deep networks (ZiCo-BC,
