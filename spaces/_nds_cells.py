@@ -157,7 +157,7 @@ def cell_network(genotype: Genotype, concat: Concat, task: Task) -> Network:
 
 
 def _used(plan: Sequence[Cell]) -> set[int]:
-    """Return the positions of the cells that lead to the last one, since some cells read only one of their inputs."""
+    """Return the positions of the cells that lead to the last one; some cells read only one of their two inputs."""
     used = {len(plan) - 1}
     for position in reversed(range(len(plan))):
         if position in used:
