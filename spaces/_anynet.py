@@ -1,4 +1,4 @@
-"""AnyNet: a stem, stages of equal blocks, and a head (Radosavovic et al., CVPR 2020, sec. 3.2; pycls)."""
+"""AnyNet: a stem, stages of identical blocks, and a head (Radosavovic et al., CVPR 2020, sec. 3.2; pycls)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from zenfront.spaces._task import Task
 
 @dataclass(frozen=True)
 class Stage:
-    """d blocks of width w, the first with the stride.
+    """A stage of d blocks of width w, of which the first applies the stride.
 
     Attributes:
         d: Number of blocks.
-        w: Output channels of every block.
-        stride: Of the first block.
-        b: Bottleneck ratio: the 3 x 3 convolution has w / b channels.
-        g: Group width: channels per group of the 3 x 3 convolution; divides w / b.
-        se: Squeeze-and-excitation ratio to the width of the block's input; 0: none.
+        w: Number of output channels of every block.
+        stride: Stride of the first block.
+        b: Bottleneck ratio; the 3 x 3 convolution has w / b channels.
+        g: Group width, the number of channels per group of the 3 x 3 convolution; must divide w / b.
+        se: Squeeze-and-excitation ratio, relative to the input width of the block; 0 disables it.
     """
 
     d: int
@@ -35,18 +35,18 @@ Block = Callable[[int, Stage, int], nn.Module]
 
 
 def vanilla(w_in: int, stage: Stage, stride: int) -> nn.Module:
-    """Two 3 x 3 convolutions, each with BN and ReLU; no shortcut."""
+    """Build two 3 x 3 convolutions, each followed by BN and ReLU, without a shortcut."""
     return nn.Sequential(*conv_bn_relu(w_in, stage.w, 3, stride), *conv_bn_relu(stage.w, stage.w))
 
 
 def basic(w_in: int, stage: Stage, stride: int) -> nn.Module:
-    """The block of ResNet-18 and ResNet-56: two 3 x 3 convolutions and a shortcut around them."""
+    """Build the block of ResNet-18 and ResNet-56: two 3 x 3 convolutions with a shortcut around them."""
     branch = nn.Sequential(*conv_bn_relu(w_in, stage.w, 3, stride), *conv_bn(stage.w, stage.w))
     return nn.Sequential(Residual(branch, shortcut(w_in, stage.w, stride)), nn.ReLU())
 
 
 def bottleneck(w_in: int, stage: Stage, stride: int) -> nn.Module:
-    """The X block (Y with squeeze-and-excitation): 1 x 1, grouped 3 x 3, 1 x 1, and a shortcut around them."""
+    """Build an X block (Y with squeeze-and-excitation): 1 x 1, grouped 3 x 3 and 1 x 1 convolutions with a shortcut."""
     w_b = stage.w // stage.b
     squeeze = [SqueezeExcitation(w_b, round(w_in * stage.se))] if stage.se else []
     branch = nn.Sequential(
@@ -59,17 +59,17 @@ def bottleneck(w_in: int, stage: Stage, stride: int) -> nn.Module:
 
 
 def cifar_stem(task: Task, w: int) -> nn.Module:
-    """3 x 3 at full resolution (pycls' ``res_stem_cifar``)."""
+    """Build a 3 x 3 stem at full resolution (pycls' ``res_stem_cifar``)."""
     return nn.Sequential(*conv_bn_relu(task.channels, w))
 
 
 def simple_stem(task: Task, w: int) -> nn.Module:
-    """3 x 3 with stride 2: RegNet's stem for ImageNet (pycls' ``simple_stem_in``)."""
+    """Build a 3 x 3 stem with stride 2, which RegNet uses on ImageNet (pycls' ``simple_stem_in``)."""
     return nn.Sequential(*conv_bn_relu(task.channels, w, 3, 2))
 
 
 def imagenet_stem(task: Task, w: int) -> nn.Module:
-    """7 x 7 with stride 2, then 3 x 3 max pooling with stride 2 (pycls' ``res_stem_in``)."""
+    """Build a 7 x 7 stem with stride 2, followed by 3 x 3 max pooling with stride 2 (pycls' ``res_stem_in``)."""
     return nn.Sequential(*conv_bn_relu(task.channels, w, 7, 2), nn.MaxPool2d(3, 2, 1))
 
 
@@ -80,7 +80,15 @@ def anynet(
     block: Block = bottleneck,
     stem: Callable[[Task, int], nn.Module] = cifar_stem,
 ) -> Network:
-    """The network of these stages."""
+    """Build a network from a stem, the given stages and a linear classifier.
+
+    Args:
+        stem_w: Number of output channels of the stem.
+        stages: The stages, in order.
+        task: Image shape and number of classes.
+        block: Function (input width, stage, stride) that builds a block.
+        stem: Function (task, output width) that builds the stem.
+    """
     layers = [stem(task, stem_w)]
     w_in = stem_w
     for stage in stages:
@@ -90,9 +98,9 @@ def anynet(
     return Network(nn.Sequential(*layers), classifier(w_in, task.classes))
 
 
-def too_small(task: Task, halvings: int) -> str | None:
-    """The violation of a network that halves the resolution more often than the images allow."""
+def resolution_violation(task: Task, halvings: int) -> str | None:
+    """Return the violation if a network halves the resolution more often than the images allow, else None."""
     side = min(task.height, task.width)
     if side >= 2**halvings:
         return None
-    return f"it halves the resolution {halvings} times, so images need sides of {2**halvings} or more, not {side}"
+    return f"it halves the resolution {halvings} times, so images must have sides of at least {2**halvings}, not {side}"

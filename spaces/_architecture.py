@@ -1,4 +1,4 @@
-"""An architecture is a value: a space's name and its genes."""
+"""The value type of an architecture: the name of a space and its genes."""
 
 import hashlib
 import json
@@ -11,10 +11,10 @@ Gene = int | float | str
 
 @dataclass(frozen=True)
 class Architecture:
-    """A point of a search space; hashable, comparable, JSON.
+    """A point of a search space. It is hashable, comparable and serialisable to JSON.
 
     Attributes:
-        space: Name of the space, as `spaces.load` knows it.
+        space: Name of the space, as accepted by `spaces.load`.
         genes: (name, value) pairs in the order in which the space declares them.
     """
 
@@ -26,26 +26,26 @@ class Architecture:
 
     @cached_property
     def mapping(self) -> Mapping[str, Gene]:
-        """The genes by name."""
+        """Genes by name."""
         return dict(self.genes)
 
     @cached_property
     def id(self) -> str:
-        """The first 16 hexadecimal digits of the SHA-256 of the JSON form: 64 bits."""
+        """Identifier: the first 16 hexadecimal digits (64 bits) of the SHA-256 of the JSON form."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
 
     def to_json(self) -> str:
-        """One line of JSON, the same in every process."""
+        """Return the architecture as one line of JSON, which is identical in every process."""
         return json.dumps({"space": self.space, "genes": dict(self.genes)}, separators=(",", ":"))
 
     @staticmethod
     def from_json(text: str) -> "Architecture":
-        """The inverse of `to_json`."""
+        """Create an architecture from the result of `to_json`."""
         return Architecture.from_dict(json.loads(text))
 
     @staticmethod
     def from_dict(value: Mapping[str, object]) -> "Architecture":
-        """From the parsed JSON form."""
+        """Create an architecture from the parsed JSON form."""
         genes = value["genes"]
         assert isinstance(genes, dict)
         return Architecture(str(value["space"]), tuple(genes.items()))

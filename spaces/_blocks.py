@@ -1,4 +1,4 @@
-"""Layers and blocks that the search spaces share."""
+"""Layers and blocks shared by several search spaces."""
 
 from torch import Tensor, nn
 
@@ -7,7 +7,7 @@ from zenfront.spaces._network import Auxiliary
 
 
 def conv_bn(w_in: int, w_out: int, k: int = 3, stride: int = 1, groups: int = 1) -> list[nn.Module]:
-    """A k x k convolution with "same" padding and no bias, then batch normalisation."""
+    """Build a k x k convolution with "same" padding and no bias, followed by batch normalisation."""
     return [
         Conv2d(w_in, w_out, k, stride, k // 2, groups=groups, bias=False),
         BatchNorm2d(w_out),
@@ -15,15 +15,16 @@ def conv_bn(w_in: int, w_out: int, k: int = 3, stride: int = 1, groups: int = 1)
 
 
 def conv_bn_relu(w_in: int, w_out: int, k: int = 3, stride: int = 1, groups: int = 1) -> list[nn.Module]:
-    """`conv_bn` and a ReLU."""
+    """Build a `conv_bn` followed by a ReLU."""
     return [*conv_bn(w_in, w_out, k, stride, groups), nn.ReLU()]
 
 
 class Residual(Auxiliary):
-    """branch(x) + shortcut(x).
+    """Residual connection branch(x) + shortcut(x).
 
     Attributes:
-        inplace: The sum overwrites branch(x), which must be the branch's own and not kept for its backward pass.
+        inplace: Whether the sum overwrites branch(x). The branch must allocate its output and must not keep it for the
+            backward pass.
     """
 
     inplace = False
@@ -34,7 +35,7 @@ class Residual(Auxiliary):
         self.shortcut = shortcut
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to the shape that both give."""
+        """Map (N, C, H, W) to the common output shape of branch and shortcut."""
         y: Tensor = self.branch(x)
         if not self.active:
             return y
@@ -42,14 +43,16 @@ class Residual(Auxiliary):
 
 
 def shortcut(w_in: int, w_out: int, stride: int) -> nn.Module:
-    """The identity, or a 1 x 1 projection with BN where the shape changes."""
+    """Build the identity, or a 1 x 1 projection with BN if the shape changes."""
     return nn.Identity() if w_in == w_out and stride == 1 else nn.Sequential(*conv_bn(w_in, w_out, 1, stride))
 
 
 class SqueezeExcitation(Auxiliary):
-    """x * sigmoid(W_2 relu(W_1 mean(x))): channels weighted by what they hold (Hu et al., CVPR 2018).
+    """Squeeze-and-excitation x * sigmoid(W_2 relu(W_1 mean(x))), which weights channels by their content.
 
-    W_1 and W_2 have biases, or with `norm` a BN after each instead.
+    W_1 and W_2 have biases; with `norm` they are each followed by a BN instead.
+
+    Source: Hu et al., CVPR 2018.
     """
 
     def __init__(self, w: int, w_squeezed: int, norm: bool = False) -> None:
@@ -59,10 +62,10 @@ class SqueezeExcitation(Auxiliary):
         self.excite = nn.Sequential(nn.AdaptiveAvgPool2d(1), *first, nn.ReLU(), *second, nn.Sigmoid())
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, w, H, W) to the same shape."""
+        """Map (N, w, H, W) to the same shape."""
         return x * self.excite(x) if self.active else x
 
 
 def classifier(w_in: int, classes: int) -> nn.Sequential:
-    """Global average pooling and a linear layer: (N, w_in, H, W) -> (N, classes)."""
+    """Build a classifier (N, w_in, H, W) -> (N, classes): global average pooling and a linear layer."""
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(w_in, classes))

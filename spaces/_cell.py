@@ -1,4 +1,4 @@
-"""Cells whose edges carry operations: node i = sum over j < i of op_ij(node j), as in NAS-Bench-201."""
+"""Cells with operations on their edges, as in NAS-Bench-201: node i = sum over j < i of op_ij(node j)."""
 
 from collections.abc import Iterable, Mapping
 
@@ -14,12 +14,12 @@ EDGES: tuple[Edge, ...] = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 
 
 def gene(edge: Edge) -> str:
-    """The name of an edge's gene."""
+    """Return the name of the gene of an edge."""
     return f"edge_{edge[0]}_{edge[1]}"
 
 
 class EdgeCell(nn.Module):
-    """The cell of these operations; node 0 is the input, the last node the output."""
+    """Cell with the given operation on each edge. Node 0 is the input and the last node is the output."""
 
     def __init__(self, operations: Mapping[Edge, nn.Module]) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class EdgeCell(nn.Module):
             self.into.setdefault(edge[1], []).append((edge[0], gene(edge)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to the shape that the operations give."""
+        """Map (N, C, H, W) to the output shape of the operations."""
         nodes = {0: x}
         for target, sources in sorted(self.into.items()):
             terms = [self.operations[name](nodes[source]) for source, name in sources]
@@ -39,7 +39,7 @@ class EdgeCell(nn.Module):
 
 
 class Zero(nn.Module):
-    """x times 0: an absent operation where nothing else feeds the node."""
+    """Multiplication by 0, which stands for an absent operation at a node without other inputs."""
 
     def __init__(self, stride: int = 1, w_out: int | None = None) -> None:
         super().__init__()
@@ -47,13 +47,16 @@ class Zero(nn.Module):
         self.w_out = w_out
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, w_out or C, ceil(H / stride), ceil(W / stride))."""
+        """Map (N, C, H, W) to (N, w_out or C, ceil(H / stride), ceil(W / stride))."""
         zero = x[:, :, :: self.stride, :: self.stride] * 0
         return zero if self.w_out is None else zero[:, :1].expand(-1, self.w_out, -1, -1)
 
 
 class FactorizedReduce(nn.Module):
-    """ReLU, two 1 x 1 convolutions of stride 2, one on the image shifted by a pixel, concatenated; BN."""
+    """Factorised reduction: ReLU, two concatenated 1 x 1 convolutions of stride 2, and BN.
+
+    The second convolution reads the input shifted by one pixel.
+    """
 
     def __init__(self, w_in: int, w_out: int) -> None:
         super().__init__()
@@ -63,19 +66,22 @@ class FactorizedReduce(nn.Module):
         self.norm = BatchNorm2d(w_out)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, w_in, H, W) to (N, w_out, ceil(H / 2), ceil(W / 2))."""
+        """Map (N, w_in, H, W) to (N, w_out, ceil(H / 2), ceil(W / 2))."""
         x = self.act(x)
         shifted = nn.functional.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
         return self.norm(torch.cat([self.even(x), self.odd(shifted)], 1))  # type: ignore[no-any-return]
 
 
 def relu_conv_bn(w_in: int, w_out: int, k: int, stride: int = 1) -> nn.Sequential:
-    """ReLU, a k x k convolution without bias, batch normalisation: the order of cell-based spaces."""
+    """Build ReLU, a k x k convolution without bias, and batch normalisation, the order used in cell-based spaces."""
     return nn.Sequential(nn.ReLU(), *conv_bn(w_in, w_out, k, stride))
 
 
-def present(names: Mapping[Edge, str], absent: str = "none") -> dict[Edge, str]:
-    """The edges to build: all but the absent ones, and one absent edge into a node that nothing else feeds."""
+def select_edges(names: Mapping[Edge, str], absent: str = "none") -> dict[Edge, str]:
+    """Return the edges to build.
+
+    These are all edges with an operation, and the absent edge from node 0 into each node that has no other input.
+    """
     fed = {target for (_, target), name in names.items() if name != absent}
     kept = {edge: name for edge, name in names.items() if name != absent}
     kept |= {edge: name for edge, name in names.items() if edge[1] not in fed and edge[0] == 0}
@@ -83,7 +89,7 @@ def present(names: Mapping[Edge, str], absent: str = "none") -> dict[Edge, str]:
 
 
 def live_edges(edges: Iterable[Edge], output: int) -> set[Edge]:
-    """The edges that lie on a path from node 0 to the output."""
+    """Return the edges that lie on a path from node 0 to the output."""
     edges = sorted(edges)
     reached, leading = {0}, {output}
     for source, target in edges:
@@ -96,7 +102,10 @@ def live_edges(edges: Iterable[Edge], output: int) -> set[Edge]:
 
 
 def print_edges(names: Mapping[Edge, str]) -> str:
-    """``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``: a group a node, an operation and its source an edge."""
+    """Write a cell as ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``.
+
+    Each group stands for a node, and each entry for the operation and the source node of an edge.
+    """
     groups: dict[int, str] = {}
     for source, target in EDGES:
         groups[target] = groups.get(target, "|") + f"{names[source, target]}~{source}|"
@@ -104,10 +113,10 @@ def print_edges(names: Mapping[Edge, str]) -> str:
 
 
 def parse_edges(text: str) -> dict[Edge, str]:
-    """The inverse of `print_edges`.
+    """Parse the result of `print_edges`.
 
     Raises:
-        UserError: The text is not of that form.
+        UserError: The text does not have this form.
     """
     found: dict[Edge, str] = {}
     for target, group in enumerate(text.strip().split("+"), start=1):
@@ -115,5 +124,5 @@ def parse_edges(text: str) -> dict[Edge, str]:
             name, _, source = part.partition("~")
             found[int(source) if source.isdecimal() else -1, target] = name
     if set(found) != set(EDGES):
-        raise UserError(f"a cell is written as |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, but got {text!r}.")
+        raise UserError(f"a cell must have the form |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, but got {text!r}.")
     return found

@@ -1,4 +1,4 @@
-"""Cells of nodes that add two operations, each on an earlier node, and the strings that write them."""
+"""Genotypes: cells whose nodes add two operations on earlier nodes, and their string form."""
 
 import ast
 import re
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from zenfront.pipeline.errors import UserError
 
 Edge = tuple[int, str]
-"""The node that an operation reads, and the operation; nodes 0 and 1 are the outputs of the two cells before."""
+"""Input node of an operation, and the operation. Nodes 0 and 1 are the outputs of the two preceding cells."""
 Cell = tuple[tuple[Edge, Edge], ...]
-"""The two edges into node 2, into node 3, ..."""
+"""Two edges into each of the nodes 2, 3, ..."""
 
 CONCAT = r"\[[\d, ]*\]|range\(\d+, *\d+\)"
 GENOTYPE = re.compile(
@@ -21,7 +21,14 @@ GENOTYPE = re.compile(
 
 @dataclass(frozen=True)
 class Genotype:
-    """A normal and a reduction cell, the number of channels C of the first cells and the number of cells."""
+    """A normal and a reduction cell, with the size of the network.
+
+    Attributes:
+        normal: The normal cell.
+        reduce: The reduction cell.
+        width: Number of channels C of the first cells.
+        depth: Number of cells.
+    """
 
     normal: Cell
     reduce: Cell
@@ -30,16 +37,16 @@ class Genotype:
 
 
 def canonical_cell(cell: Cell) -> Cell:
-    """The first in lexicographic order of all cells that differ in the order of nodes or of a node's two edges.
+    """Return the lexicographically first of all cells that differ only in the order of nodes or of edges of a node.
 
-    What ``none`` reads makes no difference; it becomes node 0.
+    The input of ``none`` has no effect and is set to node 0.
     """
     read = tuple(tuple((0 if name == "none" else source, name) for source, name in edges) for edges in cell)
     return min(_orders(read, {0: 0, 1: 1}))
 
 
 def _orders(cell: tuple[tuple[Edge, ...], ...], place: dict[int, int]) -> Iterator[Cell]:
-    """All relabelled cells whose nodes come in an order where each one is the least that can come next."""
+    """Yield all relabelled cells in which each node is the smallest of those whose inputs have all been placed."""
     ready = {
         node: tuple(sorted((place[source], name) for source, name in edges))
         for node, edges in enumerate(cell, start=2)
@@ -55,13 +62,13 @@ def _orders(cell: tuple[tuple[Edge, ...], ...], place: dict[int, int]) -> Iterat
 
 
 def loose_ends(cell: Cell) -> list[int]:
-    """The nodes that no other node reads."""
+    """Return the nodes that no other node reads."""
     read = {source for edges in cell for source, _ in edges}
     return [node for node in range(2, len(cell) + 2) if node not in read]
 
 
 def print_genotype(genotype: Genotype, concat: tuple[list[int], list[int]]) -> str:
-    """DARTS' form, ``Genotype(normal=[('sep_conv_3x3', 0), ...], ...), width=16, depth=8``."""
+    """Write a genotype as in DARTS: ``Genotype(normal=[('sep_conv_3x3', 0), ...], ...), width=16, depth=8``."""
     cells = [
         [(name, source) for edges in cell for source, name in edges] for cell in (genotype.normal, genotype.reduce)
     ]
@@ -72,16 +79,16 @@ def print_genotype(genotype: Genotype, concat: tuple[list[int], list[int]]) -> s
 
 
 def parse_genotype(text: str) -> tuple[Genotype, tuple[list[int], list[int]]]:
-    """A genotype and the nodes that its cells concatenate.
+    """Parse a genotype and the nodes that its two cells concatenate.
 
-    A string without width and depth gets those of DARTS' search: 16 channels and 8 cells.
+    Width and depth default to those of the DARTS search: 16 channels and 8 cells.
 
     Raises:
-        UserError: The text is not of that form.
+        UserError: The text does not have the form of `print_genotype`.
     """
     found = GENOTYPE.fullmatch(" ".join(text.split()))
     if found is None:
-        raise UserError(f"a genotype is written as Genotype(normal=[('op', 0), ...], ...), but got {text!r}.")
+        raise UserError(f"a genotype must have the form Genotype(normal=[('op', 0), ...], ...), but got {text!r}.")
     normal, normal_concat, reduce, reduce_concat, width, depth = found.groups()
     genotype = Genotype(_cell(normal), _cell(reduce), int(width or 16), int(depth or 8))
     return genotype, (_concat(normal_concat), _concat(reduce_concat))
@@ -91,9 +98,9 @@ def _cell(text: str) -> Cell:
     try:
         edges = [(int(source), str(name)) for name, source in ast.literal_eval(text)]
     except (ValueError, TypeError, SyntaxError) as error:
-        raise UserError(f"a cell is written as [('op', 0), ('op', 1), ...], but got {text!r}.") from error
+        raise UserError(f"a cell must have the form [('op', 0), ('op', 1), ...], but got {text!r}.") from error
     if len(edges) % 2:
-        raise UserError(f"a cell has two operations a node, but got {len(edges)} operations.")
+        raise UserError(f"a cell must have two operations per node, but got {len(edges)} operations.")
     return tuple(zip(edges[::2], edges[1::2], strict=True))
 
 

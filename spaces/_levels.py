@@ -1,4 +1,4 @@
-"""A gene's distribution seen as an ordered list of levels 0 .. n - 1."""
+"""The distribution of a gene as a list of levels 0, ..., n - 1."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,11 +16,11 @@ from zenfront.spaces._architecture import Gene
 
 @dataclass(frozen=True)
 class Levels:
-    """The values that one gene can take.
+    """Values that a gene can take.
 
     Attributes:
         values: All values, in ascending order or in the order of the categories.
-        ordered: Whether neighbouring levels are alike (ascending numbers) or not (all else).
+        ordered: Whether the values are ascending numbers, so that adjacent levels are similar.
     """
 
     values: tuple[Gene, ...]
@@ -28,11 +28,11 @@ class Levels:
 
     @staticmethod
     def of(name: str, distribution: BaseDistribution) -> "Levels":
-        """The levels of an Optuna distribution.
+        """Create the levels of an Optuna distribution.
 
         Raises:
-            UserError: The distribution has no finite list of levels, or a category is a bool
-                (True == 1, but their JSON differs).
+            UserError: The distribution has no finite list of levels, or a category is neither a number nor a string.
+                Booleans are rejected because True == 1, although their JSON forms differ.
         """
         match distribution:
             case CategoricalDistribution(choices=choices):
@@ -46,10 +46,10 @@ class Levels:
             case FloatDistribution(low=low, high=high, step=float(step)):
                 count = round((high - low) / step) + 1
                 return Levels(tuple(round(low + i * step, 10) for i in range(count)), ordered=True)
-        raise UserError(f"gene {name!r}: a distribution must be discrete (give it a step), but got {distribution}.")
+        raise UserError(f"gene {name!r}: a distribution must be discrete (set its step), but got {distribution}.")
 
     def index(self, name: str, value: object) -> int:
-        """The level of a value, which may come as an equal number of another type or as text.
+        """Return the level of a value, which may also be an equal number of another type or its text.
 
         Raises:
             UserError: The value is not among the levels.

@@ -6,7 +6,11 @@ from zenfront.spaces._blocks import Residual, conv_bn, conv_bn_relu
 
 
 def inverted_bottleneck(w_in: int, w_out: int, k: int, expansion: int, stride: int) -> nn.Module:
-    """1 x 1 to expansion * w_in channels (not for 1), depthwise k x k, 1 x 1 without ReLU; identity where it fits."""
+    """Build an inverted bottleneck.
+
+    It consists of a 1 x 1 convolution to expansion * w_in channels (unless the expansion is 1), a depthwise k x k
+    convolution and a 1 x 1 convolution without ReLU, with an identity shortcut if the shape does not change.
+    """
     inner = expansion * w_in
     branch = nn.Sequential(
         *(conv_bn_relu(w_in, inner, 1) if expansion > 1 else []),

@@ -1,11 +1,11 @@
-"""What NAS-Bench-201 and NATS-Bench's size space share: operations, the reduction block, the network around cells."""
+"""Shared parts of NAS-Bench-201 and the size space of NATS-Bench: operations, reduction block and network skeleton."""
 
 from collections.abc import Mapping, Sequence
 
 from torch import nn
 
 from zenfront.spaces._blocks import Residual, classifier, conv_bn
-from zenfront.spaces._cell import Edge, EdgeCell, Zero, present, relu_conv_bn
+from zenfront.spaces._cell import Edge, EdgeCell, Zero, relu_conv_bn, select_edges
 from zenfront.spaces._layers import BatchNorm2d, Conv2d
 from zenfront.spaces._network import Network
 from zenfront.spaces._task import Task
@@ -14,8 +14,11 @@ OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_
 
 
 def _reduction(w_in: int, w_out: int) -> Residual:
-    """Two ReLU-conv-BN, the first of stride 2, beside 2 x 2 average pooling and a 1 x 1 convolution without BN."""
-    # The reference rounds odd sides down and fails there; rounding up is the same on even sides.
+    """Build the reduction block: two ReLU-conv-BN, the first of stride 2, with a shortcut.
+
+    The shortcut is 2 x 2 average pooling followed by a 1 x 1 convolution without BN.
+    """
+    # The reference rounds odd sides down, which makes the sum fail; for even sides rounding up gives the same result.
     pool = nn.AvgPool2d(2, 2, ceil_mode=True)
     branch = nn.Sequential(relu_conv_bn(w_in, w_out, 3, 2), relu_conv_bn(w_out, w_out, 3))
     return Residual(branch, nn.Sequential(pool, Conv2d(w_in, w_out, 1, bias=False)))
@@ -35,18 +38,20 @@ def _operation(name: str, w_in: int, w_out: int) -> nn.Module:
 
 
 def _cell(names: Mapping[Edge, str], w_in: int, w_out: int) -> EdgeCell:
-    kept = present(names)
+    kept = select_edges(names)
     return EdgeCell({edge: _operation(kept[edge], w_in if edge[0] == 0 else w_out, w_out) for edge in kept})
 
 
 def nats_network(names: Mapping[Edge, str], widths: Sequence[int], cells: int, task: Task) -> Network:
-    """A 3 x 3 stem, three stages of cells with reduction blocks between, BN-ReLU, pooling and a linear layer.
+    """Build a network of a 3 x 3 stem, three stages of cells, BN-ReLU, pooling and a linear layer.
+
+    Reduction blocks separate the stages.
 
     Args:
-        names: The operation of every edge of the cell.
-        widths: Of the stem and stage 1, of the first reduction, of stage 2, of the second reduction, of stage 3.
-        cells: In each stage.
-        task: Images and classes.
+        names: Operation of every edge of the cell.
+        widths: Output channels of five parts: stem and stage 1, first reduction, stage 2, second reduction, stage 3.
+        cells: Number of cells in each stage.
+        task: Image shape and number of classes.
     """
     layers: list[nn.Module] = [nn.Sequential(*conv_bn(task.channels, widths[0]))]
     w = widths[0]

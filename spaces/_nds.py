@@ -1,16 +1,16 @@
-"""The standard model families of "On network design spaces": three stages on CIFAR, all choices per stage.
+"""The standard model families of "On network design spaces": three stages on CIFAR, with all choices made per stage.
 
-A 3 x 3 stem of 16 channels, stages at strides 1, 2, 2, global average pooling and a linear layer. The paper writes
-(a, b, n): n values spaced about evenly in log space between a and b; the values are those of its released models.
-It compares models under the complexity of ResNet-56: at most 0.856 M parameters or 0.129 G multiply-adds, which an
-experiment states as constraints on ``params`` and ``flops``.
+The networks have a 3 x 3 stem of 16 channels, stages with strides 1, 2, 2, global average pooling and a linear layer.
+The paper denotes by (a, b, n) n values that are spaced about evenly in log space between a and b; the values here are
+those of its released models. It compares models within the complexity of ResNet-56, at most 0.856 M parameters or
+0.129 G multiply-adds, which an experiment can state as constraints on ``params`` and ``flops``.
 """
 
 from collections.abc import Sequence
 
 from optuna.distributions import CategoricalDistribution
 
-from zenfront.spaces._anynet import Block, Stage, anynet, too_small
+from zenfront.spaces._anynet import Block, Stage, anynet, resolution_violation
 from zenfront.spaces._architecture import Architecture
 from zenfront.spaces._network import Network
 from zenfront.spaces._space import Space
@@ -30,15 +30,16 @@ def nds_space(
     ratios: Sequence[int] = (),
     groups: Sequence[int] = (),
 ) -> Space:
-    """One of the paper's spaces.
+    """Create one of the spaces of the paper.
 
     Args:
-        name: As in the registry.
-        block: What every stage repeats.
-        depths: Blocks of a stage, d.
-        widths: Channels of a stage, w.
-        ratios: Bottleneck ratios b: the 3 x 3 convolution has w / b channels; none for blocks without.
-        groups: Numbers of groups of the 3 x 3 convolution; none for blocks without.
+        name: Name in the registry.
+        block: Function that builds the block of every stage.
+        depths: Choices for the number of blocks of a stage, d.
+        widths: Choices for the number of channels of a stage, w.
+        ratios: Choices for the bottleneck ratio b, where the 3 x 3 convolution has w / b channels; empty for blocks
+            without a bottleneck.
+        groups: Choices for the number of groups of the 3 x 3 convolution; empty for blocks without groups.
     """
     choices = {"d": depths, "w": widths, "b": ratios, "groups": groups}
 
@@ -54,7 +55,7 @@ def nds_space(
         return anynet(STEM_WIDTH, stages(architecture), task, block)
 
     def violation(architecture: Architecture, task: Task) -> str | None:
-        return too_small(task, STRIDES.count(2))
+        return resolution_violation(task, STRIDES.count(2))
 
     return Space(
         name=name,

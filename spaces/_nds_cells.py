@@ -1,10 +1,10 @@
-"""The cell spaces of "On network design spaces": NASNet, AmoebaNet, PNAS, ENAS and DARTS in one stacking.
+"""The cell spaces of "On network design spaces": NASNet, AmoebaNet, PNAS, ENAS and DARTS with a common skeleton.
 
-A 3 x 3 stem of 3C channels, `depth` cells, reduction cells at one and two thirds that double C, global average pooling
-and a linear layer. A cell reads the outputs of the two cells before, brought to C channels by 1 x 1 convolutions; each
-of its nodes adds two operations on earlier nodes; its output concatenates all nodes, or those that no other reads.
-What is read by nothing is not built (the reference builds it, and counts its parameters). Auxiliary heads and drop-path
-belong to a training recipe.
+The network consists of a 3 x 3 stem of 3C channels, `depth` cells, global average pooling and a linear layer. The cells
+at one third and two thirds of the depth are reduction cells, which double C. A cell reads the outputs of the two
+preceding cells, projected to C channels by 1 x 1 convolutions. Each of its nodes adds two operations on earlier nodes,
+and its output concatenates all nodes or those that no other node reads. Layers whose output is not used are not built;
+the reference builds them and counts their parameters. Auxiliary heads and drop-path are left to the training recipe.
 
 Source: Radosavovic et al., ICCV 2019, arXiv:1905.13214, sec. 5; facebookresearch/unnas, ``pycls/models/nas``.
 """
@@ -17,7 +17,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from torch import Tensor, nn
 
 from zenfront.pipeline.errors import UserError
-from zenfront.spaces._anynet import too_small
+from zenfront.spaces._anynet import resolution_violation
 from zenfront.spaces._architecture import Architecture, Gene
 from zenfront.spaces._blocks import classifier, conv_bn
 from zenfront.spaces._cell import FactorizedReduce, Zero, relu_conv_bn
@@ -35,7 +35,7 @@ Concat = Callable[[Cell], list[int]]
 
 
 def all_nodes(cell: Cell) -> list[int]:
-    """Every node but the two inputs."""
+    """Return all nodes except the two inputs."""
     return list(range(2, len(cell) + 2))
 
 
@@ -52,7 +52,7 @@ def _factorized(w: int, k: int, stride: int) -> list[nn.Module]:
 
 
 def operation(name: str, w: int, stride: int) -> nn.Module:
-    """The operation of that name on w channels."""
+    """Build the operation with the given name on w channels."""
     k = int(name[-1]) if name[-1].isdecimal() else 1
     match name.rpartition("_")[0]:
         case "sep_conv":
@@ -75,7 +75,10 @@ def operation(name: str, w: int, stride: int) -> nn.Module:
 
 
 class NodeCell(nn.Module):
-    """A cell on the outputs of the two cells before; (N, w * len(concat), H, W), halved in a reduction cell."""
+    """Cell that reads the outputs of the two preceding cells.
+
+    The output has shape (N, w * len(concat), H, W); a reduction cell halves H and W.
+    """
 
     def __init__(
         self, cell: Cell, concat: Sequence[int], inputs: tuple[int, int], w: int, reduce: bool, after_reduce: bool
@@ -94,7 +97,12 @@ class NodeCell(nn.Module):
             self.second = relu_conv_bn(inputs[1], w, 1)
 
     def forward(self, before: Tensor, last: Tensor) -> Tensor:
-        """The outputs of the cell before the last one and of the last one."""
+        """Compute the output of the cell.
+
+        Args:
+            before: Output of the second to last cell.
+            last: Output of the last cell.
+        """
         nodes: dict[int, Tensor] = {0: self.first(before)} if hasattr(self, "first") else {}
         nodes |= {1: self.second(last)} if hasattr(self, "second") else {}
         for (source, node), apply in zip(self.edges, self.operations, strict=True):
@@ -104,17 +112,17 @@ class NodeCell(nn.Module):
 
 
 def _built(edges: tuple[Edge, Edge]) -> list[Edge]:
-    """A node's edges without ``none``, unless it has nothing else."""
+    """Return the edges of a node except those with ``none``, or one of these if there are no others."""
     return [edge for edge in edges if edge[1] != "none"] or [(0, "none")]
 
 
 def reads(cell: Cell) -> set[int]:
-    """The nodes that the cell's operations read."""
+    """Return the nodes that the operations of the cell read."""
     return {source for edges in cell for source, _ in _built(edges)}
 
 
 class _Stack(nn.Module):
-    """The stem and the cells whose outputs are used, by their positions."""
+    """Stem and cells, where `cells` maps positions to those cells whose output is used."""
 
     def __init__(self, stem: nn.Module, cells: Mapping[int, NodeCell]) -> None:
         super().__init__()
@@ -132,7 +140,7 @@ class _Stack(nn.Module):
 
 
 def cell_network(genotype: Genotype, concat: Concat, task: Task) -> Network:
-    """The stacking of the module's docstring."""
+    """Build the network described in the docstring of this module."""
     w, stem_width = genotype.width, STEM_MULTIPLIER * genotype.width
     stem = nn.Sequential(*conv_bn(task.channels, stem_width))
     reductions = (genotype.depth // 3, 2 * genotype.depth // 3)
@@ -149,7 +157,7 @@ def cell_network(genotype: Genotype, concat: Concat, task: Task) -> Network:
 
 
 def _used(plan: Sequence[Cell]) -> set[int]:
-    """The positions of the cells that lead to the last one: some cells read one of their two inputs only."""
+    """Return the positions of the cells that lead to the last one; some cells read only one of their two inputs."""
     used = {len(plan) - 1}
     for position in reversed(range(len(plan))):
         if position in used:
@@ -183,13 +191,13 @@ def _genes(genotype: Genotype) -> dict[str, Gene]:
 
 
 def cell_space(name: str, operations: Sequence[str], nodes: int, concat: Concat, source: str) -> Space:
-    """A space of normal and reduction cells, with a width C and a depth.
+    """Create a space of normal and reduction cells with a width C and a depth.
 
     Args:
-        name: As in the registry.
-        operations: The choices on every edge.
-        nodes: In a cell, besides its two inputs.
-        concat: The nodes that are concatenated to its output.
+        name: Name in the registry.
+        operations: Choices for the operation of every edge.
+        nodes: Number of nodes in a cell, not counting its two inputs.
+        concat: Function that returns the nodes of a cell that its output concatenates.
         source: Paper and its arXiv number.
     """
 
@@ -203,7 +211,7 @@ def cell_space(name: str, operations: Sequence[str], nodes: int, concat: Concat,
         return Architecture(architecture.space, tuple(genes.items()))
 
     def violation(architecture: Architecture, task: Task) -> str | None:
-        return too_small(task, 2)
+        return resolution_violation(task, 2)
 
     def notation(architecture: Architecture) -> str:
         genotype = _genotype(architecture, nodes)
@@ -213,9 +221,9 @@ def cell_space(name: str, operations: Sequence[str], nodes: int, concat: Concat,
         genotype, stated = parse_genotype(text)
         for cell, ends in zip((genotype.normal, genotype.reduce), stated, strict=True):
             if len(cell) != nodes:
-                raise UserError(f"a cell of {name} has {nodes} nodes, but got {len(cell)}.")
+                raise UserError(f"a cell of {name} must have {nodes} nodes, but got {len(cell)}.")
             if ends != concat(cell):
-                raise UserError(f"a cell of {name} concatenates {concat(cell)} here, but got {ends}.")
+                raise UserError(f"this cell of {name} must concatenate the nodes {concat(cell)}, but got {ends}.")
         return dict(_genes(genotype))
 
     distributions: dict[str, BaseDistribution] = {}

@@ -1,4 +1,4 @@
-"""The one class that spaces build and proxies measure, and how it gets its weights."""
+"""The network class that spaces build and proxies score, and its initialisation."""
 
 import math
 from collections.abc import Iterator
@@ -13,7 +13,12 @@ NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm)
 
 
 class Network(nn.Module):
-    """features: (N, C, H, W) -> (N, C', H', W'); head: -> (N, K) logits. Proxies ask nothing else."""
+    """A network of features and a head, which is all that proxies require.
+
+    Attributes:
+        features: Module (N, C, H, W) -> (N, C', H', W').
+        head: Module (N, C', H', W') -> (N, K) logits.
+    """
 
     def __init__(self, features: nn.Module, head: nn.Module) -> None:
         super().__init__()
@@ -21,19 +26,19 @@ class Network(nn.Module):
         self.head = head
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) images to (N, K) logits."""
+        """Compute the logits (N, K) of images (N, C, H, W)."""
         return self.head(self.features(x))  # type: ignore[no-any-return]
 
 
 class Auxiliary(nn.Module):
-    """A structure beside the main path (shortcut, squeeze-and-excitation) that a score may leave out."""
+    """Base class of structures beside the main path (shortcut, squeeze-and-excitation) that a score may disable."""
 
     active = True
 
 
 @contextmanager
 def without_auxiliaries(network: nn.Module) -> Iterator[None]:
-    """The network without its shortcuts and squeeze-and-excitation, as Zen-score and ZiCo define it."""
+    """Disable shortcuts and squeeze-and-excitation, as the definitions of Zen-score and ZiCo require."""
     changed = [module for module in network.modules() if isinstance(module, Auxiliary) and module.active]
     for module in changed:
         module.active = False
@@ -50,18 +55,21 @@ def initialise(
     init: Init = "kaiming",
     device: torch.device | str = "cpu",
 ) -> Network:
-    """Gives a network fresh weights, in place.
+    """Initialise the weights of a network in place.
 
     Args:
-        network: On the meta device or any other; moved to `device`.
-        generator: A CPU generator: the weights are the same on every device.
-        init: ``default``: PyTorch's, U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for weights and biases;
-            ``kaiming``: N(0, 2 / fan_in), zero bias; ``gaussian``: N(0, 1), zero bias.
-            Norms get weight 1, bias 0 and fresh running statistics in each.
-        device: Where the parameters are to be.
+        network: Network on the meta device or any other device. It is moved to `device`.
+        generator: Random number generator on the CPU, so that the weights are the same on every device.
+        init: ``default``: PyTorch's default, U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for weights and biases.
+            ``kaiming``: N(0, 2 / fan_in) for weights, zero for biases. ``gaussian``: N(0, 1) for weights, zero for
+            biases. Norms always get weight 1, bias 0 and fresh running statistics.
+        device: Target device of the parameters.
+
+    Returns:
+        The network.
 
     Raises:
-        TypeError: A layer holds parameters and is neither convolution, linear nor norm.
+        TypeError: A layer with parameters is neither a convolution nor a linear layer nor a norm.
     """
     modules = [module for module in network.modules() if module._parameters or module._buffers]
     for module in modules:
@@ -75,12 +83,12 @@ def initialise(
             elif isinstance(module, NORMS):
                 module.reset_parameters()
             elif next(module.parameters(recurse=False), None) is not None:
-                raise TypeError(f"no initialisation is known for the layer {type(module).__name__}")
+                raise TypeError(f"no initialisation is defined for the layer {type(module).__name__}")
     return network if torch.device(device).type == "cpu" else network.to(device)
 
 
 def _allocate(module: nn.Module) -> None:
-    """Memory for the module's own meta tensors; `to_empty` takes five times as long."""
+    """Allocate memory for the meta tensors of the module itself, 5× faster than `to_empty`."""
     for name, parameter in module._parameters.items():
         if parameter is not None and parameter.is_meta:
             module._parameters[name] = nn.Parameter(torch.empty(parameter.shape), parameter.requires_grad)

@@ -1,4 +1,4 @@
-"""The structure strings of ZenNAS' networks, and the genes that they stand for."""
+"""Structure strings of the ZenNAS networks, and their conversion from and to genes."""
 
 import re
 from dataclasses import dataclass
@@ -20,7 +20,15 @@ UNIT = re.compile(r"SuperRes(\w+)\(\d+,(\d+),(\d+),(\d+),(\d+)\)")
 
 @dataclass(frozen=True)
 class Unit:
-    """A super-block: type, output width, stride, bottleneck width and number of layers."""
+    """A super-block.
+
+    Attributes:
+        kind: Type of the block, from `XXBL` or `IDW`.
+        w: Number of output channels.
+        stride: Stride of the first layer.
+        b: Number of bottleneck channels.
+        layers: Number of layers.
+    """
 
     kind: str
     w: int
@@ -30,18 +38,27 @@ class Unit:
 
     @property
     def family(self) -> tuple[str, ...]:
-        """The types that a mutation chooses from."""
+        """Types from which a mutation chooses."""
         return XXBL if self.kind in XXBL else IDW
 
     @property
     def digits(self) -> list[int]:
-        """The numbers in the type; the second is the kernel size."""
+        """Numbers in the type, of which the second is the kernel size."""
         return [int(digit) for digit in self.kind if digit.isdecimal()]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a structure string says."""
+    """Content of a structure string.
+
+    Attributes:
+        stem_k: Kernel size of the stem.
+        stem_w: Number of output channels of the stem.
+        stem_stride: Stride of the stem.
+        units: The super-blocks, in order.
+        last_w: Number of output channels of the last convolution.
+        se: Whether the blocks have squeeze-and-excitation, ``yes`` or ``no``.
+    """
 
     stem_k: int
     stem_w: int
@@ -51,7 +68,7 @@ class Plan:
     se: str
 
     def text(self) -> str:
-        """The structure string, for images of three channels."""
+        """Return the structure string for images of three channels."""
         text, w = f"SuperConvK{self.stem_k}BNRELU(3,{self.stem_w},{self.stem_stride},1)", self.stem_w
         for unit in self.units:
             text += f"SuperRes{unit.kind}({w},{unit.w},{unit.stride},{unit.b},{unit.layers})"
@@ -59,7 +76,7 @@ class Plan:
         return f"{text}SuperConvK1BNRELU({w},{self.last_w},1,1){SE if self.se == 'yes' else ''}"
 
     def genes(self) -> dict[str, object]:
-        """The genes that give this plan."""
+        """Return the genes of this plan."""
         genes: dict[str, object] = {
             "stem_k": self.stem_k,
             "stem_w8": _eighths(self.stem_w),
@@ -82,7 +99,7 @@ def _eighths(width: int) -> int:
 
 
 def plan_of(architecture: Architecture) -> Plan:
-    """The plan of these genes; units beyond their number are left out."""
+    """Return the plan that the genes of an architecture describe, without inactive units."""
     genes = architecture.mapping
     numbers = {name: int(value) for name, value in genes.items() if not isinstance(value, str)}
     units = tuple(
@@ -94,19 +111,25 @@ def plan_of(architecture: Architecture) -> Plan:
 
 
 def parse(text: str) -> Plan:
-    """The plan that a structure string describes.
+    """Parse a structure string.
 
     Raises:
-        UserError: The text is not such a string.
+        UserError: The text is not a valid structure string.
     """
     found = FORM.fullmatch(text.strip())
     if found is None:
-        raise UserError(f"not a structure string of a stem, SuperRes units and a last SuperConvK1BNRELU: {text!r}.")
+        raise UserError(
+            "a structure string must consist of a stem SuperConvK..BNRELU, SuperRes units and a last "
+            f"SuperConvK1BNRELU, but got {text!r}."
+        )
     k, stem_w, stride, body, last_w, se = found.groups()
     units = tuple(Unit(kind, *(int(number) for number in numbers)) for kind, *numbers in UNIT.findall(body))
     if len(units) > UNITS:
-        raise UserError(f"a plainnet has at most {UNITS} units, but got {len(units)}.")
+        raise UserError(f"a plainnet must have at most {UNITS} units, but got {len(units)}.")
     plan = Plan(int(k), int(stem_w), int(stride), units, int(last_w), "yes" if se else "no")
     if plan.text() != text.strip():
-        raise UserError(f"each block must take the width that the one before gives, as in {plan.text()}.")
+        raise UserError(
+            f"the input width of each block must equal the output width of the block before it, as in {plan.text()}, "
+            f"but got {text.strip()}."
+        )
     return plan

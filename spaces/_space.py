@@ -1,4 +1,4 @@
-"""What can be built: a search space as flat, static Optuna distributions."""
+"""The search space, defined by flat and static Optuna distributions."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from zenfront.spaces._network import Network
 from zenfront.spaces._task import Task
 
 
-def _itself(architecture: Architecture) -> Architecture:
+def _identity(architecture: Architecture) -> Architecture:
     return architecture
 
 
@@ -32,34 +32,39 @@ def _gene_list(architecture: Architecture) -> str:
 def _parse_gene_list(text: str) -> dict[str, object]:
     pairs = [part.partition("=") for part in text.split(",")]
     if not all(equals for _, equals, _ in pairs):
-        raise UserError(f"an architecture is written as gene=value,gene=value, but got {text!r}.")
+        raise UserError(f"an architecture must have the form gene=value,gene=value, but got {text!r}.")
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 @dataclass(frozen=True)
 class Space:
-    """A search space: finite, flat and static; inactive genes are canonicalised away.
+    """A finite, flat and static search space. Canonicalisation resets inactive genes.
 
     Attributes:
-        name: As in the registry.
-        distributions: One discrete Optuna distribution a gene, in a fixed order.
-        build: (architecture, task) -> Network. Called under the meta device; draws no numbers.
-        source: Paper and its arXiv number, on one line; the module's docstring says more.
-        canonical: The representative of all architectures that build the same network.
-        violation: Why the architecture cannot be built for the task, or None.
-        notation: The field's way of writing an architecture.
-        mutations: The genes of all architectures one mutation away, repeats allowed, where the field has its own
-            mutation; else an adjacent level or any other category of one gene.
-        parse: The inverse of `notation`: text -> genes by name; `UserError` if it is not in the notation.
-        counted: Number of architectures in the literature, where it is not the product of the levels: some
-            points are violations, or the literature counts up to isomorphism.
+        name: Name in the registry.
+        distributions: One discrete Optuna distribution per gene, in a fixed order.
+        build: Function (architecture, task) -> Network. It is called under the meta device and must not draw random
+            numbers.
+        source: Paper and its arXiv number, on one line. The docstring of the module gives details.
+        canonical: Function that maps an architecture to the representative of all architectures that build the same
+            network.
+        violation: Function (architecture, task) that returns the reason why the architecture cannot be built for the
+            task, or None.
+        notation: Function that writes an architecture in the notation of the field.
+        parse: Inverse of `notation`, which returns the genes by name. It raises `UserError` if the text is not in the
+            notation.
+        mutations: Function that returns the genes of all architectures one mutation away, possibly with repeats, for
+            spaces with their own mutation. By default a mutation changes one gene to an adjacent level, or to any other
+            category.
+        counted: Number of architectures according to the literature, if it differs from the product of the levels
+            because some points are violations or because isomorphic architectures count once.
     """
 
     name: str
     distributions: Mapping[str, BaseDistribution]
     build: Callable[[Architecture, Task], Network]
     source: str
-    canonical: Callable[[Architecture], Architecture] = _itself
+    canonical: Callable[[Architecture], Architecture] = _identity
     violation: Callable[[Architecture, Task], str | None] = _no_violation
     notation: Callable[[Architecture], str] = _gene_list
     parse: Callable[[str], Mapping[str, object]] = _parse_gene_list
@@ -68,7 +73,7 @@ class Space:
 
     @cached_property
     def levels(self) -> dict[str, Levels]:
-        """The values of every gene."""
+        """Values of every gene."""
         return {name: Levels.of(name, distribution) for name, distribution in self.distributions.items()}
 
     @cached_property
@@ -77,7 +82,7 @@ class Space:
         return self.counted or math.prod(len(levels.values) for levels in self.levels.values())
 
     def architecture(self, genes: Mapping[str, object]) -> Architecture:
-        """The canonical architecture with these genes, each cast to its distribution's type.
+        """Return the canonical architecture with the given genes, each cast to the type of its distribution.
 
         Raises:
             UserError: A gene is missing, unknown, or outside its distribution.
@@ -89,24 +94,24 @@ class Space:
         return self.decode([levels.index(name, genes[name]) for name, levels in self.levels.items()])
 
     def decode(self, indices: Sequence[int] | np.ndarray) -> Architecture:
-        """The canonical architecture at these levels, one a gene."""
+        """Return the canonical architecture at the given levels, one per gene."""
         return self.canonical(self.literal(indices))
 
     def literal(self, indices: Sequence[int] | np.ndarray) -> Architecture:
-        """The architecture at these levels as it stands, not in canonical form: for counting and tables."""
+        """Return the architecture at the given levels without canonicalisation, for counting and for tables."""
         pairs = zip(self.levels.items(), indices, strict=True)
         return Architecture(self.name, tuple((name, levels.values[index]) for (name, levels), index in pairs))
 
     def encode(self, architecture: Architecture) -> list[int]:
-        """The level of every gene: the inverse of `decode` on canonical architectures."""
+        """Return the level of every gene, which inverts `decode` for canonical architectures."""
         return [levels.index(name, architecture[name]) for name, levels in self.levels.items()]
 
     def sample(self, generator: np.random.Generator) -> Architecture:
-        """One architecture, every gene drawn from its distribution."""
+        """Draw an architecture, with every gene drawn from its distribution."""
         return self.decode(self.random_levels(generator))
 
     def random_levels(self, generator: np.random.Generator) -> list[int]:
-        """One level a gene: uniform, or log-uniform where the distribution says so."""
+        """Draw a level for every gene, uniformly or, for logarithmic distributions, log-uniformly."""
         return [
             _log_uniform(distribution, generator)
             if isinstance(distribution, IntDistribution) and distribution.log
@@ -115,7 +120,7 @@ class Space:
         ]
 
     def neighbours(self, architecture: Architecture) -> Iterator[Architecture]:
-        """All other architectures one mutation away, each once."""
+        """Yield all other architectures one mutation away, each once."""
         others = self._one_gene_away(architecture)
         if self.mutations is not None:
             others = (self.architecture(genes) for genes in self.mutations(architecture))
@@ -134,7 +139,9 @@ class Space:
                     yield self.decode([*here[:position], index, *here[position + 1 :]])
 
     def network(self, architecture: Architecture, task: Task) -> Network:
-        """The network on the meta device: shapes without memory. `initialise` gives it weights.
+        """Build the network on the meta device, where tensors have shapes but no memory.
+
+        Use `initialise` to allocate and initialise its weights.
 
         Raises:
             UserError: The architecture cannot be built for the task.
@@ -145,7 +152,7 @@ class Space:
             return self.build(architecture, task)
 
     def as_ray(self) -> dict[str, Any]:
-        """The same space for Ray Tune: a dictionary of its domains."""
+        """Return the space as a dictionary of Ray Tune domains."""
         from ray import tune
 
         domains: dict[str, Any] = {}
@@ -155,7 +162,7 @@ class Space:
                     domains[name] = tune.lograndint(low, high + 1)
                 case IntDistribution(low=low, high=high, step=1):
                     domains[name] = tune.randint(low, high + 1)
-                # Ray's quantised integers are multiples of the step, not low plus multiples of it.
+                # Quantised integers in Ray are multiples of the step, not low plus multiples of the step.
                 case IntDistribution(low=low, high=high, step=step) if low % step == 0:
                     domains[name] = tune.qrandint(low, high, step)
                 case _:
@@ -164,7 +171,7 @@ class Space:
 
 
 def _log_uniform(distribution: IntDistribution, generator: np.random.Generator) -> int:
-    """A level between the logarithms of low - 1/2 and high + 1/2, as Optuna draws it."""
+    """Draw a level log-uniformly between low - 1/2 and high + 1/2, like Optuna."""
     bounds = math.log(distribution.low - 0.5), math.log(distribution.high + 0.5)
     value = round(math.exp(generator.uniform(*bounds)))
     return min(max(value, distribution.low), distribution.high) - distribution.low

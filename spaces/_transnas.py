@@ -1,4 +1,4 @@
-"""What the two spaces of TransNAS-Bench-101 share: the stem, the modules, the network."""
+"""Shared parts of the two spaces of TransNAS-Bench-101: stem, modules and network."""
 
 from collections.abc import Callable
 
@@ -15,22 +15,22 @@ STEM_HALVINGS = 2
 
 
 def doubles(code: str) -> bool:
-    """Whether a module of that code doubles the channels."""
+    """Check whether a module with the given code doubles the channels."""
     return code in "24"
 
 
 def halves(code: str) -> bool:
-    """Whether a module of that code halves the resolution."""
+    """Check whether a module with the given code halves the resolution."""
     return code in "34"
 
 
 def transnas_network(codes: str, block: Callable[[int, int, int], nn.Module], task: Task) -> Network:
-    """A stem of stride 4, a module of two blocks for every code, global average pooling and a linear layer.
+    """Build a stem of stride 4, one module of two blocks per code, global average pooling and a linear layer.
 
     Args:
-        codes: A digit a module. 1: as is; 2: twice the channels; 3: half the resolution; 4: both.
-        block: (input channels, output channels, stride) -> block.
-        task: Images and classes; of the benchmark's seven tasks, classification.
+        codes: One digit per module. 1: unchanged shape; 2: doubled channels; 3: halved resolution; 4: both.
+        block: Function (input channels, output channels, stride) that builds a block.
+        task: Image shape and number of classes. Of the seven tasks of the benchmark, only classification is supported.
     """
     stem = nn.Sequential(*conv_bn(task.channels, WIDTH // 2, 3, 2), relu_conv_bn(WIDTH // 2, WIDTH, 3, 2))
     layers, w = [stem], WIDTH

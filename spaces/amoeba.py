@@ -1,4 +1,4 @@
-"""AmoebaNet: five nodes a cell, eight operations, the loose ends concatenated."""
+"""AmoebaNet: five nodes per cell, eight operations; a cell concatenates the nodes that no other node reads."""
 
 from zenfront.spaces._genotype import loose_ends
 from zenfront.spaces._nds_cells import cell_space

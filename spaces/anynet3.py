@@ -1,16 +1,16 @@
 """Three stages of residual bottleneck blocks for small images.
 
-AnyNetX of Radosavovic et al., Designing network design spaces, CVPR 2020, sec. 3.2, with strides 1, 2, 2 and a
-16-channel 3 x 3 stem as on CIFAR in pycls. Per stage i: depth d, width w, bottleneck ratio b (inner width w / b),
-group width g. Deviation: where g does not divide w / b it becomes their greatest common divisor (pycls widens w / b
-instead), so that every sample builds.
+The space is AnyNetX of Radosavovic et al., Designing network design spaces, CVPR 2020, sec. 3.2, with strides 1, 2, 2
+and a 3 x 3 stem of 16 channels, as pycls uses on CIFAR. Every stage i has a depth d, a width w, a bottleneck ratio b
+(inner width w / b) and a group width g. Deviation: if g does not divide w / b, it is replaced by their greatest common
+divisor, so that every sample can be built; pycls widens w / b instead.
 """
 
 import math
 
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
-from zenfront.spaces._anynet import Stage, anynet, too_small
+from zenfront.spaces._anynet import Stage, anynet, resolution_violation
 from zenfront.spaces._architecture import Architecture
 from zenfront.spaces._network import Network
 from zenfront.spaces._space import Space
@@ -30,7 +30,7 @@ def _stages(architecture: Architecture) -> list[Stage]:
 
 
 def _canonical(architecture: Architecture) -> Architecture:
-    """The group width becomes the greatest divisor of the bottleneck width that it shares with it."""
+    """Replace each group width by its greatest common divisor with the bottleneck width."""
     genes = dict(architecture.genes)
     for i in range(1, len(STRIDES) + 1):
         genes[f"g{i}"] = math.gcd(int(genes[f"g{i}"]), int(genes[f"w{i}"]) // int(genes[f"b{i}"]))
@@ -42,7 +42,7 @@ def _build(architecture: Architecture, task: Task) -> Network:
 
 
 def _violation(architecture: Architecture, task: Task) -> str | None:
-    return too_small(task, sum(stride == 2 for stride in STRIDES))
+    return resolution_violation(task, sum(stride == 2 for stride in STRIDES))
 
 
 SPACE = Space(

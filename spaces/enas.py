@@ -1,4 +1,4 @@
-"""ENAS: five nodes a cell, five operations, the loose ends concatenated."""
+"""ENAS: five nodes per cell, five operations; a cell concatenates the nodes that no other node reads."""
 
 from zenfront.spaces._genotype import loose_ends
 from zenfront.spaces._nds_cells import cell_space

@@ -1,10 +1,11 @@
-"""Five units of inverted bottlenecks: depth per unit, kernel and expansion per layer, and the resolution.
+"""Five units of inverted bottlenecks, with a depth per unit, a kernel and an expansion per layer, and a resolution.
 
-The choices of Once-for-all, depth 2 to 4, expansion 3, 4 or 6, kernel 3, 5 or 7, resolution 128 to 224 in steps of 4,
-on the widths of ProxylessNAS: stem 32, 16, units of 32, 40, 80, 96 and 192, 320, head 1,280. The layers of a unit
-beyond its depth are inactive, which leaves 25 (9^2 + 9^3 + 9^4)^5 networks. The images are scaled by resolution / 224
-first: on images of 224 pixels that is Once-for-all's resolution. On sides under 64 the stem and the first unit have
-stride 1. Deviations: ReLU everywhere, no squeeze-and-excitation.
+The choices are those of Once-for-all: depth 2 to 4, expansion 3, 4 or 6, kernel size 3, 5 or 7, and resolution 128 to
+224 in steps of 4. The widths are those of ProxylessNAS: a stem of 32 and a first block of 16 channels, units of 32, 40,
+80, 96 and 192, a last block of 320, and a head of 1,280 channels. Layers of a unit beyond its depth are inactive, which
+leaves 25 (9^2 + 9^3 + 9^4)^5 networks. The images are first scaled by resolution / 224, which gives the resolution of
+Once-for-all for images of 224 pixels. For sides below 64 the stem and the first unit have stride 1. Deviations: ReLU
+everywhere and no squeeze-and-excitation.
 """
 
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from torch import Tensor, nn
 
-from zenfront.spaces._anynet import too_small
+from zenfront.spaces._anynet import resolution_violation
 from zenfront.spaces._architecture import Architecture, Gene
 from zenfront.spaces._blocks import classifier, conv_bn_relu
 from zenfront.spaces._mobile import inverted_bottleneck
@@ -33,14 +34,14 @@ SMALL_SIDE = 64
 
 
 class Rescale(nn.Module):
-    """Bilinear scaling by a factor."""
+    """Bilinear scaling to a fixed size."""
 
     def __init__(self, height: int, width: int) -> None:
         super().__init__()
         self.size = height, width
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C, height, width)."""
+        """Scale (N, C, H, W) to (N, C, height, width)."""
         return nn.functional.interpolate(x, self.size, mode="bilinear", align_corners=False)
 
 
@@ -89,7 +90,7 @@ def _canonical(architecture: Architecture) -> Architecture:
 def _violation(architecture: Architecture, task: Task) -> str | None:
     height, width = _sides(architecture, task)
     scaled = Task(task.channels, height, width, task.classes)
-    return too_small(scaled, STRIDES.count(2) - 1 + (0 if _is_small(task) else 2))
+    return resolution_violation(scaled, STRIDES.count(2) - 1 + (0 if _is_small(task) else 2))
 
 
 def _distributions() -> dict[str, BaseDistribution]:

@@ -1,14 +1,15 @@
 """NAS-Bench-101: a module is a directed acyclic graph of at most seven vertices and nine edges.
 
-Interior vertices carry an operation; what flows into one is added, what flows into the output is concatenated, and what
-comes from the input is projected by a 1 x 1 convolution first. The output's channels are shared out evenly among the
-vertices that lead to it, the first getting one more where that does not come out even. Three stacks of three modules
-with 128, 256 and 512 channels, 2 x 2 max pooling between.
+Each interior vertex carries an operation and adds its inputs; the output vertex concatenates its inputs. Edges from the
+input vertex are projected by a 1 x 1 convolution first. The channels of the output are divided evenly among the
+vertices that lead to it, and the first vertices get one channel more if there is a remainder. The network has three
+stacks of three modules with 128, 256 and 512 channels, separated by 2 x 2 max pooling.
 
-Vertices off every path from input to output are pruned. The canonical graph is the one that the benchmark holds: of all
-isomorphic ones, the first in its enumeration by edges, then by operations. Only that one is built, since the order of
-the vertices decides which gets the odd channel. 423,624 graphs differ up to isomorphism; a genome of 21 edges and five
-operations can also hold one without a path, or with more than nine edges, which are violations.
+Vertices that lie on no path from input to output are pruned. The canonical graph is the one in the benchmark: of all
+isomorphic graphs, the first in its enumeration by edges and then by operations. Only this graph is built, because the
+order of the vertices determines which of them get a remaining channel. There are 423,624 graphs up to isomorphism. The
+genes, 21 edges and five operations, can also encode graphs without a path or with more than nine edges, which are
+violations.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from torch import Tensor, nn
 
 from zenfront.pipeline.errors import UserError
-from zenfront.spaces._anynet import too_small
+from zenfront.spaces._anynet import resolution_violation
 from zenfront.spaces._architecture import Architecture
 from zenfront.spaces._blocks import classifier, conv_bn_relu
 from zenfront.spaces._cell import Edge, live_edges
@@ -38,11 +39,11 @@ STACKS = 3
 MODULES = 3
 
 Graph = tuple[frozenset[Edge], tuple[str, ...]]
-"""Edges among vertices 0 .. V - 1, of which V - 2 interior ones with operations; pruned."""
+"""A pruned graph: the edges among vertices 0, ..., V - 1, and the operations of the V - 2 interior vertices."""
 
 
-def _pruned(edges: set[Edge], operations: Sequence[str]) -> Graph:
-    """The graph of the vertices on a path from the first to the last; without a path, of no vertices."""
+def _prune(edges: set[Edge], operations: Sequence[str]) -> Graph:
+    """Return the graph restricted to vertices on a path from first to last, which is empty if there is no path."""
     output = len(operations) + 1
     live = live_edges(edges, output)
     kept = sorted({vertex for edge in live for vertex in edge})
@@ -52,7 +53,10 @@ def _pruned(edges: set[Edge], operations: Sequence[str]) -> Graph:
 
 
 def _rank(edges: frozenset[Edge], operations: Sequence[str]) -> tuple[int, list[int]]:
-    """The place in the benchmark's enumeration: bit s + t (t - 1) / 2 for the edge (s, t), then operations."""
+    """Return the sort key of the enumeration in the benchmark: edges as bits, then operations.
+
+    Edge (s, t) is bit s + t (t - 1) / 2.
+    """
     bits = sum(1 << source + target * (target - 1) // 2 for source, target in edges)
     return bits, [OPERATIONS.index(operation) for operation in operations]
 
@@ -71,11 +75,11 @@ def _first_isomorphic(graph: Graph) -> Graph:
 
 def _graph(architecture: Architecture) -> Graph:
     edges = {edge for edge in EDGES if architecture[f"edge_{edge[0]}_{edge[1]}"] == 1}
-    return _pruned(edges, [str(architecture[f"op_{vertex}"]) for vertex in range(1, VERTICES - 1)])
+    return _prune(edges, [str(architecture[f"op_{vertex}"]) for vertex in range(1, VERTICES - 1)])
 
 
 def _genes(graph: Graph) -> dict[str, int | str]:
-    """The genes of a pruned graph: its output becomes the last vertex, missing ones have no edges."""
+    """Return the genes of a pruned graph: the output becomes the last vertex, and missing vertices have no edges."""
     edges, operations = graph
     output = len(operations) + 1
     moved = {(source, VERTICES - 1 if target == output else target) for source, target in edges}
@@ -89,7 +93,7 @@ def _canonical(architecture: Architecture) -> Architecture:
 
 
 def graph_hash(architecture: Architecture) -> str:
-    """The benchmark's hash of the graph: equal for isomorphic ones, the key of its table.
+    """Compute the graph hash of the benchmark, which is equal for isomorphic graphs and is the key of its table.
 
     Source: Ying et al., ICML 2019, ``graph_util.hash_module``.
     """
@@ -111,7 +115,7 @@ def _md5(text: str) -> str:
 
 
 def _widths(graph: Graph, width: int) -> list[int]:
-    """Channels of every vertex after the input; the output has `width`."""
+    """Compute the number of channels of every vertex; the input gets 0 and the output `width`."""
     edges, operations = graph
     output = len(operations) + 1
     widths = [0] * output + [width]
@@ -125,7 +129,7 @@ def _widths(graph: Graph, width: int) -> list[int]:
 
 
 class Module(nn.Module):
-    """One module: (N, w_in, H, W) to (N, width, H, W)."""
+    """A module (N, w_in, H, W) -> (N, width, H, W) with the given graph."""
 
     def __init__(self, graph: Graph, w_in: int, width: int) -> None:
         super().__init__()
@@ -144,7 +148,7 @@ class Module(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, w_in, H, W) to (N, width, H, W)."""
+        """Map (N, w_in, H, W) to (N, width, H, W)."""
         vertices: dict[int, Tensor] = {}
         for vertex, operation in enumerate(self.operations, start=1):
             terms = [value[:, : self.widths[vertex]] for s, value in vertices.items() if (s, vertex) in self.edges]
@@ -186,8 +190,8 @@ def _violation(architecture: Architecture, task: Task) -> str | None:
     if not edges:
         return "no path leads from the input to the output"
     if len(edges) > MAX_EDGES:
-        return f"it has {len(edges)} edges, but a module of NAS-Bench-101 has at most {MAX_EDGES}"
-    return too_small(task, STACKS - 1)
+        return f"it has {len(edges)} edges, but a module of NAS-Bench-101 can have at most {MAX_EDGES}"
+    return resolution_violation(task, STACKS - 1)
 
 
 def _notation(architecture: Architecture) -> str:
@@ -204,11 +208,11 @@ def _parse(text: str) -> Mapping[str, object]:
         edges = {(s, t) for s, row in enumerate(matrix) for t, entry in enumerate(row) if entry}
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(
-            f'a module is written as {{"matrix": [[0, 1], ...], "ops": [...]}}, but got {text!r}.'
+            f'a module must have the form {{"matrix": [[0, 1], ...], "ops": [...]}}, but got {text!r}.'
         ) from error
     count = len(operations)
     if not 2 <= count <= VERTICES or [len(row) for row in matrix] != [count] * count:
-        raise UserError(f"a module has 2 to {VERTICES} vertices and a square matrix, but got {text!r}.")
+        raise UserError(f"a module must have 2 to {VERTICES} vertices and a square matrix, but got {text!r}.")
     if any(source >= target for source, target in edges):
         raise UserError(f"the matrix of a module must be upper triangular, but got {matrix}.")
     return _genes((frozenset(edges), tuple(operations[1:-1])))

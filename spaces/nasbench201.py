@@ -1,11 +1,12 @@
-"""NAS-Bench-201, the topology space of NATS-Bench: one cell of four nodes, an operation on each of its six edges.
+"""NAS-Bench-201, the topology space of NATS-Bench: a cell of four nodes with an operation on each of its six edges.
 
-Stem of 16 channels, three stages of five cells with 16, 32 and 64 channels, a residual block of stride 2 between.
-Two cells are isomorphic when the official ``to_unique_str`` writes them alike: ``none`` gives zero, so does every
-operation on zero, ``skip_connect`` passes on, the terms of a sum have no order, and what does not reach the output does
-not count; 6,466 of 15,625 differ. The canonical cell is the cheapest of its class. Two limits of the official form are
-kept, for its classes are the field's: a sum of zeros is not seen to be zero, and a shared node is written out where it
-is used, so that a class may hold the same expression with shared and with separate weights.
+The network has a stem of 16 channels and three stages of five cells with 16, 32 and 64 channels, separated by residual
+blocks of stride 2. Two cells are isomorphic if the official ``to_unique_str`` writes them identically: ``none`` and any
+operation on zero give zero, ``skip_connect`` returns its input, the order of the terms of a sum does not matter, and
+operations that do not lead to the output are ignored. This leaves 6,466 of 15,625 cells. The canonical cell is the
+cheapest of its class. Two limitations of the official form are kept, because the field uses its classes: a sum of zeros
+is not recognised as zero, and a shared node is written out at each use, so that a class may contain the same expression
+with shared and with separate weights.
 """
 
 from functools import cache
@@ -13,7 +14,7 @@ from itertools import product
 
 from optuna.distributions import CategoricalDistribution
 
-from zenfront.spaces._anynet import too_small
+from zenfront.spaces._anynet import resolution_violation
 from zenfront.spaces._architecture import Architecture
 from zenfront.spaces._cell import EDGES, Edge, gene, parse_edges, print_edges
 from zenfront.spaces._nats import OPERATIONS, nats_network
@@ -30,7 +31,7 @@ Cell = tuple[str, ...]
 
 
 def _expression(cell: Cell) -> str:
-    """What the output node computes, written so that isomorphic cells are written alike."""
+    """Write the expression that the output node computes in a form that is identical for isomorphic cells."""
     nodes = {0: "0"}
     sums: dict[int, list[str]] = {}
     for (source, target), name in zip(EDGES, cell, strict=True):
@@ -47,7 +48,7 @@ def _cost(cell: Cell) -> tuple[int, ...]:
 
 @cache
 def _representatives() -> dict[Cell, Cell]:
-    """The canonical cell of each of the 15,625."""
+    """Return the canonical cell of each of the 15,625 cells."""
     expressions = {cell: _expression(cell) for cell in product(OPERATIONS, repeat=len(EDGES))}
     cheapest: dict[str, Cell] = {}
     for cell in sorted(expressions, key=lambda cell: (_cost(cell), cell)):
@@ -70,7 +71,7 @@ def _build(architecture: Architecture, task: Task) -> Network:
 
 
 def _violation(architecture: Architecture, task: Task) -> str | None:
-    return too_small(task, 2)
+    return resolution_violation(task, 2)
 
 
 def _notation(architecture: Architecture) -> str:

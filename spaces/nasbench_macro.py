@@ -1,8 +1,8 @@
-"""NAS-Bench-Macro: eight layers, each an identity or an inverted bottleneck, written as a digit a layer.
+"""NAS-Bench-Macro: eight layers, each an identity or an inverted bottleneck (MB), written as one digit per layer.
 
-0: identity, 1: MB 3 x 3 with expansion 3, 2: MB 5 x 5 with expansion 6. A stem of 32 channels; stages of 2, 3 and 3
-layers whose first doubles the channels at stride 2 (there the identity is a 1 x 1 convolution with BN); a 1 x 1
-convolution to 1,280 channels.
+The digits are 0: identity, 1: MB 3 x 3 with expansion 3, 2: MB 5 x 5 with expansion 6. The network has a stem of 32
+channels, stages of 2, 3 and 3 layers, and a 1 x 1 convolution to 1,280 channels. The first layer of a stage doubles the
+channels with stride 2; there the identity is a 1 x 1 convolution with BN.
 """
 
 import re
@@ -12,7 +12,7 @@ from optuna.distributions import CategoricalDistribution
 from torch import nn
 
 from zenfront.pipeline.errors import UserError
-from zenfront.spaces._anynet import too_small
+from zenfront.spaces._anynet import resolution_violation
 from zenfront.spaces._architecture import Architecture
 from zenfront.spaces._blocks import classifier, conv_bn_relu, shortcut
 from zenfront.spaces._mobile import inverted_bottleneck
@@ -46,7 +46,7 @@ def _build(architecture: Architecture, task: Task) -> Network:
 
 
 def _violation(architecture: Architecture, task: Task) -> str | None:
-    return too_small(task, len(STAGES))
+    return resolution_violation(task, len(STAGES))
 
 
 def _notation(architecture: Architecture) -> str:
@@ -55,7 +55,10 @@ def _notation(architecture: Architecture) -> str:
 
 def _parse(text: str) -> Mapping[str, object]:
     if not re.fullmatch(rf"[0-2]{{{sum(STAGES)}}}", text.strip()):
-        raise UserError(f"an architecture of nasbench_macro is written as 01201201, but got {text!r}.")
+        raise UserError(
+            f"an architecture of nasbench_macro must consist of {sum(STAGES)} digits from 0 to 2, such as 01201201, "
+            f"but got {text!r}."
+        )
     return {f"layer_{i}": OPERATIONS[int(digit)] for i, digit in enumerate(text.strip(), start=1)}
 
 

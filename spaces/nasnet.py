@@ -1,4 +1,4 @@
-"""NASNet: five nodes a cell, thirteen operations, the loose ends concatenated."""
+"""NASNet: five nodes per cell, thirteen operations; a cell concatenates the nodes that no other node reads."""
 
 from zenfront.spaces._genotype import loose_ends
 from zenfront.spaces._nds_cells import cell_space

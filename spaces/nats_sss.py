@@ -1,13 +1,14 @@
-"""The size space of NATS-Bench: one fixed cell, five widths of 8 to 64 channels.
+"""The size space of NATS-Bench: a fixed cell and five widths of 8 to 64 channels.
 
-The widths are, in the order of the string ``c0:c1:c2:c3:c4``: stem and first cell, first reduction block, second cell,
-second reduction block, third cell. Where a cell changes the width, its skip connection is a 1 x 1 convolution with BN.
+The string ``c0:c1:c2:c3:c4`` lists the widths of the stem and the first cell, the first reduction block, the second
+cell, the second reduction block, and the third cell. If a cell changes the width, its skip connection is a 1 x 1
+convolution with BN.
 """
 
 from optuna.distributions import IntDistribution
 
 from zenfront.pipeline.errors import UserError
-from zenfront.spaces._anynet import too_small
+from zenfront.spaces._anynet import resolution_violation
 from zenfront.spaces._architecture import Architecture
 from zenfront.spaces._cell import parse_edges
 from zenfront.spaces._nats import nats_network
@@ -24,7 +25,7 @@ def _build(architecture: Architecture, task: Task) -> Network:
 
 
 def _violation(architecture: Architecture, task: Task) -> str | None:
-    return too_small(task, 2)
+    return resolution_violation(task, 2)
 
 
 def _notation(architecture: Architecture) -> str:
@@ -34,7 +35,9 @@ def _notation(architecture: Architecture) -> str:
 def _parse(text: str) -> dict[str, object]:
     widths = text.strip().split(":")
     if len(widths) != WIDTHS:
-        raise UserError(f"an architecture of nats_sss is written as 8:16:24:32:64, but got {text!r}.")
+        raise UserError(
+            f"an architecture of nats_sss must consist of {WIDTHS} widths, such as 8:16:24:32:64, but got {text!r}."
+        )
     return {f"w{i}": width for i, width in enumerate(widths)}
 
 

@@ -1,19 +1,21 @@
-"""ZenNAS' networks of super-blocks, written as their structure strings.
+"""Networks of super-blocks from ZenNAS, written as structure strings.
 
-A stem ``SuperConvKkBNRELU(in,out,stride,1)``, up to 18 units ``SuperRes...(in,out,stride,bottleneck,layers)``, a last
-``SuperConvK1BNRELU(in,out,1,1)``, and nothing between. Units, of blocks with a shortcut and a ReLU after the sum:
+A network consists of a stem ``SuperConvKkBNRELU(in,out,stride,1)``, up to 18 units
+``SuperRes...(in,out,stride,bottleneck,layers)``, and a last convolution ``SuperConvK1BNRELU(in,out,1,1)``. Units are
+made of blocks with a shortcut and a ReLU after the sum:
 
 * XXBL, ``K1KkK1``: a layer is two bottleneck blocks; ``KkKk``: a layer is one block of two k x k convolutions.
 * IDW, ``IDWEeKk``: a layer is two inverted bottlenecks of expansion e, to the bottleneck and to the output width.
 
-The first block of a unit always has a projection shortcut, a projection has a bias, and every BN has eps 1e-3, as in
-the reference. ``+SE`` after the string means squeeze-and-excitation of ratio 1/4 with BN in every block (a flag of the
-reference). Widths are genes in units of 8 channels; widths, units and layers are drawn log-uniformly, so that a sixth
-of the draws has less than 1 M parameters; a unit beyond ``units`` is inactive.
+As in the reference, the first block of a unit always has a projection shortcut, projections have a bias, and every BN
+has eps 1e-3. A trailing ``+SE`` denotes squeeze-and-excitation of ratio 1/4 with BN in every block (a flag of the
+reference). Widths are genes in units of 8 channels. Widths, the number of units and the number of layers are drawn
+log-uniformly, so that a sixth of the samples have less than 1 M parameters. Units beyond ``units`` are inactive.
 
-Mutation is that of the reference: one unit gets another type of its family, its widths times a factor each, and -2 to
-2 layers more; six layers or more are split into 3 and the rest. Deviations: every outcome counts once (there a list
-filled in a loop favours the first types), and a split keeps all layers (there six remain).
+Mutation follows the reference: one unit changes to another type of its family, each of its widths is multiplied by a
+factor, and its number of layers changes by -2 to 2; a unit of six or more layers is split into one of 3 layers and one
+with the rest. Deviations: every outcome counts once, whereas the reference fills a list in a loop, which favours the
+first types; and a split keeps all layers, whereas the reference keeps six.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,7 +26,7 @@ from typing import NamedTuple
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from torch import nn
 
-from zenfront.spaces._anynet import too_small
+from zenfront.spaces._anynet import resolution_violation
 from zenfront.spaces._architecture import Architecture
 from zenfront.spaces._blocks import Residual, SqueezeExcitation, classifier, conv_bn, conv_bn_relu
 from zenfront.spaces._layers import BatchNorm2d, Conv2d
@@ -54,7 +56,14 @@ def _parse(text: str) -> Mapping[str, object]:
 
 
 class Block(NamedTuple):
-    """A branch that gets a shortcut: its layers and what they change."""
+    """A branch to which a shortcut is added.
+
+    Attributes:
+        branch: Layers of the branch.
+        w_in: Number of input channels.
+        w_out: Number of output channels.
+        stride: Stride of the branch.
+    """
 
     branch: list[nn.Module]
     w_in: int
@@ -123,7 +132,7 @@ def _build(architecture: Architecture, task: Task) -> Network:
 
 def _violation(architecture: Architecture, task: Task) -> str | None:
     plan = plan_of(architecture)
-    return too_small(task, [plan.stem_stride, *(unit.stride for unit in plan.units)].count(2))
+    return resolution_violation(task, [plan.stem_stride, *(unit.stride for unit in plan.units)].count(2))
 
 
 def _widths(width: int) -> list[int]:
@@ -144,7 +153,7 @@ def _mutations(architecture: Architecture) -> Iterator[Mapping[str, object]]:
     plan = plan_of(architecture)
     yield from (replace(plan, stem_w=w).genes() for w in _widths(plan.stem_w))
     if any(unit.family is XXBL for unit in plan.units):
-        # The last convolution of an IDW network is never changed.
+        # The reference never changes the last convolution of an IDW network.
         yield from (replace(plan, last_w=w).genes() for w in _widths(plan.last_w))
     for i, unit in enumerate(plan.units):
         for students in _students(unit):

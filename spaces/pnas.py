@@ -1,4 +1,4 @@
-"""PNAS: five nodes a cell, eight operations, all nodes concatenated."""
+"""PNAS: five nodes per cell, eight operations; a cell concatenates all nodes."""
 
 from zenfront.spaces._nds_cells import all_nodes, cell_space
 

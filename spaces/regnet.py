@@ -1,14 +1,15 @@
-"""RegNet: widths that grow linearly, quantised to a few stages.
+"""RegNet: widths that grow linearly and are quantised to a few stages.
 
-Block j of d has the width u_j = w_0 + w_a j, rounded to s_j = round(log(u_j / w_0) / log(w_m)) and so to
-w_0 w_m^{s_j}, then to a multiple of 8; a run of equal widths is a stage (Radosavovic et al., CVPR 2020, sec. 3.3).
-g: group width, b: bottleneck ratio, se: squeeze-and-excitation ratio (RegNetY: 0.25). Where g does not divide a
-width w / b, the width is rounded to its multiple as in pycls (``adjust_block_compatibility``).
-Every stage has stride 2.
+Block j of d blocks has the width u_j = w_0 + w_a j. It is quantised to w_0 w_m^{s_j} with
+s_j = round(log(u_j / w_0) / log(w_m)), and then rounded to a multiple of 8. A run of equal widths forms a stage, and
+every stage has stride 2 (Radosavovic et al., CVPR 2020, sec. 3.3). The other genes are the group width g, the
+bottleneck ratio b and the squeeze-and-excitation ratio se (0.25 in RegNetY). If g does not divide the bottleneck width
+w / b, the latter is rounded to a multiple of g, as in pycls (``adjust_block_compatibility``).
 
-The stem follows the task, not a gene: 3 x 3 with 32 channels, of stride 2 for sides of 64 or more (ImageNet, pycls'
-``simple_stem_in``), else of stride 1 (CIFAR, ``res_stem_cifar``). The ranges are the paper's but for w_a and d, which
-end at 128 and 32 (the published RegNetX and RegNetY lie inside). Parameters that generate equal widths are not merged.
+The stem depends on the task rather than on a gene: a 3 x 3 convolution to 32 channels with stride 2 for sides of 64 or
+more (ImageNet, ``simple_stem_in`` in pycls) and stride 1 otherwise (CIFAR, ``res_stem_cifar``). The ranges are those of
+the paper except for w_a and d, which end at 128 and 32; the published RegNetX and RegNetY lie inside them. Genes that
+generate equal widths are not merged.
 """
 
 import math
@@ -16,7 +17,7 @@ from itertools import groupby
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from zenfront.spaces._anynet import Stage, anynet, cifar_stem, simple_stem, too_small
+from zenfront.spaces._anynet import Stage, anynet, cifar_stem, resolution_violation, simple_stem
 from zenfront.spaces._architecture import Architecture
 from zenfront.spaces._network import Network
 from zenfront.spaces._space import Space
@@ -33,7 +34,7 @@ def _block_widths(w_0: int, w_a: float, w_m: float, d: int) -> list[int]:
 
 
 def _compatible(w: int, b: int, g: int) -> tuple[int, int]:
-    """The nearest width whose bottleneck a group width divides, and that group width."""
+    """Return the nearest width whose bottleneck width is a multiple of the group width, and that group width."""
     w_b = w // b
     g = min(g, w_b)
     return max(g, round(w_b / g) * g) * b, g
@@ -61,8 +62,8 @@ def _build(architecture: Architecture, task: Task) -> Network:
 def _violation(architecture: Architecture, task: Task) -> str | None:
     count = len(_stages(architecture))
     if count > STAGES:
-        return f"it has {count} stages, but a RegNet has at most {STAGES}"
-    return too_small(task, count + _is_large(task))
+        return f"it has {count} stages, but a RegNet can have at most {STAGES}"
+    return resolution_violation(task, count + _is_large(task))
 
 
 SPACE = Space(

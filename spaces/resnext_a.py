@@ -1,4 +1,4 @@
-"""ResNeXt-A: bottleneck blocks of few groups; depth, width, bottleneck ratio and number of groups per stage."""
+"""ResNeXt-A: bottleneck blocks with few groups; depth, width, bottleneck ratio and number of groups per stage."""
 
 from zenfront.spaces._anynet import bottleneck
 from zenfront.spaces._nds import nds_space

@@ -1,9 +1,10 @@
-"""The 64 architectures of "Deeper insights into weight sharing": one cell of two nodes, operations on three edges.
+"""The 64 architectures of "Deeper insights into weight sharing": a cell of two nodes with operations on three edges.
 
-Written as three digits, for the edges input to node 1, input to node 2, and node 1 to node 2; 1: 3 x 3 max pooling with
-BN, 2 and 3: separable 3 x 3 and 5 x 5 convolution, 4: dilated 5 x 5 convolution (3 x 3 in the paper's text). Four cells
-of 16 channels without reduction; the output of a cell concatenates both nodes (the text says sum); BN in cells is
-without affine parameters, and its momentum is 0.4 everywhere. Every edge is on a path.
+An architecture is written as three digits, for the edges from the input to node 1, from the input to node 2, and from
+node 1 to node 2. The digits are 1: 3 x 3 max pooling with BN, 2 and 3: separable 3 x 3 and 5 x 5 convolutions, 4:
+dilated 5 x 5 convolution (3 x 3 in the text of the paper). The network has four cells of 16 channels without reduction.
+The output of a cell concatenates both nodes (the text says sum). BN has no affine parameters within cells and a
+momentum of 0.4 everywhere. Every edge lies on a path from the input to the output.
 """
 
 import re
@@ -50,7 +51,7 @@ def _operation(name: str) -> nn.Module:
 
 
 class Cell(nn.Module):
-    """(N, w_in, H, W) to (N, 2 * 16, H, W)."""
+    """A cell (N, w_in, H, W) -> (N, 2 * 16, H, W) with the given operations."""
 
     def __init__(self, names: Mapping[str, str], w_in: int) -> None:
         super().__init__()
@@ -58,7 +59,7 @@ class Cell(nn.Module):
         self.operations = nn.ModuleList(_operation(names[gene]) for gene in GENES)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, w_in, H, W) to (N, 2 * 16, H, W)."""
+        """Map (N, w_in, H, W) to (N, 2 * 16, H, W)."""
         x = self.before(x)
         first, second, third = self.operations
         node_1 = first(x)
@@ -82,7 +83,9 @@ def _notation(architecture: Architecture) -> str:
 
 def _parse(text: str) -> Mapping[str, object]:
     if not re.fullmatch("[1-4]{3}", text.strip()):
-        raise UserError(f"an architecture of supernet64 is written as three digits of 1 to 4, 434, but got {text!r}.")
+        raise UserError(
+            f"an architecture of supernet64 must consist of three digits from 1 to 4, such as 434, but got {text!r}."
+        )
     return {gene: OPERATIONS[int(digit) - 1] for gene, digit in zip(GENES, text.strip(), strict=True)}
 
 

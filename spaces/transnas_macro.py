@@ -1,8 +1,8 @@
-"""The macro space of TransNAS-Bench-101: four to six modules of two residual blocks, written ``64-1234-basic``.
+"""The macro space of TransNAS-Bench-101: four to six modules of two residual blocks, written as ``64-1234-basic``.
 
-A module is 1: as is, 2: twice the channels, 3: half the resolution, 4: both. The channels double one to three times and
-the resolution halves one to four times after the stem, which leaves 3,256 of the sequences; others are violations. A
-fifth and a sixth module may be absent (0).
+The code of a module is 1: unchanged shape, 2: doubled channels, 3: halved resolution, 4: both. After the stem, the
+channels must double one to three times and the resolution must halve one to four times, which leaves 3,256 sequences;
+all others are violations. The fifth and the sixth module may be absent (0).
 """
 
 import re
@@ -12,7 +12,7 @@ from optuna.distributions import CategoricalDistribution
 from torch import nn
 
 from zenfront.pipeline.errors import UserError
-from zenfront.spaces._anynet import too_small
+from zenfront.spaces._anynet import resolution_violation
 from zenfront.spaces._architecture import Architecture
 from zenfront.spaces._blocks import Residual, shortcut
 from zenfront.spaces._cell import relu_conv_bn
@@ -54,10 +54,10 @@ def _violation(architecture: Architecture, task: Task) -> str | None:
     codes = _codes(architecture)
     doublings, halvings = sum(map(doubles, codes)), sum(map(halves, codes))
     if doublings not in DOUBLINGS:
-        return f"it doubles the channels {doublings} times, but the space holds 1 to 3"
+        return f"it doubles the channels {doublings} times, but must do so 1 to 3 times"
     if halvings not in HALVINGS:
-        return f"it halves the resolution {halvings} times after the stem, but the space holds 1 to 4"
-    return too_small(task, STEM_HALVINGS + halvings)
+        return f"it halves the resolution {halvings} times after the stem, but must do so 1 to 4 times"
+    return resolution_violation(task, STEM_HALVINGS + halvings)
 
 
 def _notation(architecture: Architecture) -> str:
@@ -67,7 +67,7 @@ def _notation(architecture: Architecture) -> str:
 def _parse(text: str) -> Mapping[str, object]:
     found = FORM.fullmatch(text.strip())
     if found is None:
-        raise UserError(f"an architecture of transnas_macro is written as 64-1234-basic, but got {text!r}.")
+        raise UserError(f"an architecture of transnas_macro must have the form 64-1234-basic, but got {text!r}.")
     return _genes(found[1])
 
 

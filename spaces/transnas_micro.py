@@ -1,11 +1,12 @@
-"""The cell space of TransNAS-Bench-101: an operation on each of six edges, written ``64-41414-1_02_333``.
+"""The cell space of TransNAS-Bench-101: an operation on each of six edges, written as ``64-41414-1_02_333``.
 
-Operations are 0: none, 1: skip connection, 2: 1 x 1 and 3: 3 x 3 convolution; the groups are the operations into nodes
-1, 2 and 3 from all nodes before. Five modules of two cells; the first, third and fifth double the channels and halve
-the resolution, on the edges from the input (there a skip connection is a factorised reduction).
+The operations are 0: none, 1: skip connection, 2: 1 x 1 convolution, 3: 3 x 3 convolution. The groups of digits list
+the operations into nodes 1, 2 and 3 from all earlier nodes. The network has five modules of two cells. The first, third
+and fifth module double the channels and halve the resolution, on the edges from the input of the cell, where a skip
+connection becomes a factorised reduction.
 
-In the canonical cell an edge that is on no path from input to output is 0, and of two cells that differ in the order of
-the nodes 1 and 2 the first in the order of its operations stands for both.
+In the canonical cell, edges that lie on no path from input to output are 0. Of two cells that differ only in the order
+of nodes 1 and 2, the one with the lexicographically smaller operations is canonical.
 """
 
 import re
@@ -15,9 +16,19 @@ from optuna.distributions import CategoricalDistribution
 from torch import nn
 
 from zenfront.pipeline.errors import UserError
-from zenfront.spaces._anynet import too_small
+from zenfront.spaces._anynet import resolution_violation
 from zenfront.spaces._architecture import Architecture
-from zenfront.spaces._cell import EDGES, Edge, EdgeCell, FactorizedReduce, Zero, gene, live_edges, present, relu_conv_bn
+from zenfront.spaces._cell import (
+    EDGES,
+    Edge,
+    EdgeCell,
+    FactorizedReduce,
+    Zero,
+    gene,
+    live_edges,
+    relu_conv_bn,
+    select_edges,
+)
 from zenfront.spaces._network import Network
 from zenfront.spaces._space import Space
 from zenfront.spaces._task import Task
@@ -57,7 +68,7 @@ def _operation(code: str, w_in: int, w_out: int, stride: int) -> nn.Module:
 
 
 def _build(architecture: Architecture, task: Task) -> Network:
-    built = present(_operations(architecture), NONE)
+    built = select_edges(_operations(architecture), NONE)
 
     def cell(w_in: int, w_out: int, stride: int) -> EdgeCell:
         return EdgeCell(
@@ -71,7 +82,7 @@ def _build(architecture: Architecture, task: Task) -> Network:
 
 
 def _violation(architecture: Architecture, task: Task) -> str | None:
-    return too_small(task, STEM_HALVINGS + sum(map(halves, SKELETON)))
+    return resolution_violation(task, STEM_HALVINGS + sum(map(halves, SKELETON)))
 
 
 def _notation(architecture: Architecture) -> str:
@@ -84,7 +95,9 @@ def _notation(architecture: Architecture) -> str:
 def _parse(text: str) -> Mapping[str, object]:
     found = FORM.fullmatch(text.strip())
     if found is None:
-        raise UserError(f"an architecture of transnas_micro is written as 64-{SKELETON}-1_02_333, but got {text!r}.")
+        raise UserError(
+            f"an architecture of transnas_micro must have the form 64-{SKELETON}-1_02_333, but got {text!r}."
+        )
     return {gene(edge): code for edge, code in zip(EDGES, "".join(found.groups()), strict=True)}
 
 

@@ -1,4 +1,4 @@
-"""What the ReLUs and layers of a network put out in one forward pass, seen without hooks."""
+"""Outputs of ReLUs and convolutions in one forward pass, recorded without forward hooks."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,12 +17,15 @@ CONVOLUTIONS = frozenset({torch.conv1d, torch.conv2d, torch.conv3d})
 
 
 def out_of_place(kwargs: dict[str, Any] | None) -> dict[str, Any]:
-    """The keyword arguments of an activation that leaves its input alone: the input may be needed as it was."""
+    """Return the keyword arguments with ``inplace=False``, because the input may still be needed."""
     return {name: False if name == "inplace" else value for name, value in (kwargs or {}).items()}
 
 
 class ActivationRecorder(TorchFunctionMode):
-    """Shows the result of each call of certain functions to an observer, which must not keep what is changed later."""
+    """Torch function mode that passes the result of each call of the given functions to an observer.
+
+    The observer must not keep a reference to the result, because later operations may modify it in place.
+    """
 
     def __init__(self, functions: frozenset[Callable[..., Any]], observe: Callable[[Tensor], None]) -> None:
         super().__init__()
@@ -39,12 +42,12 @@ class ActivationRecorder(TorchFunctionMode):
 
 
 def watch_relus(network: nn.Module, images: Tensor, observe: Callable[[Tensor], None]) -> None:
-    """One forward pass without gradients; `observe` gets the output of each ReLU.
+    """Run one forward pass without gradients and pass the output of each ReLU to `observe`.
 
-    A pattern's bit is output > 0, which equals input > 0.
+    The binary state of a unit is output > 0, which equals input > 0.
 
     Raises:
-        ScoreUndefined: There is no ReLU.
+        ScoreUndefined: The network has no ReLU.
     """
     seen = 0
 
@@ -57,23 +60,27 @@ def watch_relus(network: nn.Module, images: Tensor, observe: Callable[[Tensor], 
     with torch.no_grad(), ActivationRecorder(RELUS, count):
         functional_call(network, tensors, (images.contiguous(memory_format=torch.channels_last),))
     if not seen:
-        raise ScoreUndefined("there is no ReLU")
+        raise ScoreUndefined("the network has no ReLU")
 
 
-def agreement(network: nn.Module, images: Tensor) -> tuple[Tensor, int]:
-    """K_ij = number of ReLU units in the same state on images i and j, (N, N) float64; and the number of units A.
+def count_agreements(network: nn.Module, images: Tensor) -> tuple[Tensor, int]:
+    """Count, for each pair of images, the ReLU units that are in the same state.
 
-    With G = C C^T for the binary states C (N, A), K_ij = A - G_ii - G_jj + 2 G_ij: one product in place of two.
-    Exact up to 2^24 units a layer.
+    With G = C C^T for the binary states C (N, A), K_ij = A - G_ii - G_jj + 2 G_ij, which takes one matrix product
+    instead of two. Exact up to 2^24 units per layer.
+
+    Returns:
+        K (N, N) float64, where K_ij is the number of units in the same state on images i and j, and the number of
+        units A.
 
     Raises:
-        ScoreUndefined: There is no ReLU.
+        ScoreUndefined: The network has no ReLU.
     """
     products: list[Tensor] = []
     units: list[int] = []
 
     def take(output: Tensor) -> None:
-        states = flat(output).sign()
+        states = flatten_units(output).sign()
         products.append(states @ states.T)
         units.append(states.shape[1])
 
@@ -83,7 +90,7 @@ def agreement(network: nn.Module, images: Tensor) -> tuple[Tensor, int]:
     return sum(units) - active[:, None] - active[None, :] + 2 * both, sum(units)
 
 
-def flat(output: Tensor) -> Tensor:
-    """(N, ...) to (N, units) without copying, whatever the memory format."""
+def flatten_units(output: Tensor) -> Tensor:
+    """Reshape (N, ...) to (N, units) without copying, in either memory format."""
     channels_last = output.dim() == 4 and output.is_contiguous(memory_format=torch.channels_last)
     return (output.permute(0, 2, 3, 1) if channels_last else output).flatten(1)

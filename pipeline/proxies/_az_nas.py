@@ -1,6 +1,6 @@
-"""What AZ-NAS' scores share: the feature maps at the ends of the blocks, for Gaussian images.
+"""Shared parts of the AZ-NAS scores: the outputs of the blocks for Gaussian images.
 
-A block is a direct child of ``network.features``. Its output counts if it is a feature map (N, C, H, W).
+A block is a direct child of ``network.features``. Its output is used if it is a feature map (N, C, H, W).
 """
 
 from typing import Any
@@ -14,14 +14,14 @@ from zenfront.pipeline.proxies._proxy import Batch
 from zenfront.pipeline.proxies._state import gaussian
 from zenfront.spaces import Network
 
-EPSILON = 1e-8  # the authors' constant within the logarithm
+EPSILON = 1e-8  # the constant that the published code adds inside the logarithm
 
 
 def block_outputs(network: Network, batch: Batch, generator: torch.Generator, images: int) -> list[Tensor]:
-    """The blocks' outputs f_1 .. f_L, each (N, C, H, W), in the order of the calls.
+    """Compute the block outputs f_1, ..., f_L, each (N, C, H, W), in call order.
 
     Raises:
-        ScoreUndefined: There are fewer than two.
+        ScoreUndefined: The features have fewer than two blocks.
     """
     outputs: list[Tensor] = []
 
@@ -38,12 +38,13 @@ def block_outputs(network: Network, batch: Batch, generator: torch.Generator, im
 
 
 def entropies(network: Network, batch: Batch, generator: torch.Generator, images: int) -> Tensor:
-    """H_l = -sum_c p_c log(p_c + 1e-8) for every block, p the normalised eigenvalues of the features' covariance.
+    """Compute the entropy H_l = -sum_c p_c log(p_c + 1e-8) of the principal components of each block, (L,).
 
-    The covariance (C, C) is over the N H W positions; H_l is between 0 and log C.
+    p are the eigenvalues of the (C, C) covariance of the features over the N H W positions, normalised to sum to 1.
+    H_l lies between 0 and log C.
 
     Raises:
-        ScoreUndefined: There are fewer than two blocks, or a block's output is constant or not finite.
+        ScoreUndefined: The features have fewer than two blocks, or the output of a block is constant or not finite.
     """
     with torch.no_grad():
         return torch.stack([_entropy(f) for f in block_outputs(network, batch, generator, images)])

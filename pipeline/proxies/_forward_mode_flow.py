@@ -1,4 +1,4 @@
-"""The synaptic flow in float32, in one pass without gradients: the flow's derivative goes forward beside the flow."""
+"""Synaptic flow in float32 by forward-mode differentiation, in a single pass without gradients."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -14,8 +14,8 @@ from zenfront.pipeline.proxies._outputs import PRODUCTS
 from zenfront.pipeline.proxies._proxy import Batch
 from zenfront.pipeline.proxies._synflow import NORMS
 
-LOG2_IMAGE = -110
-LOG2_LEAST = -118
+LOG2_IMAGE = -110  # log2 of the image that replaces the image of ones
+LOG2_LEAST = -118  # log2 of the smallest accepted maximum of a layer's output
 PASSED_ON = NORMS | RELUS - {F.relu6}
 SUMS = frozenset({torch.add, Tensor.add})
 MULTIPLES = frozenset({torch.mul, Tensor.mul})
@@ -26,23 +26,24 @@ HOMOGENEOUS = SUMS | {
 
 
 class NotHomogeneous(Exception):
-    """The network does something else than multiply, add and pool."""
+    """Raised if the network does anything other than multiply, add and pool."""
 
 
 class ForwardModeFlow(TorchFunctionMode):
-    """A network of positive parameters without norms, on a batch of two: the flow z and its derivative z'.
+    """Torch function mode that computes the flow z and its derivative z' in one forward pass, as a batch of two.
 
-    The derivative is that of R(t |W|) with respect to t at t = 1: a layer W z + b has W (z + z'), all else that is
-    homogeneous in z treats z' as it does z. What goes in is positive, so that ReLUs pass it on as norms do.
+    Parameters are replaced by their absolute values and norms by the identity. z' is the derivative of the flow under
+    parameters t |W| with respect to t at t = 1. For a layer W z + b it is W (z + z'); any other operation that is
+    homogeneous in z acts on z' as it does on z. The input is positive, so ReLUs are replaced by the identity as well.
 
     Args:
-        scale: Of the image, and so of the biases.
+        scale: Value of the input image, by which the biases are multiplied.
 
     Attributes:
         largest: The largest output of each convolution and linear layer.
 
     Raises:
-        NotHomogeneous: Something is called that is not known to be homogeneous.
+        NotHomogeneous: The network calls a function that is not known to be homogeneous.
     """
 
     def __init__(self, scale: float) -> None:
@@ -62,7 +63,7 @@ class ForwardModeFlow(TorchFunctionMode):
             return _max_pool(*args, **kwargs)
         if func is Tensor.dim:
             return func(*args)
-        if not _homogeneous(func, args, kwargs):
+        if not _is_homogeneous(func, args, kwargs):
             raise NotHomogeneous(func)
         result = func(*args, **kwargs)
         if len(result) != 2:
@@ -82,14 +83,14 @@ class ForwardModeFlow(TorchFunctionMode):
 
 
 def _max_pool(z: Tensor, *settings: Any, **more: Any) -> Tensor:
-    """The derivative is that of the largest."""
+    """Pool z by its maximum, and z' by the position of that maximum."""
     largest, where = F.max_pool2d(z[:1], *settings, **{**more, "return_indices": True})
     derivative = z[1:].flatten(2).gather(2, where.flatten(2)).view_as(largest)
     return torch.cat([largest, derivative])
 
 
-def _homogeneous(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-    """Whether the result scales with the images, and is positive where they are."""
+def _is_homogeneous(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Check whether the result scales with the images and is positive for positive images."""
     if any(isinstance(a, nn.Parameter) for arg in args for a in (arg if isinstance(arg, list | tuple) else [arg])):
         return False
     if func in MULTIPLES:
@@ -102,10 +103,11 @@ def _homogeneous(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mappin
 
 
 def log_synflow(network: nn.Module, batch: Batch) -> float | None:
-    """Log of sum W dR/dW in float32, or None where that needs float64.
+    """Compute the logarithm of sum W dR/dW in float32, or return None if float64 is required.
 
-    The image is 2^-110 in place of 1 and the biases follow, which scales R alike: up to 1e70 stay in the range. It is
-    left where something is not finite, or the largest output of a layer comes near to the smallest normal number.
+    The image is 2^-110 instead of 1 and the biases are multiplied by the same factor, which scales R equally, so that
+    flows up to 1e70 are in range. The result is None if the network is not homogeneous, if a value is not finite, or if
+    the largest output of a layer comes close to the smallest normal number.
     """
     images = torch.zeros((2, *batch.images.shape[1:]), device=batch.images.device)
     images[0] = 2.0**LOG2_IMAGE

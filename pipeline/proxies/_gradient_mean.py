@@ -1,29 +1,30 @@
-"""The mean over the images of their gradients."""
+"""Correction of the mean over the images of per-image gradients."""
 
 import torch
 from torch import Tensor
 
-RECENT = 0.5  # of the layers whose mean is known: those where its part has settled
+RECENT = 0.5  # fraction of the weights with a known mean, the last ones, among which the ratio has settled
 
 
 class GradientMean:
-    """Sets the mean of the rows (N, elements) of one weight after the other, from the last layer to the first.
+    """Corrects the mean of the gradient rows (N, elements) weight by weight, from the last layer to the first.
 
-    Where the mean is not known it is made as large against the rows' spread as in the last layers where it is:
-    its part |mean|^2 / sum_i |row_i - mean|^2 settles on the way back, since one backward pass carries both.
+    A mean that is not known is rescaled so that its ratio to the spread of the rows, |mean|^2 / sum_i |row_i - mean|^2,
+    equals that of the last weights whose mean is known. The ratio settles during the backward pass, because a single
+    pass propagates both.
     """
 
     def __init__(self) -> None:
-        self._known: list[Tensor] = []  # squared mean and spread
+        self._known: list[Tensor] = []  # (squared mean, spread) of each weight with a known mean
 
     def set(self, rows: Tensor, total: Tensor) -> None:
-        """Gives `rows` the mean total / N, in place."""
+        """Replace the mean of `rows` by total / N, in place."""
         mean, known = rows.mean(0), total[0] / len(rows)
         self._known.append(torch.stack([_square(known), _spread(rows, mean)]))
         rows += known - mean
 
-    def guess(self, rows: Tensor) -> None:
-        """Keeps the direction of the mean of `rows` and gives it the size that it should have, in place."""
+    def extrapolate(self, rows: Tensor) -> None:
+        """Rescale the mean of `rows` to the extrapolated ratio, in place; its direction is kept."""
         if self._known:
             square, spread = torch.stack(self._known[int((1 - RECENT) * len(self._known)) :]).sum(0)
             mean = rows.mean(0)

@@ -1,4 +1,4 @@
-"""Gradients of the training loss, apart from the network's own ``.grad``."""
+"""Gradients of the training loss, computed without touching the ``.grad`` of the network."""
 
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -15,35 +15,38 @@ from zenfront.pipeline.proxies._state import in_place, tensors_of
 
 @dataclass(frozen=True)
 class Weight:
-    """The weight of a convolution or linear layer, and the gradient of the loss with respect to it."""
+    """Weight of a convolution or linear layer, with the gradient of the loss with respect to it."""
 
     value: Tensor
     gradient: Tensor
 
 
 def weight_names(network: nn.Module) -> list[str]:
-    """The names of the weights of all convolutions and linear layers.
+    """Return the names of the weights of all convolutions and linear layers.
 
     Raises:
-        ScoreUndefined: There are none.
+        ScoreUndefined: The network has neither a convolution nor a linear layer.
     """
     layers = (nn.modules.conv._ConvNd, nn.Linear)
     names = [f"{name}.weight" for name, module in network.named_modules() if isinstance(module, layers)]
     if not names:
-        raise ScoreUndefined("there is neither a convolution nor a linear layer")
+        raise ScoreUndefined("the network has neither a convolution nor a linear layer")
     return names
 
 
 def loss_gradients(network: nn.Module, batch: Batch, *, as_published: bool = False) -> list[Weight]:
-    """The weights with the gradients of the mean cross-entropy, (layers); in the mode that the network is in.
+    """Compute the gradient of the mean cross-entropy for every convolution and linear layer, in the network's mode.
 
     Args:
-        network: On the device of the batch.
-        batch: Images, whose type the passes have, and labels.
-        as_published: Rounds like the published code, which keeps the channels of an image apart in memory.
+        network: Network on the device of the batch.
+        batch: Images and labels; the passes are computed in the dtype of the images.
+        as_published: Keep the images in the contiguous memory format, so that rounding matches the published code.
+
+    Returns:
+        One `Weight` per layer.
 
     Raises:
-        ScoreUndefined: The loss does not depend on any of them, or is not finite.
+        ScoreUndefined: The loss does not depend on any weight, or is not finite.
     """
     tensors = tensors_of(network, batch.images.dtype)
     weights = [tensors[name].requires_grad_() for name in weight_names(network)]
@@ -56,15 +59,18 @@ def loss_gradients(network: nn.Module, batch: Batch, *, as_published: bool = Fal
     if not loss.isfinite():
         raise ScoreUndefined(f"the loss is {float(loss)}")
     if not any(gradient.any() for gradient in gradients):
-        raise ScoreUndefined("the loss does not depend on the weights: all gradients vanish")
+        raise ScoreUndefined("the loss does not depend on the weights: all gradients are zero")
     return [Weight(weight.detach(), gradient) for weight, gradient in zip(weights, gradients, strict=True)]
 
 
 def input_jacobian(network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradient of the sum of all logits with respect to each image, one row an image, (N, C H W); and the logits.
+    """Compute the gradient of the sum of all logits with respect to each image.
+
+    Returns:
+        The gradients (N, C H W), one row per image, and the logits (N, K).
 
     Raises:
-        ScoreUndefined: The logits do not depend on the images.
+        ScoreUndefined: The logits do not depend on an image, or a gradient is not finite.
     """
     leaf = images.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
     with torch.enable_grad():

@@ -1,4 +1,4 @@
-"""Forward hooks that are gone afterwards."""
+"""Forward hooks that are removed on exit."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -9,7 +9,7 @@ from torch import nn
 
 @contextmanager
 def outputs_of(modules: Sequence[nn.Module], observe: Callable[[nn.Module, Any], None]) -> Iterator[None]:
-    """Shows the output of each call of these modules to an observer, in the order of the calls."""
+    """Pass the output of each call of the given modules to an observer, in call order."""
     with ExitStack() as stack:
         for module in modules:
             handle = module.register_forward_hook(lambda module, inputs, output: observe(module, output))

@@ -1,4 +1,4 @@
-"""The options that many scores share."""
+"""Options shared by several proxies."""
 
 from collections.abc import Mapping
 from typing import Literal, TypeVar
@@ -11,7 +11,7 @@ Value = TypeVar("Value")
 
 
 def one_of(option: str, choice: str, table: Mapping[str, Value]) -> Value:
-    """What an option's value stands for.
+    """Return the table entry for the value of an option.
 
     Raises:
         UserError: The value is not in the table.

@@ -1,4 +1,4 @@
-"""Gradients with respect to the outputs of layers, without those of the weights."""
+"""Gradients with respect to the outputs of layers, without the gradients of the weights."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,9 +16,9 @@ Take = Callable[[Tensor, Tensor, Tensor, Tensor | None], None]
 
 
 class OutputGradients(TorchFunctionMode):
-    """Shows each convolution's and linear layer's output while `backward` comes through.
+    """Torch function mode that passes the output of each convolution and linear layer to a callback during `backward`.
 
-    `take` gets the output (N, O, ...), the gradient with respect to it, the weight, and the bias in the output's shape.
+    `take` receives the output (N, O, ...), its gradient, the weight, and the bias reshaped to broadcast to the output.
     The weights are constants: their gradients, a third of the work of a forward and backward pass, are not computed.
     """
 
@@ -27,10 +27,10 @@ class OutputGradients(TorchFunctionMode):
         self._take = take
 
     def backward(self, total: Tensor) -> None:
-        """Goes back from a function of the network's output.
+        """Run the backward pass from a scalar function of the network's output.
 
         Raises:
-            ScoreUndefined: It does not depend on any layer's output.
+            ScoreUndefined: The scalar does not depend on the output of any layer.
         """
         if not total.requires_grad:
             raise ScoreUndefined("the output does not depend on any layer")
@@ -45,7 +45,7 @@ class OutputGradients(TorchFunctionMode):
         return result
 
     def watch(self, output: Tensor, weight: Tensor, bias: Tensor | None = None) -> None:
-        """Watches the output of a call, which another mode may have made."""
+        """Register the output of a call, which may have been made by another function mode."""
         if not output.requires_grad:
             output.requires_grad_()
         value = output.detach()

@@ -1,4 +1,4 @@
-"""What a proxy is."""
+"""The interface of a proxy: a mini-batch and a training-free score."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,35 +16,38 @@ Need = Literal["images", "labels", "gradients"]
 
 @dataclass(frozen=True)
 class Batch:
-    """One mini-batch.
+    """A mini-batch of images and labels.
 
     Attributes:
-        images: (N, C, H, W) float32, normalised; in float64 scores of gradients and ReLU states are taken in float64.
-        labels: (N,) int64 classes.
+        images: (N, C, H, W) float32, normalised. With float64 images, gradients and ReLU states are computed in
+            float64.
+        labels: (N,) int64 class indices.
     """
 
     images: Tensor
     labels: Tensor
 
     def to(self, device: torch.device | str) -> "Batch":
-        """The same batch on a device."""
+        """Return the batch on the given device."""
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
 
 @dataclass(frozen=True)
 class Proxy:
-    """A number that tells something about a network without training it.
+    """A score that characterises a network without training it.
 
     Attributes:
-        name: As in the registry.
-        score: (network, batch, generator, **options) -> float, finite; raises `ScoreUndefined(reason)`. The network
-            has the weights that `weights` asks for and is left as found; options are keyword-only with defaults.
-        unit: Of the value.
-        direction: What is usually preferred.
-        source: Paper, section, reference code.
-        needs: ``images``: real ones, not only their shape; ``labels``; ``gradients``.
-        weights: The initialisation under which it is defined; ``none``: a cost, computed on the meta device.
-        measured: Whether it measures time, so that it differs from run to run; all others are deterministic.
+        name: Name in the registry.
+        score: Callable (network, batch, generator, **options) -> finite float. Raises `ScoreUndefined(reason)` if the
+            score is undefined. The network is initialised as `weights` specifies and must be left unchanged. Options
+            are keyword-only and have defaults.
+        unit: Unit of the value.
+        direction: The direction that is usually preferred.
+        source: Paper, section and reference code.
+        needs: Required inputs: ``images`` (real images rather than only their shape), ``labels`` and ``gradients``.
+        weights: Initialisation for which the score is defined; ``none`` marks a cost, computed on the meta device.
+        measured: Whether the score is a measured time, which varies from run to run. All other scores are
+            deterministic.
     """
 
     name: str
@@ -58,5 +61,5 @@ class Proxy:
 
     @property
     def is_cost(self) -> bool:
-        """Whether it needs no weights: cheap, exact, and the first to be asked for constraints."""
+        """Whether the score needs no weights. Costs are cheap and exact, and their constraints are checked first."""
         return self.weights == "none"

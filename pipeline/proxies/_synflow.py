@@ -1,4 +1,4 @@
-"""The synaptic flow through a network whose parameters are positive and whose norms are switched off."""
+"""Synaptic flow through a network with positive parameters and without norms."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,11 +17,11 @@ NORMS = frozenset({F.batch_norm, F.group_norm, F.layer_norm, F.instance_norm})
 
 
 class Positive(TorchFunctionMode):
-    """Every parameter counts with its absolute value, in float64.
+    """Torch function mode that replaces every parameter by its absolute value in float64.
 
     Args:
-        norms: Whether norms do their work; else they pass their input on.
-        observe: Called with the output, the weight and the bias of every convolution and linear layer.
+        norms: Whether norms are applied; otherwise they return their input.
+        observe: Callback that receives the output, the weight and the bias of every convolution and linear layer.
     """
 
     def __init__(
@@ -38,8 +38,8 @@ class Positive(TorchFunctionMode):
     ) -> Any:
         if func in NORMS and not self._norms:
             return args[0]
-        args = tuple(self._of(a) if isinstance(a, nn.Parameter) else a for a in args)
-        kwargs = {k: self._of(a) if isinstance(a, nn.Parameter) else a for k, a in out_of_place(kwargs).items()}
+        args = tuple(self._absolute(a) if isinstance(a, nn.Parameter) else a for a in args)
+        kwargs = {k: self._absolute(a) if isinstance(a, nn.Parameter) else a for k, a in out_of_place(kwargs).items()}
         if func not in PRODUCTS:
             return func(*args, **kwargs)
         if self._observe is None:
@@ -50,14 +50,14 @@ class Positive(TorchFunctionMode):
         return output
 
     def flow(self, network: nn.Module, batch: Batch) -> Tensor:
-        """R: the sum of the logits for one image of ones, of the shape of the batch's."""
+        """Compute R, the sum of the logits for one image of ones with the image shape of the batch."""
         ones = torch.ones((1, *batch.images.shape[1:]), dtype=torch.float64, device=batch.images.device)
         with self:
             logits: Tensor = network(ones)
         return logits.sum()
 
     def gradients(self, flow: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """|theta| and dR/d|theta| for every weight of convolutions and linear layers.
+        """Compute |theta| and dR/d|theta| for every weight of convolutions and linear layers.
 
         Raises:
             ScoreUndefined: R does not depend on any weight, or overflows float64.
@@ -70,7 +70,7 @@ class Positive(TorchFunctionMode):
             raise ScoreUndefined("the synaptic flow overflows float64")
         return [(weight.detach(), gradient) for weight, gradient in zip(weights, gradients, strict=True)]
 
-    def _of(self, parameter: nn.Parameter) -> Tensor:
+    def _absolute(self, parameter: nn.Parameter) -> Tensor:
         if id(parameter) not in self._positive:
             self._positive[id(parameter)] = parameter.detach().double().abs()
         return self._positive[id(parameter)]

@@ -1,4 +1,4 @@
-"""What a network computes, as a graph of calls on shapes: nothing is allocated and nothing is multiplied."""
+"""Graph of the function calls of a network, traced on shapes alone: no memory is allocated and nothing is computed."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -12,10 +12,10 @@ from torch.overrides import TorchFunctionMode
 
 CONVOLUTIONS = frozenset({torch.conv1d, torch.conv2d, torch.conv3d})
 PRODUCTS = CONVOLUTIONS | {F.linear}
-# They take parameters and cost no multiply-add by the convention of the field (pycls, NATS-Bench).
+# Functions with parameters that count no multiply-adds, by the convention of the field (pycls, NATS-Bench).
 FREE = frozenset({F.batch_norm, F.layer_norm, F.group_norm, F.prelu})
 SAME_SHAPE = frozenset({F.batch_norm, F.relu, F.relu6, F.silu, F.hardswish, F.hardtanh, F.dropout})
-# Their result does not depend on the values that they are given.
+# Functions whose result does not depend on the values of their arguments.
 CONSTANTS = frozenset({torch.zeros_like, torch.ones_like, Tensor.new_zeros, Tensor.new_ones})
 
 
@@ -24,10 +24,10 @@ class Call:
     """One call of a torch function.
 
     Attributes:
-        function: As called: `torch.conv2d`, `torch.nn.functional.batch_norm`, ...
-        inputs: The calls that its tensor arguments come from.
-        parameters: Its arguments that are parameters.
-        shape: Of its (first) result.
+        function: The function, for example `torch.conv2d` or `torch.nn.functional.batch_norm`.
+        inputs: The calls that computed the tensor arguments.
+        parameters: The arguments that are parameters.
+        shape: Shape of the (first) result.
     """
 
     function: Callable[..., Any]
@@ -37,20 +37,20 @@ class Call:
 
     @property
     def is_convolution(self) -> bool:
-        """Whether it is a convolution, of any dimension."""
+        """Whether the call is a convolution of any dimension."""
         return self.function in CONVOLUTIONS
 
     @property
     def is_product(self) -> bool:
-        """Whether it is a convolution or a linear layer."""
+        """Whether the call is a convolution or a linear layer."""
         return self.function in PRODUCTS
 
     @property
     def multiply_adds(self) -> int:
-        """Of a convolution or a linear layer, without the bias; each counts once; else 0.
+        """Number of multiply-adds of a convolution or a linear layer, without the bias; 0 for any other function.
 
-        A convolution makes each output element from one filter, a linear layer from one row: (elements of the
-        output) x (elements of the weight) / (output channels).
+        A convolution computes each output element from one filter, a linear layer from one row of its weight: (elements
+        of the output) x (elements of the weight) / (output channels). A multiply-add counts once.
         """
         if not self.is_product:
             return 0
@@ -60,14 +60,20 @@ class Call:
 
 @dataclass(frozen=True)
 class Trace:
-    """The calls of one forward pass in order, from the input to the output."""
+    """Function calls of one forward pass, in call order.
+
+    Attributes:
+        calls: All calls, without the input.
+        source: The input image, represented as a call.
+        output: The call that computed the logits.
+    """
 
     calls: list[Call]
     source: Call
     output: Call
 
     def longest(self, length: Callable[[Call], int]) -> int:
-        """The greatest sum of `length` over the calls of a path from the input to the output; no path: 0."""
+        """Return the largest sum of `length` over the calls of a path from input to output, or 0 without a path."""
         reached = {self.source: 0}
         for call in self.calls:
             before = [reached[i] for i in call.inputs if i in reached]
@@ -76,7 +82,7 @@ class Trace:
         return reached.get(self.output, 0)
 
     def live(self) -> Iterator[Call]:
-        """The calls on paths from the input to the output."""
+        """Return the calls that lie on a path from the input to the output."""
         reached, wanted = {self.source}, {self.output}
         for call in self.calls:
             if any(i in reached for i in call.inputs):
@@ -87,7 +93,10 @@ class Trace:
         return (call for call in self.calls if call in reached and call in wanted)
 
     def peak_elements(self) -> int:
-        """The most elements that are alive at once: each result from its call to its last use, nothing in place."""
+        """Compute the largest number of elements that are alive at once.
+
+        A result is alive from its call to its last use, and no operation works in place.
+        """
         last_use = {call: step for step, user in enumerate(self.calls) for call in (*user.inputs, user)}
         last_use[self.output] = len(self.calls)
         alive = peak = self.source.shape.numel()
@@ -116,9 +125,9 @@ class _Tracer(TorchFunctionMode):
         parameters = tuple(t for t in tensors if isinstance(t, nn.Parameter))
         if parameters and func not in PRODUCTS and func not in FREE:
             name = getattr(func, "__name__", func)
-            raise NotImplementedError(f"the cost of a layer that gives parameters to {name!r} is not known")
+            raise NotImplementedError(f"the cost of a layer that passes parameters to {name!r} is not known")
         inputs = () if _is_constant(func, args) else tuple(t._call for t in tensors if hasattr(t, "_call"))
-        if not inputs and not parameters:  # nothing that comes from the image, as a counter of batches
+        if not inputs and not parameters:  # independent of the image, such as a counter of batches
             return result
         call = Call(func, inputs, parameters, outputs[0].shape)
         self.calls.append(call)
@@ -128,14 +137,14 @@ class _Tracer(TorchFunctionMode):
 
 
 def trace(network: nn.Module, shape: Iterable[int]) -> Trace:
-    """The calls that a network on the meta device makes for one image.
+    """Trace the function calls of a network for one image.
 
     Args:
-        network: On the meta device.
-        shape: (C, H, W) of an image.
+        network: Network on the meta device.
+        shape: Shape (C, H, W) of an image.
 
     Raises:
-        NotImplementedError: A parameter is used by a function whose cost is not known.
+        NotImplementedError: A parameter is passed to a function whose cost is not known.
     """
     source = Call(torch.empty, (), (), torch.Size((1, *shape)))
     image = torch.empty(source.shape, device="meta")
@@ -164,7 +173,7 @@ def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
 
 
 def _shape_of(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The result on the meta device; by hand for the common layers, whose meta kernels are slow."""
+    """Compute the result on the meta device, directly for the common layers because their meta kernels are slow."""
     if func in SAME_SHAPE and not kwargs.get("inplace"):
         return torch.empty(args[0].shape, device="meta")
     if func is torch.conv2d and len(args) == 7 and not isinstance(args[4], str):

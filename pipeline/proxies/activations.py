@@ -1,4 +1,4 @@
-"""Number of elements that the convolutions put out."""
+"""Number of output elements of the convolutions and linear layers."""
 
 import torch
 
@@ -8,13 +8,13 @@ from zenfront.spaces import Network
 
 
 def activations(network: Network, batch: Batch, generator: torch.Generator) -> float:
-    """Elements of the outputs of all convolutions and linear layers for one image.
+    """Count the output elements of all convolutions and linear layers for one image.
 
-    Predicts run time on accelerators better than multiply-adds do.
+    Activations predict the run time on accelerators better than multiply-adds.
 
     Args:
-        network: On the meta device.
-        batch: Its shape counts: (N, C, H, W).
+        network: Network on the meta device.
+        batch: Batch of which only the image shape (C, H, W) is used.
         generator: Unused.
 
     Returns:

@@ -1,4 +1,4 @@
-"""AZ-NAS' expressivity: how evenly the features of each block spread."""
+"""AZ-NAS expressivity: entropy of the principal components of the features."""
 
 import torch
 
@@ -9,21 +9,22 @@ from zenfront.spaces import Network
 
 
 def az_expressivity(network: Network, batch: Batch, generator: torch.Generator, *, images: int = 64) -> float:
-    """Sum over the blocks of the entropy of the features' principal components: sum_l H_l.
+    """Compute the sum over all blocks of the entropy of the principal components of the features, sum_l H_l.
 
-    H_l = -sum_c p_c log(p_c + 1e-8), p the eigenvalues of the covariance of block l's features, normalised to sum 1.
+    H_l = -sum_c p_c log(p_c + 1e-8), where p are the eigenvalues of the covariance of the features of block l,
+    normalised to sum to 1. A block is a direct child of ``network.features``.
 
     Args:
-        network: With Kaiming weights; BN in train mode. Left as found. A block is a direct child of the features.
-        batch: Only the shape of an image and the device count.
-        generator: Draws the images.
+        network: Network with Kaiming weights; BN runs in train mode. Left unchanged.
+        batch: Batch of which only the image shape and the device are used.
+        generator: Random number generator that draws the images.
         images: Number of Gaussian images.
 
     Returns:
-        The sum (nats), from 0 to sum_l log C_l; higher is more expressive.
+        The sum in nats, between 0 and sum_l log C_l; higher is more expressive.
 
     Raises:
-        ScoreUndefined: There are fewer than two blocks, or a block's output is constant or not finite.
+        ScoreUndefined: The features have fewer than two blocks, or the output of a block is constant or not finite.
 
     Source: Lee, Ham, AZ-NAS, CVPR 2024, arXiv:2403.19232; code ``compute_az_nas_score``. Deviation: float64.
     """

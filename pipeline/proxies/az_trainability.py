@@ -1,4 +1,4 @@
-"""AZ-NAS' trainability: does each block keep the size of the gradient?"""
+"""AZ-NAS trainability: preservation of the gradient norm by each block."""
 
 from itertools import pairwise
 
@@ -13,46 +13,49 @@ from zenfront.pipeline.proxies._proxy import Batch, Proxy
 from zenfront.pipeline.proxies._state import borrowed
 from zenfront.spaces import Network
 
-EPSILON = 1e-6  # the authors' constant in the denominator
+EPSILON = 1e-6  # the constant that the published code adds to the denominator
 
 
 def az_trainability(
     network: Network, batch: Batch, generator: torch.Generator, *, mode: Mode = "paper", images: int = 64
 ) -> float:
-    """How near the blocks' Jacobians are to isometries: the mean over consecutive blocks of 2 - s - 1 / (s + 1e-6).
+    """Measure how close the Jacobians of the blocks are to isometries.
 
-    s is the largest singular value of g_in^T g_out / (N H W), g_out = +-1 at random at a block's output and g_in its
-    gradient at the previous block's output, unshuffled to the same resolution where the block has a stride.
+    The score is the mean over consecutive blocks of 2 - s - 1 / (s + 1e-6), where s is the largest singular value of
+    g_in^T g_out / (N H W). g_out has random entries of +-1 at the output of a block, and g_in is the resulting gradient
+    at the output of the previous block, pixel-unshuffled to the same resolution if the block has a stride. A block is a
+    direct child of ``network.features``.
 
     Args:
-        network: With Kaiming weights; BN in train mode. Left as found. A block is a direct child of the features.
-        batch: Only the shape of an image and the device count.
-        generator: Draws the images and the signs.
-        mode: ``paper``: a block that is the identity is skipped, as in the authors' transformer code. ``reference``:
-            their CNN code gives it minus infinity: undefined here.
+        network: Network with Kaiming weights; BN runs in train mode. Left unchanged.
+        batch: Batch of which only the image shape and the device are used.
+        generator: Random number generator that draws the images and the signs.
+        mode: Treatment of blocks that are the identity. ``paper``: skip them, as the authors' code for transformers
+            does. ``reference``: the authors' code for CNNs assigns them minus infinity, so the score is undefined.
         images: Number of Gaussian images.
 
     Returns:
-        At most 0, reached by s = 1; higher is more trainable.
+        The mean, at most 0 (reached for s = 1); higher is more trainable.
 
     Raises:
-        ScoreUndefined: There are fewer than two blocks, a block's resolution does not divide the previous one's, no
-            gradient comes back; an identity (reference), or nothing else (paper).
+        ScoreUndefined: The features have fewer than two blocks; the resolution of a block does not divide that of the
+            previous one; no gradient passes through a block; a block is the identity (``reference``) or all blocks are
+            (``paper``).
 
     Source: Lee, Ham, AZ-NAS, CVPR 2024, arXiv:2403.19232; code ``compute_az_nas_score``.
     """
     skip = one_of("mode", mode, {"paper": True, "reference": False})
     with borrowed(network, generator), torch.enable_grad():
         outputs = block_outputs(network, batch, generator, images)
-        singular = [_largest(before, after, generator) for before, after in pairwise(outputs)]
+        singular = [_largest_singular_value(before, after, generator) for before, after in pairwise(outputs)]
     values = [2 - s - 1 / (s + EPSILON) for s in singular if s is not None]
     if not values or (len(values) < len(singular) and not skip):
         raise ScoreUndefined("a block is the identity")
     return sum(values) / len(values)
 
 
-def _largest(before: Tensor, after: Tensor, generator: torch.Generator) -> float | None:
-    """The singular value s of one block; None for an identity."""
+def _largest_singular_value(before: Tensor, after: Tensor, generator: torch.Generator) -> float | None:
+    """Return the largest singular value s of one block, or None if the block is the identity."""
     signs = torch.randint(2, after.shape, generator=generator, device=generator.device)
     g_out = signs.to(after).mul_(2).sub_(1)
     (g_in,) = torch.autograd.grad(after, before, g_out, retain_graph=True, materialize_grads=True, allow_unused=True)
@@ -61,17 +64,17 @@ def _largest(before: Tensor, after: Tensor, generator: torch.Generator) -> float
     ratio, rest = divmod(g_in.shape[2], g_out.shape[2])
     if rest or g_out.shape[2] * ratio != g_in.shape[2] or g_out.shape[3] * ratio != g_in.shape[3]:
         sizes = f"{tuple(g_in.shape[2:])} to {tuple(g_out.shape[2:])}"
-        raise ScoreUndefined(f"a block changes the resolution by no whole number: {sizes}")
+        raise ScoreUndefined(f"a block must reduce the resolution by an integer factor, but changes it from {sizes}")
     g_in = F.pixel_unshuffle(g_in, ratio)
     product = _columns(g_in) @ _columns(g_out).T / (g_out.numel() // g_out.shape[1])
     s = float(torch.linalg.matrix_norm(product, ord=2))
     if not s > 0:
-        raise ScoreUndefined("no gradient comes back through a block")
+        raise ScoreUndefined("no gradient passes through a block")
     return s
 
 
 def _columns(gradient: Tensor) -> Tensor:
-    """(N, C, H, W) to (C, N H W), float64."""
+    """Reshape (N, C, H, W) to (C, N H W) float64."""
     return gradient.transpose(0, 1).flatten(1).double()
 
 

@@ -8,17 +8,17 @@ from zenfront.spaces import Network
 
 
 def depth(network: Network, batch: Batch, generator: torch.Generator) -> float:
-    """Number of convolution layers on the longest path from the input to the output.
+    """Count the convolution layers on the longest path from the input to the output.
 
-    A projection shortcut lies on a path of its own; linear layers do not count. What is multiplied by zero is no path.
+    A projection shortcut forms a separate path. Linear layers do not count, and a multiplication by zero ends a path.
 
     Args:
-        network: On the meta device.
-        batch: Its shape counts: (N, C, H, W).
+        network: Network on the meta device.
+        batch: Batch of which only the image shape (C, H, W) is used.
         generator: Unused.
 
     Returns:
-        The number of layers; 0 when no path leads through a convolution.
+        The number of layers; 0 if no path contains a convolution.
 
     Source: by definition; ZenNAS (ICCV 2021) bounds it and then maximises the Zen-score.
     """

@@ -1,4 +1,4 @@
-"""EPE-NAS: correlation of the input gradients within the classes."""
+"""EPE-NAS: correlation of the input gradients within classes."""
 
 import torch
 from torch import Tensor
@@ -9,21 +9,22 @@ from zenfront.pipeline.proxies._proxy import Batch, Proxy
 from zenfront.pipeline.proxies._state import borrowed
 from zenfront.spaces import Network
 
-K = 1e-5  # the authors' constant
-MANY_CLASSES = 100  # above it the authors compare the classes with each other
+K = 1e-5  # constant of the published code
+MANY_CLASSES = 100  # above this number the published code compares the classes with each other
 
 
 def epe_nas(network: Network, batch: Batch, generator: torch.Generator) -> float:
-    """Intra-class correlation of the images' input gradients.
+    """Compute the correlation of the input gradients of the images within each class.
 
-    s_c = sum_ij log(|corr_ij| + k) over the images of class c, corr the correlation of the rows of the gradient of
-    the summed logits with respect to the images, k = 1e-5. The score is sum_c |s_c| with at most 100 classes; else
-    sum_{c, c'} |s_c / n_c - s_c' / n_c'| / (classes in the batch), n_c the images of class c.
+    s_c = sum_ij log(|corr_ij| + k) over the images i, j of class c, where corr is the correlation of the gradients of
+    the summed logits with respect to the images, and k = 1e-5. The score is sum_c |s_c| for at most 100 classes, and
+    sum_{c, c'} |s_c / n_c - s_c' / n_c'| / (classes in the batch) for more, where n_c is the number of images of
+    class c.
 
     Args:
-        network: With PyTorch's default weights; BN in train mode. Left as found.
-        batch: images (N, C, H, W), real, and labels (N,).
-        generator: Source of all randomness (there is none without dropout).
+        network: Network with PyTorch's default weights; BN runs in train mode. Left unchanged.
+        batch: Real images (N, C, H, W) and labels (N,).
+        generator: Random number generator; affects the score only if the network contains dropout.
 
     Returns:
         The score, > 0; higher is better.
@@ -32,7 +33,7 @@ def epe_nas(network: Network, batch: Batch, generator: torch.Generator) -> float
         ScoreUndefined: No class has two images, the logits do not depend on an image, or a gradient is constant.
 
     Source: Lopes, Alirezazadeh, Alexandre, EPE-NAS, ICANN 2021, arXiv:2102.08099; code as in NASLib.
-    Deviation: a class without a correlation is an error; the code swallows it.
+    Deviation: an undefined correlation within a class is an error, which the published code ignores.
     """
     with borrowed(network, generator):
         rows, logits = input_jacobian(network, batch.images)
@@ -50,7 +51,7 @@ def epe_nas(network: Network, batch: Batch, generator: torch.Generator) -> float
 def _log_correlation(rows: Tensor) -> Tensor:
     correlation = torch.corrcoef(rows).reshape(len(rows), len(rows))
     if not correlation.isfinite().all():
-        raise ScoreUndefined("the gradient with respect to an image is the same for all its pixels")
+        raise ScoreUndefined("the gradient with respect to an image is equal for all its pixels")
     total: Tensor = (correlation.abs() + K).log().sum()
     return total
 

@@ -1,4 +1,4 @@
-"""Fisher information of the layers' outputs."""
+"""Fisher information of the layer outputs."""
 
 import torch
 import torch.nn.functional as F
@@ -14,28 +14,30 @@ from zenfront.spaces import Network
 
 
 def fisher(network: Network, batch: Batch, generator: torch.Generator, *, mode: Mode = "paper") -> float:
-    """Fisher information: the effect on the loss of removing channels, to second order.
+    """Compute the Fisher information, a second-order estimate of the effect on the loss of removing channels.
 
-    sum_k Delta_k over the output channels k of convolutions and linear layers,
-    Delta_k = 1/2 mean_n (sum_hw a_nk dL/da_nk)^2, a the layer's output, L the mean cross-entropy of one mini-batch.
+    The score is sum_k Delta_k over the output channels k of convolutions and linear layers, with
+    Delta_k = 1/2 mean_n (sum_hw a_nk dL/da_nk)^2, where a is the output of the layer and L the mean cross-entropy of
+    one mini-batch.
 
     Args:
-        network: With PyTorch's default weights; BN in train mode. Left as found.
-        batch: images (N, C, H, W), real, and labels (N,).
-        generator: Source of all randomness (there is none without dropout).
-        mode: ``paper``: as above. ``reference``: what the code returns: Delta_k times the fan-in of channel k, since
-            it gives the channel's value to each of its weights before it sums. That changes ranks.
+        network: Network with PyTorch's default weights; BN runs in train mode. Left unchanged.
+        batch: Real images (N, C, H, W) and labels (N,).
+        generator: Random number generator; affects the score only if the network contains dropout.
+        mode: ``paper``: the formula above. ``reference``: multiply Delta_k by the fan-in of channel k, like the
+            published code, which assigns the value of a channel to each of its weights before summing. The two modes
+            rank networks differently.
 
     Returns:
         The sum, > 0; higher is better.
 
     Raises:
-        ScoreUndefined: The loss does not depend on any layer's output.
+        ScoreUndefined: The loss does not depend on the output of any layer.
 
     Source: Turner et al., BlockSwap, ICLR 2020, arXiv:1906.04113, as in Abdelfattah et al., ICLR 2021, code
-    ``fisher.py``: on the outputs of the layers, before BN and ReLU.
+    ``fisher.py``, which uses the outputs of the layers before BN and ReLU.
     """
-    multiplicity = one_of("mode", mode, {"paper": _once, "reference": _fan_in})
+    multiplicity = one_of("mode", mode, {"paper": _one, "reference": _fan_in})
     parts: list[Tensor] = []
 
     def take(output: Tensor, gradient: Tensor, weight: Tensor, bias: Tensor | None) -> None:
@@ -51,11 +53,11 @@ def fisher(network: Network, batch: Batch, generator: torch.Generator, *, mode: 
         outputs.backward(F.cross_entropy(logits, batch.labels))
     total = sum(float(part) for part in parts)
     if not total > 0:
-        raise ScoreUndefined("the loss does not depend on any layer's output")
+        raise ScoreUndefined("the loss does not depend on the output of any layer")
     return total
 
 
-def _once(weight: Tensor) -> int:
+def _one(weight: Tensor) -> int:
     return 1
 
 

@@ -1,4 +1,4 @@
-"""Multiply-adds of one image."""
+"""Number of multiply-adds for one image."""
 
 import torch
 
@@ -8,22 +8,22 @@ from zenfront.spaces import Network
 
 
 def flops(network: Network, batch: Batch, generator: torch.Generator) -> float:
-    """Multiply-adds of the convolutions and linear layers for one image, each once, without biases.
+    """Count the multiply-adds of the convolutions and linear layers for one image, without biases.
 
-    Normalisation, activations, pooling and additions count nothing: the convention of the field (pycls,
-    NATS-Bench). torch's own counter reports twice that; ZenNAS adds H W C for a BN and divides a projection shortcut
-    by the stride twice.
+    A multiply-add counts once. Normalisation, activations, pooling and additions are not counted, which is the
+    convention of the field (pycls, NATS-Bench). The counter in PyTorch reports twice this number. ZenNAS adds H W C for
+    each BN and divides the cost of a projection shortcut by the stride twice.
 
     Args:
-        network: On the meta device.
-        batch: Its shape counts: (N, C, H, W).
+        network: Network on the meta device.
+        batch: Batch of which only the image shape (C, H, W) is used.
         generator: Unused.
 
     Returns:
         The number of multiply-adds, > 0; lower is cheaper.
 
     Raises:
-        NotImplementedError: A layer's parameters are used by a function whose cost is not known.
+        NotImplementedError: A parameter is passed to a function whose cost is not known.
 
     Source: Radosavovic et al., Designing network design spaces, CVPR 2020 (pycls, ``net_complexity``).
     """

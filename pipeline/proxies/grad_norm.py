@@ -9,14 +9,15 @@ from zenfront.spaces import Network
 
 
 def grad_norm(network: Network, batch: Batch, generator: torch.Generator) -> float:
-    """sum_l ||dL/dW_l||_2 over convolutions and linear layers: the sum of the layers' norms.
+    """Compute the sum of the gradient norms of all convolutions and linear layers, sum_l ||dL/dW_l||_2.
 
-    L is the mean cross-entropy of one mini-batch. (ZenNAS takes one norm over all parameters, with random labels.)
+    L is the mean cross-entropy of one mini-batch. ZenNAS instead takes a single norm over all parameters, with random
+    labels.
 
     Args:
-        network: With PyTorch's default weights; BN in train mode. Left as found.
-        batch: images (N, C, H, W), real, and labels (N,).
-        generator: Source of all randomness (there is none without dropout).
+        network: Network with PyTorch's default weights; BN runs in train mode. Left unchanged.
+        batch: Real images (N, C, H, W) and labels (N,).
+        generator: Random number generator; affects the score only if the network contains dropout.
 
     Returns:
         The sum, > 0; higher is better.

@@ -1,4 +1,4 @@
-"""GradSign: do the images agree on the direction of descent?"""
+"""GradSign: agreement of the images on the signs of their gradients."""
 
 import torch
 import torch.nn.functional as F
@@ -15,35 +15,36 @@ from zenfront.spaces import Network
 
 
 def gradsign(network: Network, batch: Batch, generator: torch.Generator, *, mode: Mode = "paper") -> float:
-    """Agreement of the signs of the images' gradients: sum_k | sum_i sign(dL_i / dtheta_k) |.
+    """Compute the agreement of the gradient signs of the images, sum_k | sum_i sign(dL_i / dtheta_k) |.
 
-    L_i is the cross-entropy of image i; k runs over the weights.
+    L_i is the cross-entropy of image i, and k runs over the weights.
 
     Args:
-        network: With PyTorch's default weights; BN in train mode. Left as found.
-        batch: images (N, C, H, W), real, and labels (N,).
-        generator: Source of all randomness (there is none without dropout).
-        mode: ``paper``: gradients per image under the statistics of the whole batch, held fixed; the weights of
-            convolutions, linear layers and norms. ``reference``: as the code, one forward and backward pass for each
-            image alone, so that BN sees a batch of one (and fails on 1 x 1 maps); without norms.
+        network: Network with PyTorch's default weights; BN runs in train mode. Left unchanged.
+        batch: Real images (N, C, H, W) and labels (N,).
+        generator: Random number generator; affects the score only if the network contains dropout.
+        mode: ``paper``: compute per-image gradients with the statistics of the whole batch held fixed, for the weights
+            of convolutions, linear layers and norms. ``reference``: run one forward and backward pass per image, like
+            the published code, so that BN normalises a batch of one (and fails on 1 x 1 maps); weights of norms are
+            left out.
 
     Returns:
         The sum, at most N P; higher is better.
 
     Raises:
-        ScoreUndefined: The loss does not depend on the weights; BN of a single value (reference).
+        ScoreUndefined: The loss does not depend on the weights, or a BN receives a single value (``reference``).
 
     Source: Zhang, Jia, GradSign, ICLR 2022, arXiv:2110.08616.
     """
-    measure = one_of("mode", mode, {"paper": _together, "reference": _alone})
+    measure = one_of("mode", mode, {"paper": _sum_signs, "reference": _sum_signs_image_by_image})
     with borrowed(network, generator):
         total = measure(network, batch)
     if not total > 0:
-        raise ScoreUndefined("the loss does not depend on the weights: all gradients vanish")
+        raise ScoreUndefined("the loss does not depend on the weights: all gradients are zero")
     return total
 
 
-def _together(network: Network, batch: Batch) -> float:
+def _sum_signs(network: Network, batch: Batch) -> float:
     sums: list[Tensor] = []
     gradients = PerImageGradients(lambda rows: sums.append(rows.sign().sum(0).abs().sum(dtype=torch.float64)))
     tensors = tensors_of(network, batch.images.dtype)
@@ -55,7 +56,7 @@ def _together(network: Network, batch: Batch) -> float:
     return float(sum(sums))
 
 
-def _alone(network: Network, batch: Batch) -> float:
+def _sum_signs_image_by_image(network: Network, batch: Batch) -> float:
     signs: list[Tensor] = []
     for n in range(len(batch.images)):
         weights = loss_gradients(network, Batch(batch.images[n : n + 1], batch.labels[n : n + 1]))

@@ -1,4 +1,4 @@
-"""GraSP: how much removing a weight changes the gradient's size."""
+"""GraSP: effect of removing a weight on the norm of the gradient."""
 
 import torch
 import torch.nn.functional as F
@@ -12,14 +12,15 @@ from zenfront.spaces import Network
 
 
 def grasp(network: Network, batch: Batch, generator: torch.Generator) -> float:
-    """Gradient signal preservation: -theta^T H g over the weights of convolutions and linear layers.
+    """Compute the gradient signal preservation, -theta^T H g, over the weights of convolutions and linear layers.
 
-    g and H are gradient and Hessian of the mean cross-entropy of one mini-batch; H g by a second backward pass.
+    g and H are the gradient and the Hessian of the mean cross-entropy of one mini-batch. H g is computed by a second
+    backward pass.
 
     Args:
-        network: With PyTorch's default weights; BN in train mode. Left as found.
-        batch: images (N, C, H, W), real, and labels (N,).
-        generator: Source of all randomness (there is none without dropout).
+        network: Network with PyTorch's default weights; BN runs in train mode. Left unchanged.
+        batch: Real images (N, C, H, W) and labels (N,).
+        generator: Random number generator; affects the score only if the network contains dropout.
 
     Returns:
         The product, of either sign; higher is better (the authors chose the sign after the fact).
@@ -28,8 +29,8 @@ def grasp(network: Network, batch: Batch, generator: torch.Generator) -> float:
         ScoreUndefined: The loss does not depend on the weights, or the value is not finite.
 
     Source: Wang, Zhang, Grosse, Picking winning tickets before training, ICLR 2020, arXiv:2002.07376, with
-    temperature 1 as in Abdelfattah et al., ICLR 2021. Known error of their code: when it splits a batch for lack of
-    memory it keeps the last part only.
+    temperature 1 as in Abdelfattah et al., ICLR 2021. Known error of their code: if it splits a batch for lack of
+    memory, it keeps only the last part.
     """
     tensors = tensors_of(network, batch.images.dtype)
     weights = [tensors[name].requires_grad_() for name in weight_names(network)]
@@ -40,7 +41,7 @@ def grasp(network: Network, batch: Batch, generator: torch.Generator) -> float:
         gradients = torch.autograd.grad(loss, weights, create_graph=True, materialize_grads=True)
         square = torch.stack([(gradient.detach() * gradient).sum() for gradient in gradients]).sum()
         if not square > 0:
-            raise ScoreUndefined("the loss does not depend on the weights: all gradients vanish")
+            raise ScoreUndefined("the loss does not depend on the weights: all gradients are zero")
         products = torch.autograd.grad(square, weights, materialize_grads=True)
     return -sum(float((weight.detach() * product).sum()) for weight, product in zip(weights, products, strict=True))
 

@@ -1,4 +1,4 @@
-"""jacob_cov: how differently the network's output depends on different images."""
+"""jacob_cov: correlation of the input gradients between images."""
 
 import torch
 
@@ -8,35 +8,35 @@ from zenfront.pipeline.proxies._proxy import Batch, Proxy
 from zenfront.pipeline.proxies._state import borrowed
 from zenfront.spaces import Network
 
-K = 1e-5  # the authors' constant
+K = 1e-5  # constant of the published code
 
 
 def jacob_cov(network: Network, batch: Batch, generator: torch.Generator) -> float:
-    """Spread of the correlation between the images' input gradients.
+    """Compute how uncorrelated the input gradients of different images are.
 
-    -sum_i (log(v_i + k) + 1 / (v_i + k)), v the eigenvalues of the correlation matrix (N, N) of the rows of the
-    gradient of the summed logits with respect to the images, k = 1e-5.
+    The score is -sum_i (log(v_i + k) + 1 / (v_i + k)), where v are the eigenvalues of the (N, N) correlation matrix of
+    the gradients of the summed logits with respect to the images, and k = 1e-5.
 
     Args:
-        network: With PyTorch's default weights; BN in train mode. Left as found.
-        batch: images (N, C, H, W), real; labels unused.
-        generator: Source of all randomness (there is none without dropout).
+        network: Network with PyTorch's default weights; BN runs in train mode. Left unchanged.
+        batch: Real images (N, C, H, W); the labels are unused.
+        generator: Random number generator; affects the score only if the network contains dropout.
 
     Returns:
-        At most -N, reached by uncorrelated gradients; higher is better.
+        The score, at most -N (reached for uncorrelated gradients); higher is better.
 
     Raises:
         ScoreUndefined: The logits do not depend on an image, or the gradient of an image is constant.
 
-    Source: Mellor et al., arXiv:2006.04647v1 (another score than NASWOT, its later version), as in Abdelfattah et al.,
-    ICLR 2021, code ``jacob_cov.py``. Deviations: float64, `eigvalsh`, rounding errors below 0 become 0; the code's
-    ``np.linalg.eig`` of a symmetric matrix may turn complex.
+    Source: Mellor et al., arXiv:2006.04647v1 (a different score from NASWOT, which is in the later version), as in
+    Abdelfattah et al., ICLR 2021, code ``jacob_cov.py``. Deviations: float64 and `eigvalsh`, with rounding errors below
+    0 set to 0; the published code uses ``np.linalg.eig``, which may return complex values for a symmetric matrix.
     """
     with borrowed(network, generator):
         rows, _ = input_jacobian(network, batch.images)
     correlation = torch.corrcoef(rows.double())
     if not correlation.isfinite().all():
-        raise ScoreUndefined("the gradient with respect to an image is the same for all its pixels")
+        raise ScoreUndefined("the gradient with respect to an image is equal for all its pixels")
     values = torch.linalg.eigvalsh(correlation).clamp(min=0)
     return -float(((values + K).log() + 1 / (values + K)).sum())
 

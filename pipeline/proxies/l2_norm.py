@@ -8,20 +8,20 @@ from zenfront.spaces import Network
 
 
 def l2_norm(network: Network, batch: Batch, generator: torch.Generator) -> float:
-    """sum_l ||W_l||_2 over the weights of convolutions and linear layers.
+    """Compute the sum of the norms of the weights of convolutions and linear layers, sum_l ||W_l||_2.
 
-    Under PyTorch's default weights ||W_l||^2 is about (output channels) / 3: a measure of width and depth.
+    With PyTorch's default weights ||W_l||^2 is about (output channels) / 3, so the score measures width and depth.
 
     Args:
-        network: With PyTorch's default weights. Left as found.
+        network: Network with PyTorch's default weights. Left unchanged.
         batch: Unused.
         generator: Unused.
 
     Returns:
-        The sum, > 0; higher is larger.
+        The sum, > 0; higher values mean larger networks.
 
     Raises:
-        ScoreUndefined: There is neither a convolution nor a linear layer.
+        ScoreUndefined: The network has neither a convolution nor a linear layer.
 
     Source: Abdelfattah et al., ICLR 2021, code ``l2_norm.py`` (never registered there); NAS-Bench-Suite-Zero.
     """

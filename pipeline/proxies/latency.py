@@ -1,4 +1,4 @@
-"""Measured time of a forward pass."""
+"""Measured duration of a forward pass."""
 
 import time
 
@@ -21,39 +21,41 @@ def latency(
     repeats: int = 15,
     statistic: str = "median",
 ) -> float:
-    """Seconds of an inference on this machine, with this number of threads.
+    """Measure the duration of an inference on this machine with the current number of threads.
 
-    Measured: warm-up passes, then single passes, each between two synchronisations with the device.
+    After the warm-up passes, each pass is timed separately, with a device synchronisation before and after it.
 
     Args:
-        network: In eval mode for the measurement. Left as found.
-        batch: Only the shape of an image and the device count.
-        generator: Source of all randomness (there is none).
+        network: Network, put in eval mode for the measurement. Left unchanged.
+        batch: Batch of which only the image shape and the device are used.
+        generator: Random number generator; does not affect the score.
         images: Number of images in a pass.
-        warm_up: Passes before the measurement.
-        repeats: Measured passes.
-        statistic: ``median``; or ``spread``: the distance between the quartiles.
+        warm_up: Number of passes before the measurement.
+        repeats: Number of measured passes.
+        statistic: ``median``, or ``spread`` for the interquartile range.
 
     Returns:
-        Seconds for a pass of all images; lower is faster. The only score that differs from run to run.
+        The duration in seconds of a pass over all images; lower is faster. This is the only score that varies from run
+        to run.
 
     Raises:
-        ScoreUndefined: There are no measured passes.
+        ScoreUndefined: `repeats` is less than 1.
 
-    Source: by definition. ZenNAS' timers never wait for the device and measure once: mostly the time of the launch.
+    Source: by definition. The timers of ZenNAS do not synchronise with the device and measure only once, so they mostly
+    measure the kernel launch.
     """
     spread = one_of("statistic", statistic, {"median": False, "spread": True})
     if repeats < 1:
-        raise ScoreUndefined(f"`repeats` must be at least 1, but is {repeats}")
+        raise ScoreUndefined(f"`repeats` must be at least 1, but got {repeats}")
     zeros = batch.images.new_zeros((images, *batch.images.shape[1:]))
     with borrowed(network, generator, training=False), torch.inference_mode():
         for _ in range(warm_up):
             network(zeros)
-        seconds = torch.tensor([_seconds(network, zeros) for _ in range(repeats)], dtype=torch.float64)
+        seconds = torch.tensor([_measure_seconds(network, zeros) for _ in range(repeats)], dtype=torch.float64)
     return float(seconds.quantile(0.75) - seconds.quantile(0.25) if spread else seconds.median())
 
 
-def _seconds(network: Network, images: torch.Tensor) -> float:
+def _measure_seconds(network: Network, images: torch.Tensor) -> float:
     _synchronise(images.device)
     start = time.perf_counter()
     network(images)

@@ -1,10 +1,10 @@
-"""Number of linear regions that a sample meets: expressivity."""
+"""Number of linear regions reached by a sample of inputs: expressivity."""
 
 import torch
 from torch import Tensor
 
 from zenfront.pipeline.errors import ScoreUndefined
-from zenfront.pipeline.proxies._activations import agreement
+from zenfront.pipeline.proxies._activations import count_agreements
 from zenfront.pipeline.proxies._options import Mode, one_of
 from zenfront.pipeline.proxies._proxy import Batch, Proxy
 from zenfront.pipeline.proxies._state import borrowed
@@ -20,44 +20,45 @@ def linear_regions(
     samples: int = 1000,
     crop: int = 3,
 ) -> float:
-    """Number of distinct patterns of ReLU states over a sample.
+    """Count the distinct patterns of ReLU states over a sample of inputs.
 
-    R_N = |{(s_1(x), ..., s_A(x)) : x in the sample}|, s_a(x) in {0, 1} the state of ReLU unit a on input x.
+    The score is R_N = |{(s_1(x), ..., s_A(x)) : x in the sample}|, where s_a(x) in {0, 1} is the state of ReLU unit a
+    on input x.
 
     Args:
-        network: With Kaiming weights; BN in train mode. Left as found.
-        batch: images (N, C, H, W), real; labels unused.
-        generator: Chooses the crops.
-        mode: ``paper``: random crops of the images, as TE-NAS samples. ``reference``: what its ``linear_region.py``
-            counts on the batch that it is given.
-        samples: Number of crops; TE-NAS takes 3,000.
+        network: Network with Kaiming weights; BN runs in train mode. Left unchanged.
+        batch: Real images (N, C, H, W); the labels are unused.
+        generator: Random number generator that selects the crops.
+        mode: ``paper``: sample random crops of the images, as TE-NAS does. ``reference``: use the whole images of the
+            batch, as its ``linear_region.py`` does.
+        samples: Number of crops. TE-NAS uses 3,000.
         crop: Side of a crop in pixels.
 
     Returns:
-        The number of regions, from 1 to the number of inputs, where it saturates: TE-NAS evaluates networks of one
-        channel for that reason. Higher is more expressive.
+        The number of regions, between 1 and the number of inputs. Higher is more expressive. The score saturates at the
+        number of inputs, which is why TE-NAS evaluates networks with a single channel.
 
     Raises:
-        ScoreUndefined: There is no ReLU, or a crop is too small for the network.
+        ScoreUndefined: The network has no ReLU, or a crop is too small for the network.
 
     Source: Chen, Gong, Wang, TE-NAS, ICLR 2021, arXiv:2102.11535, sec. 3.2; code ``linear_region.py``. Deviation: one
-    pass over all crops, the code makes three of 1,000. Known error of ZenNAS' copy: it hooks `nn.ReLU` modules, but
-    its networks call the function.
+    pass over all crops, whereas the published code makes three passes of 1,000 crops. Known error of ZenNAS' copy: it
+    hooks `nn.ReLU` modules, but its networks call the function.
     """
-    inputs = one_of("mode", mode, {"paper": _crops, "reference": _whole})(batch.images, samples, crop, generator)
+    inputs = one_of("mode", mode, {"paper": _crop, "reference": _keep})(batch.images, samples, crop, generator)
     with borrowed(network, generator):
         try:
-            kernel, units = agreement(network, inputs)
+            kernel, units = count_agreements(network, inputs)
         except RuntimeError as error:
             if mode == "paper":
-                raise ScoreUndefined(f"the network does not take crops of {crop} x {crop} pixels: {error}") from error
+                raise ScoreUndefined(f"the network rejects crops of {crop} x {crop} pixels: {error}") from error
             raise
     same = kernel == units
     return float((1 / same.sum(1, dtype=torch.float64)).sum().round())
 
 
-def _crops(images: Tensor, samples: int, crop: int, generator: torch.Generator) -> Tensor:
-    """`samples` random squares of random images."""
+def _crop(images: Tensor, samples: int, crop: int, generator: torch.Generator) -> Tensor:
+    """Cut random squares from random images: (N, C, H, W) to (samples, C, crop, crop)."""
     sides = [min(crop, side) for side in images.shape[2:]]
 
     def draw(count: int) -> Tensor:
@@ -72,7 +73,7 @@ def _crops(images: Tensor, samples: int, crop: int, generator: torch.Generator) 
     return picked.permute(0, 3, 1, 2)
 
 
-def _whole(images: Tensor, samples: int, crop: int, generator: torch.Generator) -> Tensor:
+def _keep(images: Tensor, samples: int, crop: int, generator: torch.Generator) -> Tensor:
     return images
 
 

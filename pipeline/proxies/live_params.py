@@ -1,4 +1,4 @@
-"""Number of parameters that the output can depend on."""
+"""Number of parameters on which the output can depend."""
 
 import torch
 
@@ -8,18 +8,19 @@ from zenfront.spaces import Network
 
 
 def live_params(network: Network, batch: Batch, generator: torch.Generator) -> float:
-    """Number of parameters on paths from the input to the output.
+    """Count the parameters on paths from the input to the output.
 
-    Branches that lead nowhere, come from nowhere or are multiplied by zero do not count, a shared parameter counts
-    once. On NAS-Bench-201 this baseline ranks better than any proxy of its day: what does not beat it is worth nothing.
+    Branches that do not lead to the output, do not start at the input or are multiplied by zero are not counted. A
+    shared parameter counts once. On NAS-Bench-201 this baseline ranks architectures better than any proxy of its day,
+    so a proxy that does not beat it has no value there.
 
     Args:
-        network: On the meta device.
-        batch: Its shape counts: (N, C, H, W).
+        network: Network on the meta device.
+        batch: Batch of which only the image shape (C, H, W) is used.
         generator: Unused.
 
     Returns:
-        The number of parameters, at most `params`; 0 when no path leads to the output.
+        The number of parameters, at most `params`; 0 if no path leads to the output.
 
     Source: by definition.
     """

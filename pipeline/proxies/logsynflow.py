@@ -1,4 +1,4 @@
-"""LogSynflow: synaptic flow with its gradients on a logarithmic scale."""
+"""LogSynflow: synaptic flow with gradients on a logarithmic scale."""
 
 import torch
 
@@ -10,20 +10,21 @@ from zenfront.spaces import Network
 
 
 def logsynflow(network: Network, batch: Batch, generator: torch.Generator) -> float:
-    """Synaptic flow with damped gradients: sum |theta| log(1 + dR/d|theta|) over convolutions and linear layers.
+    """Compute the synaptic flow with logarithmic gradients, sum |theta| log(1 + dR/d|theta|).
 
-    R = 1^T f(1; |theta|) for one image of ones, all parameters positive and norms switched off.
+    The sum is over the weights of convolutions and linear layers. R = 1^T f(1; |theta|) is the output for one image of
+    ones, with all parameters replaced by their absolute values and norms by the identity.
 
     Args:
-        network: With PyTorch's default weights. Left as found.
-        batch: Only the shape of an image and the device count.
-        generator: Source of all randomness (there is none without dropout).
+        network: Network with PyTorch's default weights. Left unchanged.
+        batch: Batch of which only the image shape and the device are used.
+        generator: Random number generator; affects the score only if the network contains dropout.
 
     Returns:
         The sum, > 0; higher is better.
 
     Raises:
-        ScoreUndefined: No path leads from input to output, or the flow overflows float64.
+        ScoreUndefined: No path leads from the input to the output, or the flow overflows float64.
 
     Source: Cavagnero et al., FreeREA, WACV 2023, arXiv:2207.05135.
     """

@@ -1,4 +1,4 @@
-"""MeCo: how independent the channels of each layer are, from one random image."""
+"""MeCo: independence of the channels of each layer, measured on one random image."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,47 +14,52 @@ from zenfront.pipeline.proxies._proxy import Batch, Proxy
 from zenfront.pipeline.proxies._state import borrowed, gaussian
 from zenfront.spaces import Network
 
-CODE_SIDE = 64  # the code's input, whatever the task
+CODE_SIDE = 64  # side of the image in the published code, for every task
 
 
 def meco(network: Network, batch: Batch, generator: torch.Generator, *, mode: Mode = "paper") -> float:
-    """Minimum eigenvalue of the channels' correlation, summed over the layers.
+    """Compute the sum over the layers of the smallest eigenvalue of the correlation between channels.
 
-    sum_l lambda_min(P(f_l)), P the Pearson correlation (C, C) between the C channel maps that layer l puts out for one
-    Gaussian image. A constant map correlates with nothing, not even itself.
+    The score is sum_l lambda_min(P(f_l)), where P is the (C, C) Pearson correlation between the C channel maps in the
+    output of layer l for one Gaussian image. The correlation of a constant map with any map, including itself, is 0.
 
     Args:
-        network: With PyTorch's default weights; BN in train mode. Left as found.
-        batch: Only the shape of an image and the device count.
-        generator: Draws the image.
-        mode: ``paper``: over the convolutions, an image of the task's size. ``reference``: as the code, over all
-            modules, those that contain others as well (which counts layers more than once), an image of 64 x 64.
+        network: Network with PyTorch's default weights; BN runs in train mode. Left unchanged.
+        batch: Batch of which only the image shape and the device are used.
+        generator: Random number generator that draws the image.
+        mode: ``paper``: sum over the convolutions, for an image of the task's size. ``reference``: sum over all
+            modules, including containers, for an image of 64 x 64 pixels, like the published code, which thereby counts
+            layers more than once.
 
     Returns:
-        The sum; higher is better. lambda_min is 0 wherever C >= H W: deep layers contribute rounding noise.
+        The sum; higher is better. lambda_min is 0 wherever C >= H W, so deep layers contribute only rounding noise.
 
     Raises:
-        ScoreUndefined: There is no convolution.
+        ScoreUndefined: The network has no convolution.
 
-    Source: Jiang et al., MeCo, NeurIPS 2023. Deviations: float64 and `eigvalsh`; the code takes the real part
+    Source: Jiang et al., MeCo, NeurIPS 2023. Deviations: float64 and `eigvalsh`; the published code takes the real part
     of ``torch.linalg.eig``.
     """
-    measure = one_of("mode", mode, {"paper": _convolutions, "reference": _modules})
+    measure = one_of("mode", mode, {"paper": _measure_convolutions, "reference": _measure_modules})
     eigenvalues: list[Tensor] = []
     with torch.no_grad(), borrowed(network, generator):
-        measure(network, batch, generator, lambda output: eigenvalues.append(_lowest(output)))
+        measure(network, batch, generator, lambda output: eigenvalues.append(_smallest_eigenvalue(output)))
     if not eigenvalues:
-        raise ScoreUndefined("there is no convolution")
+        raise ScoreUndefined("the network has no convolution")
     return float(sum(eigenvalues))
 
 
-def _convolutions(network: Network, batch: Batch, generator: torch.Generator, take: Callable[[Tensor], None]) -> None:
+def _measure_convolutions(
+    network: Network, batch: Batch, generator: torch.Generator, take: Callable[[Tensor], None]
+) -> None:
     image = gaussian((1, *batch.images.shape[1:]), generator, batch.images)
     with ActivationRecorder(CONVOLUTIONS, take):
         network.features(image)
 
 
-def _modules(network: Network, batch: Batch, generator: torch.Generator, take: Callable[[Tensor], None]) -> None:
+def _measure_modules(
+    network: Network, batch: Batch, generator: torch.Generator, take: Callable[[Tensor], None]
+) -> None:
     def observe(_: nn.Module, output: Any) -> None:
         if isinstance(output, Tensor):
             take(output)
@@ -64,9 +69,9 @@ def _modules(network: Network, batch: Batch, generator: torch.Generator, take: C
         network(image)
 
 
-def _lowest(output: Tensor) -> Tensor:
+def _smallest_eigenvalue(output: Tensor) -> Tensor:
     maps = output[0].double().reshape(len(output[0]), -1)
-    if maps.shape[1] == 1:  # a vector: all maps are constant
+    if maps.shape[1] == 1:  # maps of a single element are constant
         return maps.new_zeros(())
     maps = maps - maps.mean(1, keepdim=True)
     norms = maps.norm(dim=1, keepdim=True)

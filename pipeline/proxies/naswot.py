@@ -1,39 +1,42 @@
-"""NASWOT: how differently the ReLUs respond to different images."""
+"""NASWOT: separation of the images by the states of the ReLUs."""
 
 import torch
 
 from zenfront.pipeline.errors import ScoreUndefined
-from zenfront.pipeline.proxies._activations import agreement
+from zenfront.pipeline.proxies._activations import count_agreements
 from zenfront.pipeline.proxies._proxy import Batch, Proxy
 from zenfront.pipeline.proxies._state import borrowed
 from zenfront.spaces import Network
 
 
 def naswot(network: Network, batch: Batch, generator: torch.Generator) -> float:
-    """Log determinant of the kernel of binary ReLU states.
+    """Compute the log determinant of the kernel of binary ReLU states.
 
-    log |det K|, K_ij = N_A - Hamming(c_i, c_j), c_i in {0, 1}^N_A the states of all N_A ReLU units on image i.
+    The score is log |det K| with K_ij = N_A - Hamming(c_i, c_j), where c_i in {0, 1}^N_A are the states of all N_A
+    ReLU units on image i.
 
     Args:
-        network: With PyTorch's default weights; BN in train mode. Left as found.
-        batch: images (N, C, H, W), real; labels unused.
-        generator: Source of all randomness (there is none without dropout).
+        network: Network with PyTorch's default weights; BN runs in train mode. Left unchanged.
+        batch: Real images (N, C, H, W); the labels are unused.
+        generator: Random number generator; affects the score only if the network contains dropout.
 
     Returns:
-        The log determinant (nats); higher separates the images better. Grows like N log N_A with the network's size.
+        The log determinant in nats. Higher values separate the images better. The score grows with the size of the
+        network like N log N_A.
 
     Raises:
-        ScoreUndefined: There is no ReLU, or two images have the same states (K is singular).
+        ScoreUndefined: The network has no ReLU, or two images have the same states (K is singular).
 
     Source: Mellor et al., Neural architecture search without training, ICML 2021, arXiv:2006.04647, eq. 2 and 3.
-    Deviations: all ReLU units count, also those off the output's path, which the code skips by a backward hook. Known
-    errors of the code: a bare except hides failures; float32 sums overflow on large networks.
+    Deviation: all ReLU units count, including those that do not lead to the output, which the published code skips by
+    means of a backward hook. Known errors of the published code: a bare except hides failures; float32 sums overflow on
+    large networks.
     """
     with borrowed(network, generator):
-        kernel, units = agreement(network, batch.images)
+        kernel, units = count_agreements(network, batch.images)
     hamming = units - kernel + units * torch.eye(len(kernel), dtype=kernel.dtype, device=kernel.device)
     if hamming.min() <= 0:
-        raise ScoreUndefined("two images have the same states of all ReLUs: the kernel is singular")
+        raise ScoreUndefined("two images have the same states of all ReLUs, so the kernel is singular")
     sign, value = torch.linalg.slogdet(kernel)
     if not sign > 0:
         raise ScoreUndefined("the kernel of ReLU states is singular")

@@ -26,36 +26,36 @@ def ntk(
     statistics: Statistics = "train",
     precision: Precision = "float32",
 ) -> float:
-    """Condition number of the empirical neural tangent kernel at initialisation.
+    """Compute the condition number of the empirical neural tangent kernel at initialisation.
 
-    kappa = lambda_max(Theta) / lambda_min(Theta), Theta = J J^T (N, N), row i of J (N, P) the gradient of the sum of
-    the logits of image i with respect to all weights of convolutions, linear layers and norms, without biases.
+    kappa = lambda_max(Theta) / lambda_min(Theta) with Theta = J J^T (N, N). Row i of J (N, P) is the gradient of the
+    sum of the logits of image i with respect to all weights of convolutions, linear layers and norms, without biases.
 
     Args:
-        network: Untrained; (N, C, H, W) -> (N, K). Left as found.
-        batch: images (N, C, H, W) float32, real and normalised; labels unused.
-        generator: Source of all randomness (there is none without dropout).
-        mode: ``paper``: Theta is added up layer by layer from every image's own gradient. In train mode the change of
-            the batch statistics counts within a layer, in the mean over the images, which is exact in the last 40 % of
-            the layers and continued to the others, and in the first layer along the largest eigenvector (decision 11).
-            ``reference``: the rows of J one by one, as TE-NAS does; exact, and about 17 times slower. Rank correlation
-            of the two (32 images of CIFAR-10): 64 random networks of anynet3 Spearman 0.973, Kendall 0.877; the 64
-            best of a search 0.976 and 0.873. Fresh weights change the score of one of these by 0.43 of its logarithm
-            (standard error), nearly as much as the networks do (0.53).
-        statistics: Of BN: ``train``: of the batch, so that row i depends on all images; ``eval``: running ones (both
-            modes are exact then).
-        precision: Of the gradients; the eigenvalues are always computed in float64.
+        network: Untrained network (N, C, H, W) -> (N, K). Left unchanged.
+        batch: Real, normalised images (N, C, H, W) float32; the labels are unused.
+        generator: Random number generator; affects the score only if the network contains dropout.
+        mode: ``paper``: sum Theta layer by layer from per-image gradients. In train mode, the dependence on the batch
+            statistics is included within a layer, in the mean over the images (exactly in the last 40 % of the layers,
+            extrapolated in the others), and in the first layer along the largest eigenvector (decision 11).
+            ``reference``: compute the rows of J one by one, as TE-NAS does, which is exact and about 17× slower. Rank
+            correlation between the modes (32 images of CIFAR-10): Spearman 0.973 and Kendall 0.877 for 64 random
+            networks of anynet3, 0.976 and 0.873 for the 64 best of a search. Fresh weights change the logarithm of the
+            score of one of these by 0.43 (standard error), nearly as much as the choice of the network does (0.53).
+        statistics: Statistics used by BN. ``train``: those of the batch, so that row i depends on all images.
+            ``eval``: the running statistics, for which both modes are exact.
+        precision: Precision of the gradients; the eigenvalues are always computed in float64.
 
     Returns:
-        kappa >= 1, dimensionless; lower is more trainable.
+        The condition number kappa >= 1, dimensionless; lower is more trainable.
 
     Raises:
         ScoreUndefined: Theta is singular to working precision.
 
     Source: Chen, Gong, Wang, TE-NAS, ICLR 2021, arXiv:2102.11535, sec. 3; code ``ntk.py``. Deviations: eigenvalues in
-    float64, a singular kernel is no number. Known errors of the code: nan becomes 1e5; its initialisation switch
-    matches no name, so that PyTorch's default (which is used here, too) gave the published values and its repeats
-    share their weights; float32 eigenvalues make large kappa rounding noise.
+    float64; the score of a singular kernel is undefined. Known errors of the published code: it replaces nan by 1e5;
+    its initialisation switch matches no name, so the published values used PyTorch's default (as does this function)
+    and its repeats share their weights; with float32 eigenvalues a large kappa is rounding noise.
     """
     dtype = one_of("precision", precision, {"float32": torch.float32, "float64": torch.float64})
     training = one_of("statistics", statistics, {"train": True, "eval": False})
@@ -63,12 +63,12 @@ def ntk(
     images = batch.images.to(dtype)
     with borrowed(network, generator, training=training), torch.enable_grad():
         if not paper:
-            return condition_number(_from_rows(network, images, dtype), torch.finfo(dtype).eps ** 2)
-        theta = _summed(network, images, dtype)
+            return condition_number(_multiply_rows(network, images, dtype), torch.finfo(dtype).eps ** 2)
+        theta = _sum_over_layers(network, images, dtype)
     return condition_number(theta, torch.finfo(dtype).eps)
 
 
-def _summed(network: Network, images: Tensor, dtype: torch.dtype) -> Tensor:
+def _sum_over_layers(network: Network, images: Tensor, dtype: torch.dtype) -> Tensor:
     tensors = tensors_of(network, dtype)
     images = images.contiguous(memory_format=torch.channels_last)
     products: list[Tensor] = []
@@ -84,11 +84,11 @@ def _summed(network: Network, images: Tensor, dtype: torch.dtype) -> Tensor:
     highest = torch.linalg.eigh(theta).eigenvectors[:, -1]
     direction = F.normalize(highest - highest.mean(), dim=0)
     rows = first.rows.double()
-    changed = rows + torch.outer(direction, gradients.missing(first, direction.to(dtype)).double())
+    changed = rows + torch.outer(direction, gradients.missing_part(first, direction.to(dtype)).double())
     return theta - rows @ rows.T + changed @ changed.T
 
 
-def _from_rows(network: Network, images: Tensor, dtype: torch.dtype) -> Tensor:
+def _multiply_rows(network: Network, images: Tensor, dtype: torch.dtype) -> Tensor:
     tensors = tensors_of(network, dtype)
     weights = [tensors[name].requires_grad_() for name, _ in network.named_parameters() if name.endswith("weight")]
     logits = functional_call(network, tensors, (images,))
@@ -98,14 +98,14 @@ def _from_rows(network: Network, images: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def condition_number(kernel: Tensor, epsilon: float) -> float:
-    """lambda_max / lambda_min of a symmetric (N, N) float64 matrix whose relative error is epsilon.
+    """Compute lambda_max / lambda_min of a symmetric matrix.
 
     Args:
-        kernel: The matrix.
-        epsilon: Of its elements.
+        kernel: The matrix (N, N) float64.
+        epsilon: Relative error of its elements.
 
     Raises:
-        ScoreUndefined: lambda_min is not above the rounding error N epsilon lambda_max, or not finite.
+        ScoreUndefined: lambda_min does not exceed the rounding error N epsilon lambda_max, or the matrix is not finite.
     """
     if not kernel.isfinite().all():
         raise ScoreUndefined("the neural tangent kernel is not finite")
@@ -114,7 +114,7 @@ def condition_number(kernel: Tensor, epsilon: float) -> float:
     if lowest <= len(kernel) * max(epsilon, torch.finfo(torch.float64).eps) * highest:
         raise ScoreUndefined(
             f"the neural tangent kernel is singular (eigenvalues from {lowest:.3g} to {highest:.3g}): "
-            "images with equal gradients, or a network that does not depend on its weights"
+            "two images have equal gradients, or the output does not depend on the weights"
         )
     return highest / lowest
 

@@ -7,19 +7,19 @@ from zenfront.spaces import Network
 
 
 def params(network: Network, batch: Batch, generator: torch.Generator) -> float:
-    """Number of trainable parameters: every weight and bias, two for each channel of a norm.
+    """Count the trainable parameters: all weights and biases, including two for each channel of a norm.
 
-    ZenNAS' ``get_model_size`` counts one for a norm's channel and one for all biases of a linear layer.
+    ZenNAS' ``get_model_size`` instead counts one for each channel of a norm and one for all biases of a linear layer.
 
     Args:
-        network: On any device.
+        network: Network on any device.
         batch: Unused.
         generator: Unused.
 
     Returns:
         The number of parameters; lower is cheaper.
 
-    Source: by definition; equals pycls and NATS-Bench.
+    Source: by definition; agrees with pycls and NATS-Bench.
     """
     return float(sum(parameter.numel() for parameter in network.parameters()))
 

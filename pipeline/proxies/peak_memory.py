@@ -1,4 +1,4 @@
-"""Memory that inference needs."""
+"""Peak memory of an inference."""
 
 import torch
 
@@ -10,20 +10,20 @@ BYTES = 4  # float32
 
 
 def peak_memory(network: Network, batch: Batch, generator: torch.Generator) -> float:
-    """Bytes of parameters, buffers and simultaneously needed activations at inference, for one image in float32.
+    """Compute the peak memory of parameters, buffers and activations during inference on one image in float32.
 
-    Computed, not measured: every call's result takes memory from the call to its last use, and nothing is computed in
-    place. Workspaces of the kernels are not known and not counted.
+    The memory is computed, not measured. The result of every call occupies memory from the call to its last use, and no
+    operation works in place. Workspaces of the kernels are unknown and therefore not counted.
 
     Args:
-        network: On the meta device.
-        batch: Its shape counts: (N, C, H, W).
+        network: Network on the meta device.
+        batch: Batch of which only the image shape (C, H, W) is used.
         generator: Unused.
 
     Returns:
-        Bytes; lower is cheaper.
+        The peak memory in bytes; lower is cheaper.
 
-    Source: by definition; peak memory as in Lin et al., MCUNet, NeurIPS 2020, arXiv:2007.10319, but with parameters.
+    Source: by definition; as in Lin et al., MCUNet, NeurIPS 2020, arXiv:2007.10319, but including parameters.
     """
     held = sum(tensor.numel() for tensor in (*network.parameters(), *network.buffers()))
     return float(BYTES * (held + trace(network, batch.images.shape[1:]).peak_elements()))

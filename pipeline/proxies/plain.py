@@ -1,4 +1,4 @@
-"""Plain: the signed sensitivity of the loss to the connections."""
+"""Plain: signed sensitivity of the loss to the connections."""
 
 import torch
 
@@ -9,15 +9,15 @@ from zenfront.spaces import Network
 
 
 def plain(network: Network, batch: Batch, generator: torch.Generator) -> float:
-    """Signed connection sensitivity: sum theta dL/dtheta over the weights of convolutions and linear layers.
+    """Compute the signed connection sensitivity, sum theta dL/dtheta.
 
-    SNIP without the absolute value. Weights directly before a BN contribute nothing: the loss does not depend on
-    their scale.
+    The sum is over the weights of convolutions and linear layers. This is SNIP without the absolute value. Weights
+    directly before a BN contribute nothing, because the loss does not depend on their scale.
 
     Args:
-        network: With PyTorch's default weights; BN in train mode. Left as found.
-        batch: images (N, C, H, W), real, and labels (N,).
-        generator: Source of all randomness (there is none without dropout).
+        network: Network with PyTorch's default weights; BN runs in train mode. Left unchanged.
+        batch: Real images (N, C, H, W) and labels (N,).
+        generator: Random number generator; affects the score only if the network contains dropout.
 
     Returns:
         The sum, of either sign, dimensionless; higher is better.

@@ -1,4 +1,4 @@
-"""SNIP: how much the loss depends on the connections."""
+"""SNIP: sensitivity of the loss to the connections."""
 
 import torch
 
@@ -9,15 +9,15 @@ from zenfront.spaces import Network
 
 
 def snip(network: Network, batch: Batch, generator: torch.Generator) -> float:
-    """Connection sensitivity: sum |theta dL/dtheta| over the weights of convolutions and linear layers.
+    """Compute the connection sensitivity, sum |theta dL/dtheta|.
 
-    The derivative of the loss with respect to a multiplicative mask on each weight, at mask 1; L is the mean
-    cross-entropy of one mini-batch.
+    The sum is over the weights of convolutions and linear layers. Each term is the absolute derivative of the loss with
+    respect to a multiplicative mask on the weight, at mask 1. L is the mean cross-entropy of one mini-batch.
 
     Args:
-        network: With PyTorch's default weights; BN in train mode. Left as found.
-        batch: images (N, C, H, W), real, and labels (N,).
-        generator: Source of all randomness (there is none without dropout).
+        network: Network with PyTorch's default weights; BN runs in train mode. Left unchanged.
+        batch: Real images (N, C, H, W) and labels (N,).
+        generator: Random number generator; affects the score only if the network contains dropout.
 
     Returns:
         The sum, > 0, dimensionless; higher is better.
@@ -26,8 +26,8 @@ def snip(network: Network, batch: Batch, generator: torch.Generator) -> float:
         ScoreUndefined: The loss does not depend on the weights, or is not finite.
 
     Source: Lee, Ajanthan, Torr, SNIP, ICLR 2019, arXiv:1810.02340, summed as in Abdelfattah et al., Zero-cost
-    proxies for lightweight NAS, ICLR 2021, arXiv:2101.08134. Known error of their code: on running out of memory it
-    splits the batch and rescales the score.
+    proxies for lightweight NAS, ICLR 2021, arXiv:2101.08134. Known error of their code: when it runs out of memory, it
+    splits the batch and thereby rescales the score.
     """
     with borrowed(network, generator):
         weights = loss_gradients(network, batch)

@@ -1,4 +1,4 @@
-"""SWAP: how many different ways the ReLU units respond to a sample."""
+"""SWAP: number of distinct responses of the ReLU units to a sample of images."""
 
 import math
 
@@ -14,23 +14,23 @@ from zenfront.spaces import Network
 
 
 def swap(network: Network, batch: Batch, generator: torch.Generator, *, mu: float = 0.0, sigma: float = 0.0) -> float:
-    """Number of distinct sample-wise activation patterns.
+    """Count the distinct sample-wise activation patterns.
 
-    SWAP = |{(s_1(v), ..., s_N(v)) : v}|, s_n(v) in {0, 1} the state of unit v of a convolutional ReLU on image n;
-    regularised, times exp(-(P - mu)^2 / sigma), P the number of parameters.
+    SWAP = |{(s_1(v), ..., s_N(v)) : v}|, where s_n(v) in {0, 1} is the state of unit v of a ReLU on feature maps for
+    image n. The regularised score is multiplied by exp(-(P - mu)^2 / sigma), where P is the number of parameters.
 
     Args:
-        network: With PyTorch's default weights; BN in train mode. Left as found.
-        batch: images (N, C, H, W), real; labels unused.
-        generator: Source of all randomness (there is none without dropout).
-        mu: Preferred number of parameters of the regularised score.
-        sigma: Width of the preference, in squared parameters; 0: not regularised.
+        network: Network with PyTorch's default weights; BN runs in train mode. Left unchanged.
+        batch: Real images (N, C, H, W); the labels are unused.
+        generator: Random number generator; affects the score only if the network contains dropout.
+        mu: Preferred number of parameters in the regularised score.
+        sigma: Width of the preference in squared parameters; 0 disables the regularisation.
 
     Returns:
-        The score, at least 1 and at most min(units, 2^N) unless regularised; higher is more expressive.
+        The score; higher is more expressive. Without regularisation it lies between 1 and min(units, 2^N).
 
     Raises:
-        ScoreUndefined: There is no ReLU on feature maps.
+        ScoreUndefined: The network has no ReLU on feature maps.
 
     Source: Peng et al., SWAP-NAS, ICLR 2024, arXiv:2403.04161.
     """
@@ -44,7 +44,7 @@ def swap(network: Network, batch: Batch, generator: torch.Generator, *, mu: floa
     with borrowed(network, generator):
         watch_relus(network, batch.images, take)
     if not patterns:
-        raise ScoreUndefined("there is no ReLU on feature maps")
+        raise ScoreUndefined("the network has no ReLU on feature maps")
     count = float(len(np.unique(np.concatenate(patterns), axis=0)))
     if not sigma:
         return count

@@ -1,4 +1,4 @@
-"""SynFlow: the flow of positive signals along all paths."""
+"""SynFlow: flow of positive signals along all paths."""
 
 import math
 
@@ -24,29 +24,31 @@ def synflow(
     norms: bool = False,
     precision: Precision = "float32",
 ) -> float:
-    """Log of the synaptic flow: log sum theta dR/dtheta over the weights of convolutions and linear layers.
+    """Compute the logarithm of the synaptic flow, log sum theta dR/dtheta.
 
-    R = 1^T f(1; |theta|) for one image of ones, all parameters positive and norms switched off: the sum over all
-    paths from input to output of the product of their weights.
+    The sum is over the weights of convolutions and linear layers. R = 1^T f(1; |theta|) is the output for one image of
+    ones, with all parameters replaced by their absolute values and norms by the identity. It equals the sum over all
+    paths from the input to the output of the product of their weights.
 
     Args:
-        network: With PyTorch's default weights. Left as found.
-        batch: Only the shape of an image and the device count.
-        generator: Source of all randomness (there is none without dropout).
-        mode: ``paper``: the logarithm, since the flow is a product of the layers' widths (1e60 is common).
-            ``reference``: the flow itself, as the code returns, in float64.
-        norms: Leave the norms on, in train mode (``synflow_bn`` of the code); the absolute values count then, in
-            float64.
-        precision: ``float32``: one pass without gradients and with the image scaled down, so that flows up to 1e70
-            are in range; what is out of it, or not homogeneous (squeeze-and-excitation), is taken in float64 all the
-            same. Rank correlation with ``float64`` (Spearman, 72 networks of anynet3 at 32 x 32): 1.000000; the
-            largest difference is 2e-7 nats.
+        network: Network with PyTorch's default weights. Left unchanged.
+        batch: Batch of which only the image shape and the device are used.
+        generator: Random number generator; affects the score only if the network contains dropout.
+        mode: ``paper``: return the logarithm, because the flow grows with the product of the layer widths (1e60 is
+            common). ``reference``: return the flow itself in float64, like the published code.
+        norms: Whether to keep the norms, in train mode (``synflow_bn`` of the published code). The terms then count
+            with their absolute values, in float64.
+        precision: ``float32``: use one pass without gradients and with the image scaled down, so that flows up to 1e70
+            are in range. Flows out of range and networks that are not homogeneous (squeeze-and-excitation) fall back to
+            float64. For 72 networks of anynet3 at 32 x 32, the rank correlation (Spearman) with ``float64`` is
+            1.000000 and the largest difference is 2e-7 nats.
 
     Returns:
-        The flow, or its logarithm in nats; higher is better. Follows width and depth.
+        The logarithm of the flow in nats, or the flow itself (``reference``); higher is better. The score grows with
+        width and depth.
 
     Raises:
-        ScoreUndefined: No path leads from input to output, or the flow overflows float64.
+        ScoreUndefined: No path leads from the input to the output, or the flow overflows float64.
 
     Source: Tanaka et al., Pruning neural networks without any data, NeurIPS 2020, arXiv:2006.05467, eq. 1, as in
     Abdelfattah et al., ICLR 2021, code ``synflow.py``. ZenNAS' copy keeps BN and returns the negative.
@@ -56,7 +58,7 @@ def synflow(
     with borrowed(network, generator):
         if float32 and logarithm and not norms and (value := log_synflow(network, batch)) is not None:
             return value
-        total = _with_norms(network, batch) if norms else _without_norms(network, batch)
+        total = _flow_with_norms(network, batch) if norms else _flow_without_norms(network, batch)
     if not total > 0:
         raise ScoreUndefined("no path leads from the input to the output")
     if not math.isfinite(total):
@@ -64,15 +66,18 @@ def synflow(
     return math.log(total) if logarithm else total
 
 
-def _with_norms(network: Network, batch: Batch) -> float:
+def _flow_with_norms(network: Network, batch: Batch) -> float:
     positive = Positive(norms=True)
     with torch.enable_grad():
         gradients = positive.gradients(positive.flow(network, batch))
     return sum(float((weight * gradient).abs().sum()) for weight, gradient in gradients)
 
 
-def _without_norms(network: Network, batch: Batch) -> float:
-    """sum_W W dR/dW = <z - b, dR/dz> for the output z = W u + b of a layer: no gradients of weights are needed."""
+def _flow_without_norms(network: Network, batch: Batch) -> float:
+    """Compute the flow from the gradients of the layer outputs, without the gradients of the weights.
+
+    sum_W W dR/dW = <z - b, dR/dz> for the output z = W u + b of a layer.
+    """
     parts: list[Tensor] = []
 
     def take(output: Tensor, gradient: Tensor, weight: Tensor, bias: Tensor | None) -> None:

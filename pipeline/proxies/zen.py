@@ -26,33 +26,38 @@ def zen(
     images: int = 16,
     precision: Precision = "float32",
 ) -> float:
-    """Zen-score: the log Gaussian complexity of the network without its normalisation.
+    """Compute the Zen-score, the logarithm of the Gaussian complexity of the network without its normalisation.
 
-    Zen = log E ||f(x) - f(x + alpha eps)||_F + sum_i log sbar_i, x and eps ~ N(0, 1), f the features, sbar_i^2 the
-    mean over the channels of BN layer i of the mini-batch variance of its input. The sum undoes the scaling by BN.
+    Zen = log E ||f(x) - f(x + alpha eps)||_F + sum_i log sbar_i, where x and eps ~ N(0, 1), f are the features, and
+    sbar_i^2 is the mean over the channels of the mini-batch variance of the input of BN layer i. The sum compensates
+    for the scaling by BN.
 
     Args:
-        network: With weights from N(0, 1) and BN; (N, C, H, W) -> (N, C', H', W'). Left as found.
-        batch: Only the shape of an image and the device count: the score draws noise of its own.
-        generator: Source of all randomness.
-        mode: ``paper``: Algorithm 1, without shortcuts and squeeze-and-excitation, both passes in one batch, so that
-            they share their batch statistics. ``reference``: what ZenNAS' ``compute_zen_score.py`` computes in its
-            first repeat on the network as built: the batch mean of the L1 norm, and the running variances after both
-            passes, (0.81 + 0.09 var_1 + 0.1 var_2), in place of the batch's.
+        network: Network with BN and weights from N(0, 1), whose features map (N, C, H, W) to (N, C', H', W'). Left
+            unchanged.
+        batch: Batch of which only the image shape and the device are used; the images are random noise.
+        generator: Random number generator that draws the noise.
+        mode: ``paper``: Algorithm 1, without shortcuts and squeeze-and-excitation, with both passes in one batch, so
+            that they share their batch statistics. ``reference``: the first repeat of ZenNAS' ``compute_zen_score.py``
+            on the network as built, with the batch mean of the L1 norm, and with the running variances after both
+            passes, (0.81 + 0.09 var_1 + 0.1 var_2), instead of the batch variances.
         alpha: Size of the perturbation ("mixup gamma").
-        images: Number of noise images; 16 have a statistical error below 5 % (paper, sec. 4). Rank correlation with 64
-            of them in float64: 64 random networks of anynet3 Spearman 0.9997, the 64 best of a search Kendall 0.998.
-        precision: Of the passes.
+        images: Number of noise images. The statistical error with 16 images is below 5 % (paper, sec. 4). The rank
+            correlation with 64 images in float64 is 0.9997 (Spearman) for 64 random networks of anynet3 and 0.998
+            (Kendall) for the 64 best of a search.
+        precision: Precision of the passes.
 
     Returns:
-        Zen, dimensionless (nats); higher is more expressive. Grows with depth: bound the depth.
+        The Zen-score in nats, dimensionless; higher is more expressive. It grows with depth, so the depth should be
+        bounded by a constraint.
 
     Raises:
         ScoreUndefined: The features do not depend on the input, or overflow.
 
     Source: Lin et al., Zen-NAS, ICCV 2021, arXiv:2102.01063, Algorithm 1; code ZenNAS d1d617e. Known errors of the
-    code: the reference mode's offset of -0.83 per BN depends on depth; its repeats never reset the running statistics
-    and so drift upwards. The authors call the score undefined on irregular cells (DARTS, NAS-Bench-201).
+    published code: the offset of -0.83 per BN in reference mode depends on depth; the repeats never reset the running
+    statistics and therefore drift upwards. The authors call the score undefined for irregular cells (DARTS,
+    NAS-Bench-201).
     """
     measure = one_of("mode", mode, {"paper": _paper, "reference": _reference})
     dtype = one_of("precision", precision, {"float32": torch.float32, "float64": torch.float64})

@@ -89,7 +89,7 @@ def test_norms_activations_and_pooling_cost_nothing() -> None:
 
 @pytest.mark.parametrize("name", ["flops", "activations", "depth", "live_params", "peak_memory"])
 def test_a_parameter_of_unknown_use_is_an_error(name: str) -> None:
-    with pytest.raises(NotImplementedError, match="gives parameters to 'mul' is not known"):
+    with pytest.raises(NotImplementedError, match="passes parameters to 'mul' is not known"):
         cost(name, Scale())
 
 

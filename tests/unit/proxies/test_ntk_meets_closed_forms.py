@@ -163,7 +163,7 @@ def test_in_a_deep_network_the_mean_of_the_gradients_is_continued(
     network = build(deep, pooled)
     fast, exact = (score("ntk", network, batch, mode=mode, precision="float64") for mode in MODES)
     assert fast == pytest.approx(exact, rel=0.5)
-    monkeypatch.setattr(GradientMean, "guess", lambda self, rows: None)
+    monkeypatch.setattr(GradientMean, "extrapolate", lambda self, rows: None)
     assert abs(score("ntk", network, batch, precision="float64") - exact) > 2 * abs(fast - exact)
 
 
@@ -195,7 +195,7 @@ def test_the_difference_of_two_images_gradients_in_the_first_layer_is_exact(
     direction[0] = -1
     difference = exact[image] - exact[0]
     assert float((direction @ rows - difference).norm()) > 0.01 * float(difference.norm())
-    assert direction @ rows + gradients.missing(first, direction) == pytest.approx(difference, abs=1e-9)
+    assert direction @ rows + gradients.missing_part(first, direction) == pytest.approx(difference, abs=1e-9)
 
 
 def test_a_first_layer_that_counts_for_nothing_lacks_nothing(build: Build, batch: Batch) -> None:
@@ -203,7 +203,7 @@ def test_a_first_layer_that_counts_for_nothing_lacks_nothing(build: Build, batch
     for norm in (module for module in network.modules() if isinstance(module, nn.BatchNorm2d)):
         norm.eps = 1e30
     _, rows, gradients, first = first_layer(network, batch.images.double())
-    assert float(gradients.missing(first, torch.ones(len(rows), dtype=torch.float64)).norm()) < 1e-9
+    assert float(gradients.missing_part(first, torch.ones(len(rows), dtype=torch.float64)).norm()) < 1e-9
 
 
 class Beside(nn.Module):
@@ -234,7 +234,7 @@ def test_the_mean_of_rows_keeps_its_part_of_their_spread() -> None:
     mean_row.set(known, 4 * torch.full((1, 50), 0.1))
     assert known.mean(0) == pytest.approx(torch.full((50,), 0.1), abs=1e-6)
     before = unknown.clone()
-    mean_row.guess(unknown)
+    mean_row.extrapolate(unknown)
     parts = [rows.mean(0).square().sum() / (rows - rows.mean(0)).square().sum() for rows in (known, unknown)]
     assert float(parts[0]) == pytest.approx(float(parts[1]), rel=1e-3)
     directions = [rows.mean(0) / rows.mean(0).norm() for rows in (before, unknown)]

@@ -82,7 +82,7 @@ def test_the_stem_of_a_regnet_follows_the_resolution() -> None:
 def test_a_regnet_of_five_stages_is_refused() -> None:
     space = spaces.load("regnet")
     genes = {"w_0": 8, "w_a": 128, "w_m": 1.5, "d": 32, "g": 8, "b": 1, "se": 0.0}
-    with pytest.raises(UserError, match="stages, but a RegNet has at most 4"):
+    with pytest.raises(UserError, match="stages, but a RegNet can have at most 4"):
         space.network(space.architecture(genes), IMAGENET)
 
 

@@ -79,11 +79,11 @@ def test_ranges_and_line_breaks_parse() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("darts", AMOEBANET, "has 4 nodes"),
-        ("amoeba", AMOEBANET.replace("[4, 5, 6]", "[2, 3]"), r"concatenates \[4, 5, 6\]"),
+        ("darts", AMOEBANET, "must have 4 nodes"),
+        ("amoeba", AMOEBANET.replace("[4, 5, 6]", "[2, 3]"), r"must concatenate the nodes \[4, 5, 6\]"),
         ("darts", DARTS_V2.replace("dil_conv_3x3", "conv_9x9"), "must be one of"),
         ("darts", DARTS_V2.replace("('dil_conv_3x3', 2)", "('dil_conv_3x3', 5)"), "must be one of"),
-        ("darts", DARTS_V2.replace("('dil_conv_3x3', 2)", "dil_conv_3x3"), "is written as"),
+        ("darts", DARTS_V2.replace("('dil_conv_3x3', 2)", "dil_conv_3x3"), "must have the form"),
     ],
 )
 def test_other_genotypes_are_user_errors(name: str, text: str, message: str) -> None:
