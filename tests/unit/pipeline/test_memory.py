@@ -46,18 +46,22 @@ def _rows(*gib: float | None) -> list[dict[str, Any]]:
     return [{} if amount is None else {"memory": int(amount * GIB)} for amount in gib]
 
 
+def _machines(monkeypatch: pytest.MonkeyPatch, *machines: dict[str, float]) -> None:
+    monkeypatch.setattr("ray.nodes", lambda: [{"Alive": True, "Resources": machine} for machine in machines])
+
+
 def test_more_than_the_share_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ray.cluster_resources", lambda: {"memory": 16 * GIB})
-    appetite = MemoryAdvisor(WorkerPool(4, 1, 0))
-    assert appetite.advice(_rows(None, 1, 3.9)) is None
-    assert appetite.advice(_rows(1, 8)) == (
+    _machines(monkeypatch, {"CPU": 0, "memory": 64 * GIB}, {"CPU": 4, "memory": 16 * GIB}, {"CPU": 2, "memory": 9 * GIB})
+    advisor = MemoryAdvisor(WorkerPool(6, 1, 0))
+    assert advisor.advice(_rows(None, 1, 3.9)) is None
+    assert advisor.advice(_rows(1, 8)) == (
         "a candidate took 8 GiB, more than the 4 GiB of its worker: set resources.search.memory=10, "
         "or workers may run out of memory together"
     )
-    assert appetite.advice(_rows(9)) is None
+    assert advisor.advice(_rows(9)) is None
 
 
 def test_the_share_that_the_experiment_gives_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ray.cluster_resources", lambda: {"memory": 16 * GIB})
+    _machines(monkeypatch, {"CPU": 4, "GPU": 1, "memory": 16 * GIB})
     assert MemoryAdvisor(WorkerPool(1, 1, 0, 2 * GIB)).advice(_rows(3)) is not None
     assert MemoryAdvisor(WorkerPool(4, 1, 0.25)).advice(_rows(9)) is None
