@@ -22,9 +22,7 @@ def test_what_ray_packs_runs_alone_and_is_the_code_of_this_process(tmp_path: Pat
     environment = head_node.runtime_env()
     (module,) = environment["py_modules"]
     packed, there = tmp_path / "sent.zip", tmp_path / "there"
-    create_package(
-        module, packed, include_gitignore=True, include_parent_dir=True, excludes=environment["excludes"]
-    )
+    create_package(module, packed, include_gitignore=True, include_parent_dir=True, excludes=environment["excludes"])
     unzip_package(str(packed), str(there), remove_top_level_directory=False, unlink_zip=False)
     assert [path.name for path in there.iterdir()] == ["zenfront"]
     assert [path for path in there.rglob("*") if path.is_symlink() or path.name == "__pycache__"] == []

@@ -51,7 +51,9 @@ def _machines(monkeypatch: pytest.MonkeyPatch, *machines: dict[str, float]) -> N
 
 
 def test_more_than_the_share_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    _machines(monkeypatch, {"CPU": 0, "memory": 64 * GIB}, {"CPU": 4, "memory": 16 * GIB}, {"CPU": 2, "memory": 9 * GIB})
+    _machines(
+        monkeypatch, {"CPU": 0, "memory": 64 * GIB}, {"CPU": 4, "memory": 16 * GIB}, {"CPU": 2, "memory": 9 * GIB}
+    )
     advisor = MemoryAdvisor(WorkerPool(6, 1, 0))
     assert advisor.advice(_rows(None, 1, 3.9)) is None
     assert advisor.advice(_rows(1, 8)) == (

@@ -10,7 +10,6 @@ from zenfront.pipeline.cluster.workers import WorkerPool, plan_workers
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Workers
 
-
 Cluster = Callable[..., None]
 GIB = 2**30
 
