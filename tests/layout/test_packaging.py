@@ -21,6 +21,23 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 PARTS = ("zenfront", "pipeline", "spaces", "tune_configs", "pyproject.toml", "README.md", "LICENSE")
 NAME = f"zenfront-{PROJECT['version']}"
 BUILD = "import sys, setuptools.build_meta as backend; getattr(backend, sys.argv[1])(sys.argv[2])"
+EVERYTHING = """
+import importlib, pkgutil
+from pathlib import Path
+import zenfront
+for module in pkgutil.walk_packages(zenfront.__path__, "zenfront."):
+    importlib.import_module(module.name)
+from zenfront import spaces
+from zenfront.pipeline import algorithms, proxies, schedulers
+from zenfront.pipeline.checks import check
+from zenfront.pipeline.experiment.config_file import load_experiment
+for registry in (spaces, algorithms, proxies, schedulers):
+    assert [registry.load(name) for name in registry.names()]
+names = sorted(path.stem for path in Path(zenfront.__path__[0], "tune_configs").glob("*.yaml"))
+for name in names:
+    check(load_experiment(name))
+print(zenfront.__file__, *names)
+"""
 
 
 def _build(source: Path, kind: str, folder: Path) -> Path:
@@ -68,6 +85,26 @@ def test_a_wheel_has_one_name_and_every_file_below_it(copy: Path, wheel: Path) -
     }
     assert len(expected) > 150
     assert {name for name in files if name.startswith("zenfront/")} == expected
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_needs_no_other_name(wheel: Path, tmp_path: Path) -> None:
+    """Import every module and read every registry beside foreign packages that have the names of our folders."""
+    ZipFile(wheel).extractall(tmp_path / "site")
+    for name in ("pipeline", "spaces", "tune_configs"):
+        (tmp_path / "site" / name).mkdir()
+        (tmp_path / "site" / name / "__init__.py").write_text(f"raise ImportError('{name} of another distribution')")
+    done = subprocess.run(
+        [sys.executable, "-c", EVERYTHING],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path / "site")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    where, *shipped = done.stdout.split()
+    assert where == str(tmp_path / "site" / "zenfront" / "__init__.py")
+    assert shipped == [path.stem for path in sorted((ROOT / "tune_configs").glob("*.yaml"))]
 
 
 def test_a_wheel_made_from_the_source_distribution_is_the_same(wheel: Path, sdist: Path, tmp_path: Path) -> None:
