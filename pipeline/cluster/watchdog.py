@@ -60,5 +60,5 @@ class ClusterWatchdog(tune.Stopper):  # type: ignore[misc]
         elif now - self._since > self._patience:
             self._driver.error = UserError(
                 f"cluster: no machine with room for a worker ({describe(wanted)}) has joined within "
-                f"{self._patience:g} s (cluster.patience). The record is kept: run the same command to go on."
+                f"{self._patience:g} s (cluster.patience). The record is kept: run the same command to continue."
             )

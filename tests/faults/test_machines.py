@@ -228,7 +228,7 @@ class Machines:
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ("0123", r"host-bb does not run this version of Zenfront \(it has other code\)\. Install the same"),
+        ("0123", r"host-bb does not run this version of Zenfront \(it has different code\)\. Install the same"),
         (RayTaskError("", "", ModuleNotFoundError("No module named 'pipeline'")), "it has none: No module named"),
     ],
 )

@@ -10,15 +10,15 @@ from zenfront.pipeline.cluster.memory_advice import MemoryAdvisor
 from zenfront.pipeline.cluster.workers import GIB, WorkerPool
 
 
-@pytest.mark.skipif(memory.peak("cpu") is None, reason="this system does not tell the peak of a process")
+@pytest.mark.skipif(memory.peak("cpu") is None, reason="this platform does not report the peak of a process")
 def test_the_peak_is_of_the_work_since_it_was_forgotten() -> None:
-    memory.forget_peak("cpu")
+    memory.reset_peak("cpu")
     before = memory.peak("cpu") or 0
     block = torch.ones(200_000_000, dtype=torch.uint8)
     during = memory.peak("cpu") or 0
     del block
     assert during - before > 150_000_000
-    memory.forget_peak("cpu")
+    memory.reset_peak("cpu")
     assert (memory.peak("cpu") or 0) < during - 150_000_000
 
 
@@ -26,7 +26,7 @@ def test_on_a_gpu_it_is_what_pytorch_has_allocated(monkeypatch: pytest.MonkeyPat
     forgotten: list[bool] = []
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: forgotten.append(True))
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 12345)
-    memory.forget_peak("cuda")
+    memory.reset_peak("cuda")
     assert forgotten
     assert memory.peak("cuda") == 12345
 
@@ -38,7 +38,7 @@ def test_a_worker_with_a_part_of_a_gpu_has_that_part_of_its_memory(
     shares: list[float] = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", shares.append)
-    memory.keep_to_share(gpus)
+    memory.cap_memory(gpus)
     assert shares == expected
 
 
