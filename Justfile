@@ -1,4 +1,4 @@
-# Zenfront's verbs. Each wraps the console script `zenfront`; options and arguments go through.
+# Short names for the commands of Zenfront and of its development. Options and arguments are passed on.
 
 set positional-arguments
 set shell := ["bash", "-euo", "pipefail", "-c"]
@@ -8,49 +8,59 @@ bin := justfile_directory() / ".venv/bin"
 
 [private]
 default:
-    @"{{ just_executable() }}" --justfile "{{ justfile() }}" --list --unsorted --list-heading $'Verbs; options go through: just search --help\n'
+    @"{{ just_executable() }}" --justfile "{{ justfile() }}" --list --unsorted --list-heading $'Commands; options are passed on: just run --help\n'
 
-# Make .venv, or bring it up to date
+# Create .venv, or update it
 setup:
     @"{{ python }}" .ci/setup.py
 
-# All stages on a config; goes on where it ended
+# Run the whole pipeline (search, select, train, report), or continue an interrupted run
+[no-exit-message]
+run *args: setup
+    @"{{ bin }}/zenfront" run "$@"
+
+# The same as `just run`: the whole pipeline, not its first stage alone
 [no-exit-message]
 search *args: setup
     @"{{ bin }}/zenfront" run "$@"
 
-# The front of a search, and what of it to train
+# Compute the Pareto front of a search and choose what to train
 [no-exit-message]
 select *args: setup
     @"{{ bin }}/zenfront" select "$@"
 
-# Train what was selected, stop the weak early
+# Train the selected architectures and stop the weak ones early
 [no-exit-message]
 train *args: setup
     @"{{ bin }}/zenfront" train "$@"
 
-# Tables, figures, a page; or runs compared
+# Write tables, figures and a page for a run, or compare several runs
 [no-exit-message]
 report *args: setup
     @"{{ bin }}/zenfront" report "$@"
 
-# MLflow on the results
+# Show the results in MLflow
 [no-exit-message]
 ui *args: setup
     @"{{ bin }}/zenfront" ui "$@"
 
-# Ray on this machine with its dashboard; search on it with --address auto
+# Start Ray with its dashboard on this machine; use it with --address auto
 [no-exit-message]
 dashboard *args: setup
-    @printf 'In some seconds the dashboard is at http://127.0.0.1:8265 and asks for this token:\n%s\nTo search on it, in another terminal: RAY_AUTH_MODE=token just search CONFIG --address auto\nCtrl-C ends it.\n' "$("{{ bin }}/ray" get-auth-token --generate 2>/dev/null)"
+    @printf 'The dashboard will be at http://127.0.0.1:8265 and ask for this token:\n%s\nTo run on it, in another terminal: RAY_AUTH_MODE=token just run CONFIG --address auto\nPress Ctrl-C to stop it.\n' "$("{{ bin }}/ray" get-auth-token --generate 2>/dev/null)"
     @RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0 "{{ bin }}/ray" start --head --block --dashboard-host 127.0.0.1 --include-dashboard true --metrics-export-port 8080 "$@" >/dev/null
 
-# The tests, on all cores (at most four)
+# Run all tests on at most four cores
 [no-exit-message]
 test *args: setup
     @"{{ bin }}/python" -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup "$@"
 
-# Format, lint and types
+# Run the tests that take less than ten seconds each
+[no-exit-message]
+test-fast *args: setup
+    @"{{ bin }}/python" -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup -m "not slow" "$@"
+
+# Check formatting, lint and types
 [no-exit-message]
 check: setup
     @"{{ just_executable() }}" --justfile "{{ justfile() }}" --fmt --check
@@ -58,11 +68,11 @@ check: setup
     @"{{ bin }}/ruff" check .
     @"{{ bin }}/mypy"
 
-# A benchmark by name; without one, their list
+# Run a benchmark, or list the benchmarks
 [no-exit-message]
 bench name="" *args: setup
     @if [ -n "$1" ]; then "{{ bin }}/python" "benchmarks/$1.py" "${@:2}"; else ls benchmarks/*.py; fi
 
-# The documents with their titles
+# List the documents with their titles
 docs:
     @for file in README.md CONTRIBUTING.md CHANGELOG.md docs/*.md docs/*/*.md; do [ ! -f "$file" ] || printf '%-44s %s\n' "$file" "$(grep -m1 '^# ' "$file" | cut -c3-)"; done

@@ -1,7 +1,7 @@
-"""Makes .venv, or brings it up to date when pyproject.toml or constraints.txt have changed. Needs Python alone.
+"""Create .venv, or update it when pyproject.toml or constraints.txt have changed. Needs nothing but Python.
 
-The stamp says what .venv was made of. It is replaced when all is done: an interrupted set-up begins anew. So does one
-by another interpreter or at another place.
+A stamp in .venv records what it was made from. The stamp is written last, so that an interrupted setup starts over. A
+setup with another interpreter or in another folder starts over as well.
 """
 
 import hashlib
@@ -18,37 +18,37 @@ UNFINISHED = "unfinished"
 
 
 def base() -> str:
-    """What .venv has to stand on: the interpreter, and the place (scripts hold its path)."""
+    """Return the digest of what .venv cannot change: its interpreter, and its path, which its scripts contain."""
     return digest(sys.version.encode(), sys.base_prefix.encode(), str(VENV).encode())
 
 
 def wanted() -> str:
-    """What .venv has to be made of: its base, and the two files."""
+    """Return the stamp of an up-to-date .venv: its base and the contents of the two files."""
     return base() + digest(*((ROOT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt")))
 
 
 def digest(*parts: bytes) -> str:
-    """One for all parts."""
+    """Return one digest of all parts."""
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
 def main() -> int:
-    """Returns the exit code."""
+    """Set up .venv if it is not up to date, and return the exit code."""
     version = sys.version.split()[0]
-    if sys.version_info < (3, 11):  # noqa: UP036 - whatever `python3` is runs this file
+    if sys.version_info < (3, 11):  # noqa: UP036 - an older `python3` may run this file
         print(f"zenfront: Python 3.11 or newer is needed, but {sys.executable} is {version}.", file=sys.stderr)
-        print("Name another: PYTHON=python3.12 just setup", file=sys.stderr)
+        print("Choose another interpreter: PYTHON=python3.12 just setup", file=sys.stderr)
         return 2
     found = STAMP.read_text() if STAMP.exists() else ""
     if found == wanted():
         return 0
-    print(f"Setting up {VENV} with Python {version}: some minutes, once ...", flush=True)
+    print(f"Setting up {VENV} with Python {version}; this takes some minutes, once ...", flush=True)
     started = time.monotonic()
     venv.create(VENV, clear=bool(found) and not found.startswith(base()), with_pip=True, symlinks=True)
     STAMP.write_text(UNFINISHED)
     pip = [str(VENV / "bin/python"), "-m", "pip", "-qq", "--disable-pip-version-check", "install"]
     if subprocess.call([*pip, "-c", str(ROOT / "constraints.txt"), "-e", f"{ROOT}[dev]"]):
-        print("zenfront: pip failed, its message is above. The same command tries again.", file=sys.stderr)
+        print("zenfront: pip failed with the message above. Run the same command to try again.", file=sys.stderr)
         return 1
     fresh = STAMP.with_suffix(".new")
     fresh.write_text(wanted())

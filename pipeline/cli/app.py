@@ -1,4 +1,4 @@
-"""The command line: puts the parts together, and nothing more. Heavy modules are imported where they are needed."""
+"""Define the commands of `zenfront`. Each imports what it needs when it runs, so that the help appears at once."""
 
 import os
 import sys
@@ -13,15 +13,15 @@ from zenfront.pipeline.errors import UserError
 
 app = typer.Typer(
     name="zenfront",
-    help="Finds network architectures without training them, then trains the few that matter.",
-    epilog="Start with `zenfront run`: minutes on two cores. `zenfront COMMAND --help` tells more, with examples.",
+    help="Find network architectures without training them, then train the few that matter.",
+    epilog="Start with `zenfront run`, which takes minutes on two cores. `zenfront COMMAND --help` shows examples.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 config_app = typer.Typer(
-    help="Look at experiments: keys, mistakes, schema.",
+    help="Check or show experiments, or print their JSON schema.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -29,10 +29,10 @@ app.add_typer(config_app, name="config")
 
 
 def main() -> None:
-    """The console script `zenfront`: a user's mistake is one message and exit code 2, never a traceback."""
+    """Run the console script `zenfront`. A `UserError` ends it with one message and exit code 2."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # an arrow must not end a run on a terminal without arrows
+            stream.reconfigure(errors="replace")  # a terminal that cannot show an arrow must not end a run
     try:
         app()
     except UserError as error:
@@ -48,10 +48,10 @@ def main() -> None:
 def run_command(
     config: Config = "quickstart", overrides: Overrides = None, runs: Runs = RUNS, address: Address = None
 ) -> None:
-    """All four stages: search, select, train, report.
+    """Run the whole pipeline: search, select, train, report.
 
-    Interrupted, killed or crashed: the same command goes on where it ended, with the same result. A finished run
-    says so and does nothing.
+    After an interruption or a crash, the same command continues the run, with the same result. If the run is
+    finished, it shows the results.
     """
     from zenfront.pipeline.cli.run_commands import RunCommands
 
@@ -62,9 +62,9 @@ def run_command(
 def search_command(
     config: Config = "quickstart", overrides: Overrides = None, runs: Runs = RUNS, address: Address = None
 ) -> None:
-    """Stage 1: score architectures, without training.
+    """Search for architectures without training them (stage 1).
 
-    Ends when `search.evaluations` architectures are scored; goes on where an interrupted search ended.
+    Ends when `search.evaluations` architectures are scored. Continues an interrupted search.
     """
     from zenfront.pipeline.cli.run_commands import RunCommands
 
@@ -73,7 +73,7 @@ def search_command(
 
 @app.command("select", epilog="Example: zenfront select quickstart")
 def select_command(run: Run = "quickstart", overrides: Overrides = None, runs: Runs = RUNS) -> None:
-    """Stage 2: the Pareto front, and what of it to train."""
+    """Compute the Pareto front and choose what to train (stage 2)."""
     from zenfront.pipeline.cli.run_commands import RunCommands
 
     RunCommands.resume(run, overrides or [], runs).do("select")
@@ -83,9 +83,9 @@ def select_command(run: Run = "quickstart", overrides: Overrides = None, runs: R
 def train_command(
     run: Run = "quickstart", overrides: Overrides = None, runs: Runs = RUNS, address: Address = None
 ) -> None:
-    """Stage 3: train the selected architectures.
+    """Train the selected architectures (stage 3).
 
-    The scheduler stops the weak ones early; the others are tested at the end. Goes on from the last checkpoints.
+    The scheduler stops weak ones early; the others are tested at the end. Continues from the last checkpoints.
     """
     from zenfront.pipeline.cli.run_commands import RunCommands
 
@@ -97,14 +97,14 @@ def report_command(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="RUN...", help="Runs, by name or folder; two or more are compared.  [default: quickstart]"
+            metavar="RUN...", help="Names or folders of runs. Two or more are compared.  [default: quickstart]"
         ),
     ] = None,
     runs: Runs = RUNS,
 ) -> None:
-    """Stage 4: tables, figures, a page; or runs compared.
+    """Write the report of a run (stage 4), or compare several runs.
 
-    One run: its front, its training and its record as one HTML page. Several: their fronts in one figure.
+    For one run, an HTML page with its front, its training and its record; for several, their fronts in one figure.
     """
     from zenfront.pipeline.cli.run_commands import report
 
@@ -113,9 +113,9 @@ def report_command(
 
 @app.command("sync", epilog="Example: zenfront sync quickstart")
 def sync_command(run: Run = "quickstart", runs: Runs = RUNS) -> None:
-    """Send what MLflow does not hold yet of a run.
+    """Send to MLflow what it does not have yet of a run.
 
-    Every stage does so by itself; this is for a store that could not be reached. Doing it again changes nothing.
+    Every stage does this by itself. The command is for a store that could not be reached; repeating it is harmless.
     """
     from zenfront.pipeline.cli.run_commands import RunCommands
 
@@ -125,18 +125,18 @@ def sync_command(run: Run = "quickstart", runs: Runs = RUNS) -> None:
 @app.command("ui", epilog="Example: zenfront ui --port 5001")
 def ui_command(
     runs: Runs = RUNS,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 5000,
     uri: Annotated[
         str | None, typer.Option(help="Store to show.  [default: the SQLite store in the runs folder]")
     ] = None,
 ) -> None:
-    """MLflow on the results, on 127.0.0.1 only."""
+    """Show the results in MLflow, on 127.0.0.1 only."""
     from zenfront.pipeline.tracking import default_uri
 
     runs.mkdir(parents=True, exist_ok=True)
-    typer.echo(f"MLflow on http://127.0.0.1:{port} in some seconds (Ctrl-C ends it)")
+    typer.echo(f"MLflow starts on http://127.0.0.1:{port} (press Ctrl-C to stop it)")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # five processes that have nothing to do here
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # five processes that nothing here uses
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     os.execv(sys.executable, [*command, "--backend-store-uri", uri or default_uri(runs)])
 
@@ -148,7 +148,10 @@ def ui_command(
 )
 def score_command(
     architecture: Annotated[
-        str, typer.Option("--architecture", metavar="TEXT", help="In the space's notation: gene=value,gene=value.")
+        str,
+        typer.Option(
+            "--architecture", metavar="TEXT", help="Architecture in the notation of the space: gene=value,gene=value."
+        ),
     ],
     config: Config = "quickstart",
     space: Annotated[
@@ -156,14 +159,16 @@ def score_command(
     ] = None,
     names: Annotated[
         str | None,
-        typer.Option("--proxies", metavar="NAMES", help="Comma-separated.  [default: the experiment's scores]"),
+        typer.Option(
+            "--proxies", metavar="NAMES", help="Proxies, comma-separated.  [default: the experiment's scores]"
+        ),
     ] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Samples with fresh weights; costs are exact.")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, help="Number of weight initialisations per score.")] = 5,
     overrides: Overrides = None,
 ) -> None:
-    """Scores of one architecture, with standard error.
+    """Score one architecture, with standard errors.
 
-    Task, batch, seed and options of the proxies are those of the experiment; its constraints are not asked.
+    The experiment gives the task, the batch, the seed and the options of the proxies. Its constraints do not apply.
     """
     from zenfront.pipeline.cli.catalogue import score
     from zenfront.pipeline.experiment.config_file import load_experiment
@@ -174,11 +179,13 @@ def score_command(
 
 @app.command("spaces", epilog="Examples: zenfront spaces · zenfront spaces anynet3 --sample 5")
 def spaces_command(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Describe this one.  [default: list all]")] = None,
-    sample: Annotated[int, typer.Option(metavar="N", min=0, help="Draw so many architectures.")] = 0,
-    seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Name of the one to describe.  [default: list all]")
+    ] = None,
+    sample: Annotated[int, typer.Option(metavar="N", min=0, help="Number of architectures to draw.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
 ) -> None:
-    """What can be searched: all spaces, or one of them."""
+    """List the search spaces, or describe one."""
     from zenfront.pipeline.cli.catalogue import describe_space, list_spaces
 
     describe_space(name, sample, seed) if name else list_spaces()
@@ -186,9 +193,11 @@ def spaces_command(
 
 @app.command("proxies", epilog="Examples: zenfront proxies · zenfront proxies ntk")
 def proxies_command(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Describe this one.  [default: list all]")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Name of the one to describe.  [default: list all]")
+    ] = None,
 ) -> None:
-    """What can be measured: all proxies, or one of them."""
+    """List the proxies, or describe one."""
     from zenfront.pipeline.cli.catalogue import describe_proxy, list_proxies
 
     describe_proxy(name) if name else list_proxies()
@@ -196,9 +205,11 @@ def proxies_command(
 
 @app.command("algorithms", epilog="Examples: zenfront algorithms · zenfront algorithms nsga3")
 def algorithms_command(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Describe this one.  [default: list all]")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Name of the one to describe.  [default: list all]")
+    ] = None,
 ) -> None:
-    """How can be searched: all algorithms, or one of them."""
+    """List the search algorithms, or describe one."""
     from zenfront.pipeline.cli.catalogue import describe_algorithm, list_algorithms
 
     describe_algorithm(name) if name else list_algorithms()
@@ -210,7 +221,7 @@ app.command("regret", epilog=REGRET)(regret_command)
 
 @config_app.command("schema", epilog="Example: zenfront config schema > tune_configs/schema.json")
 def schema_command() -> None:
-    """The JSON schema of an experiment, for editors."""
+    """Print the JSON schema of an experiment, for editors."""
     from zenfront.pipeline.experiment.config_file import schema
 
     typer.echo(schema(), nl=False)
@@ -218,7 +229,7 @@ def schema_command() -> None:
 
 @config_app.command("show", epilog="Example: zenfront config show cifar10 --set search.seed=3")
 def show_command(config: Config = "quickstart", overrides: Overrides = None) -> None:
-    """An experiment with every default written out."""
+    """Print an experiment with all its defaults."""
     from zenfront.pipeline.experiment.config_file import load_experiment, to_yaml
 
     typer.echo(to_yaml(load_experiment(config, overrides or [])), nl=False)
@@ -226,12 +237,14 @@ def show_command(config: Config = "quickstart", overrides: Overrides = None) -> 
 
 @config_app.command("check", epilog="Example: zenfront config check tune_configs/*.yaml")
 def check_command(
-    configs: Annotated[list[str], typer.Argument(metavar="CONFIG...", help="YAML files or names in tune_configs/.")],
+    configs: Annotated[
+        list[str], typer.Argument(metavar="CONFIG...", help="YAML files, or names of experiments in tune_configs/.")
+    ],
     overrides: Overrides = None,
 ) -> None:
-    """Find mistakes in experiments without running them.
+    """Check experiments without running them.
 
-    Keys, names, options of proxies, bounds, and whether the space holds networks for the task.
+    Checks keys, names, options of proxies, bounds, and whether the space has networks for the task.
     """
     from zenfront.pipeline.checks import cautions, check
     from zenfront.pipeline.experiment.config_file import load_experiment
@@ -241,7 +254,7 @@ def check_command(
         check(experiment)
         for caution in cautions(experiment):
             typer.echo(f"{config}: {caution}", err=True)
-        typer.echo(f"{config}: fine")
+        typer.echo(f"{config}: ok")
 
 
 def _complain(message: str) -> None:

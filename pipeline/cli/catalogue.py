@@ -1,4 +1,4 @@
-"""What can be built and what can be measured, as the command line tells it."""
+"""List and describe spaces, proxies and algorithms, and score one architecture."""
 
 import inspect
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ CIFAR = Task(3, 32, 32, 10)
 
 
 def list_spaces() -> None:
-    """All search spaces as a table."""
+    """Print all search spaces as a table."""
     rows = []
     for name in spaces.names():
         space = spaces.load(name)
@@ -30,13 +30,19 @@ def list_spaces() -> None:
 
 
 def describe_space(name: str, sample: int, seed: int) -> None:
-    """One search space: source, genes, samples."""
+    """Print a search space: its source, its genes, and samples with their costs.
+
+    Args:
+        name: Name of the space.
+        sample: Number of architectures to draw.
+        seed: Seed of the draw.
+    """
     space = spaces.load(name)
     typer.echo(f"{name}: {_count(space.size)} points\n\n{space.source}\n")
     rows = [[gene, _range([str(v) for v in levels.values])] for gene, levels in space.levels.items()]
     print_table("Genes", ["name", "values"], rows)
     if sample:
-        typer.echo(f"Samples, with their costs on 3 x 32 x 32 images and 10 classes (seed {seed})")
+        typer.echo(f"Samples, with their costs for 3 x 32 x 32 images and 10 classes (seed {seed})")
     generator = numpy_generator(seed, "spaces", name)
     for _ in range(sample):
         typer.echo(_priced(space, space.sample(generator)))
@@ -58,7 +64,7 @@ def _range(values: Sequence[str]) -> str:
 
 
 def list_proxies() -> None:
-    """All proxies as a table."""
+    """Print all proxies as a table."""
     rows = []
     for name in proxies.names():
         proxy = proxies.load(name)
@@ -68,39 +74,45 @@ def list_proxies() -> None:
 
 
 def _cost_class(proxy: Proxy) -> str:
-    """What it takes: shapes alone, forward passes, or gradients as well."""
+    """Return what a proxy computes: shapes, forward passes, or gradients as well."""
     if proxy.is_cost:
         return "shapes"
     return "gradients" if "gradients" in proxy.needs else "forward"
 
 
 def describe_proxy(name: str) -> None:
-    """One proxy: its definition and its options."""
+    """Print a proxy: its definition and its options."""
     proxy = proxies.load(name)
     typer.echo(f"{name} ({proxy.unit}; usually {proxy.direction}; weights: {proxy.weights})\n")
     typer.echo(inspect.getdoc(proxy.score) or proxy.source)
     if known := options(name):
-        typer.echo(f"\nOptions, in an experiment under proxies.{name}:")
+        typer.echo(f"\nOptions (proxies.{name} in an experiment):")
         for option, parameter in known.items():
             typer.echo(f"  {option}: {parameter.default}")
 
 
 def list_algorithms() -> None:
-    """All search algorithms as a table."""
+    """Print all search algorithms as a table."""
     loaded = {name: algorithms.load(name) for name in algorithms.names()}
     rows = [[name, method.objectives, method.evaluations, method.source] for name, method in loaded.items()]
     print_table("Search algorithms", ["name", "objectives", "evaluations at most", "source"], rows)
 
 
 def describe_algorithm(name: str) -> None:
-    """One search algorithm: how it works, and where it differs from its source."""
+    """Print a search algorithm: how it works, and where it differs from its source."""
     method = algorithms.load(name)
     typer.echo(f"{name} (objectives: {method.objectives})\n")
     typer.echo(inspect.getdoc(inspect.getmodule(method.make)) or method.source)
 
 
 def score(experiment: Experiment, architecture: str, space: str | None, names: Sequence[str] | None) -> None:
-    """Scores of one architecture as a table.
+    """Print the scores of one architecture as a table.
+
+    Args:
+        experiment: Gives the task, the batch, the seed and the options of the proxies.
+        architecture: The architecture in the notation of its space.
+        space: Name of the space; the experiment's if None.
+        names: Names of the proxies; the experiment's scores if None.
 
     Raises:
         UserError: A name is unknown, the architecture is not in the space, or a score is undefined on it.
@@ -112,7 +124,7 @@ def score(experiment: Experiment, architecture: str, space: str | None, names: S
 
     names = list(names or experiment.score_names())
     wanted = tuple(ObjectiveConfig(score=name, direction=proxies.load(name).direction) for name in names)
-    search = experiment.search.model_copy(update={"algorithm": "random"})  # takes any number of scores
+    search = experiment.search.model_copy(update={"algorithm": "random"})  # accepts any number of scores
     changes = {"objectives": wanted, "constraints": (), "space": space or experiment.space, "search": search}
     experiment = experiment.model_copy(update=changes)
     check(experiment)
@@ -121,7 +133,7 @@ def score(experiment: Experiment, architecture: str, space: str | None, names: S
     try:
         scores = scoring.score(scoring.space.architecture(scoring.space.parse(architecture)))
     except torch.OutOfMemoryError as error:
-        raise UserError(f"{architecture}: the GPU has too little memory left. {error}") from error
+        raise UserError(f"{architecture}: the GPU does not have enough free memory. {error}") from error
     if scores.failure:
         raise UserError(f"{architecture}: {scores.failure}.")
     rows = [

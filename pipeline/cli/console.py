@@ -1,4 +1,4 @@
-"""What a person at a terminal sees: a live view of the work, plain lines where there is no terminal, tables."""
+"""Show the work on a terminal (a live view and tables), or as plain lines in a file or a pipe."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -14,19 +14,21 @@ from rich.text import Text
 from zenfront.pipeline.progress import SearchProgress, TrialProgress
 from zenfront.pipeline.wording import clean, duration, number, percent
 
-PLAIN_WIDTH = 200  # of a table that goes into a file or a pipe
+PLAIN_WIDTH = 200
+"""Width of a table in a file or a pipe, in characters."""
+
 _OVER = ("stopped", "finished", "diverged", "failed")
 _STYLE = {"running": "cyan", "stopped": "yellow", "finished": "green", "diverged": "red", "failed": "red"}
 
 
 class ConsoleView:
-    """Shows the work while it goes on; a context manager around it.
+    """Show the progress of the work; use it as a context manager.
 
-    On a terminal a live picture, elsewhere one line per generation and per training run that ends, without
-    control characters. A view never raises: where it cannot write (a closed pipe), it goes quiet.
+    Shows a live view on a terminal. Elsewhere, writes a line for each generation and each training run that ends,
+    without control characters. A view never raises: if it cannot write (a closed pipe), it stops writing.
 
     Args:
-        console: Where to write; standard output if not given.
+        console: Console to write to; standard output by default.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -48,7 +50,7 @@ class ConsoleView:
             self._guarded(self._live.stop)
 
     def search(self, progress: SearchProgress) -> None:
-        """Shows where the search stands; call it as often as you like."""
+        """Show the state of the search; call it as often as you like."""
         if self._live:
             self._picture(lambda: search_panel(progress))
         elif progress.generation != self._generation:
@@ -56,7 +58,7 @@ class ConsoleView:
             self._line(search_line(progress))
 
     def trial(self, progress: TrialProgress) -> None:
-        """Shows where a training run stands."""
+        """Show the state of a training run."""
         before = self._trials.get(progress.trial)
         self._trials[progress.trial] = progress
         if self._live:
@@ -65,7 +67,7 @@ class ConsoleView:
             self._line(trial_line(progress))
 
     def notify(self, text: str) -> None:
-        """Writes one line that stays."""
+        """Write one line that stays."""
         self._line(clean(text))
 
     def _line(self, text: str) -> None:
@@ -81,18 +83,18 @@ class ConsoleView:
             return
         try:
             action()
-        except Exception as error:  # whatever goes wrong here must not reach the hours of work behind it
+        except Exception as error:  # an error of the view must not end hours of work
             self._quiet = True
             with suppress(Exception):
                 if self._live:
-                    self._live.stop()  # gives standard error back
+                    self._live.stop()  # restores standard error
             with suppress(Exception):
                 reason = f"{type(error).__name__}: {clean(error)}"
                 print(f"zenfront: the view stopped ({reason})", file=sys.stderr)  # noqa: T201
 
 
 def search_line(progress: SearchProgress) -> str:
-    """The search in one line."""
+    """Return the state of a search as one line."""
     parts = [
         f"generation {progress.generation}",
         f"{progress.evaluations}/{progress.total} scored",
@@ -108,14 +110,14 @@ def search_line(progress: SearchProgress) -> str:
 
 
 def trial_line(progress: TrialProgress) -> str:
-    """A training run in one line."""
+    """Return the state of a training run as one line."""
     reason = f": {clean(progress.reason)}" if progress.reason else ""
     where = f"epoch {progress.epoch}/{progress.epochs}, validation accuracy {percent(progress.val_accuracy)}"
     return f"{clean(progress.trial)} {progress.state} at {where}{reason}"
 
 
 def search_panel(progress: SearchProgress) -> RenderableType:
-    """The search as a picture: a bar with rate and time left, the front, the best values, the failures."""
+    """Return the live view of a search: its progress, front, best values and failures."""
     bar = Table.grid(padding=(0, 1), expand=True)
     bar.add_column(no_wrap=True)
     bar.add_column(ratio=1)
@@ -138,10 +140,10 @@ def search_panel(progress: SearchProgress) -> RenderableType:
 
 
 def trials_panel(trials: Sequence[TrialProgress]) -> RenderableType:
-    """The training runs as a table: those at work first, then the waiting, then those that are over."""
+    """Return the training runs as a table: those that run first, then those that wait, then those that ended."""
     order = ("running", "waiting", *_OVER)
     ended = sum(trial.state in _OVER for trial in trials)
-    table = Table(box=None, title=f"training: {ended} of {len(trials)} over", title_justify="left", pad_edge=False)
+    table = Table(box=None, title=f"training: {ended} of {len(trials)} ended", title_justify="left", pad_edge=False)
     for name, justify in (("run", "left"), ("state", "left"), ("epoch", "right"), ("val. accuracy", "right")):
         table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     table.add_column("decision", overflow="ellipsis", no_wrap=True)
@@ -153,7 +155,7 @@ def trials_panel(trials: Sequence[TrialProgress]) -> RenderableType:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Prints a table on standard output: numbers to the right, the last column cut where the terminal ends."""
+    """Print a table on standard output, with numbers aligned right and the last column cut at the terminal's edge."""
     console = Console(highlight=False)
     console = console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
     table = Table(title=Text(clean(title)), title_justify="left", box=None, pad_edge=False, header_style="bold")

@@ -1,4 +1,4 @@
-"""The stages as the command line runs them: experiment, folder, view and mirror put together."""
+"""Run the stages for the command line, with the run folder, the view, the backup and the MLflow mirror."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -22,19 +22,24 @@ from zenfront.pipeline.tracking import Mirror, sync
 
 @dataclass(frozen=True)
 class RunCommands:
-    """One experiment and its folder; each method is a command."""
+    """The commands that work on one run: each public method without arguments is one.
+
+    Attributes:
+        experiment: What is run.
+        folder: Where its record is.
+    """
 
     experiment: Experiment
     folder: RunFolder
 
     @staticmethod
     def start(config: str, overrides: Sequence[str], runs: Path, address: str | None = None) -> "RunCommands":
-        """For a run that may be new: the experiment comes from a file."""
+        """Return the commands for a run that may be new: the experiment comes from a file."""
         return RunCommands._checked(load_experiment(config, overrides), runs, address)
 
     @staticmethod
     def resume(run: str, overrides: Sequence[str], runs: Path, address: str | None = None) -> "RunCommands":
-        """For a run that exists: the experiment is the one in its folder, if `run` does not name a file."""
+        """Return the commands for a run that exists: its folder gives the experiment, unless `run` names a file."""
         folder = _found(run, runs)
         if folder is None:
             return RunCommands.start(run, overrides, runs, address)
@@ -50,29 +55,29 @@ class RunCommands:
         return RunCommands(experiment, RunFolder(runs / experiment.name))
 
     def do(self, command: str) -> None:
-        """Runs the command of that name: here, or where the cluster is if only Ray's client reaches it."""
+        """Run the command of that name: here, or on the head node of a cluster that is reached by ``ray://``."""
         address = self.experiment.cluster.address or ""
         if not address.startswith("ray://"):
             getattr(self, command)()
             return
         if not self.folder.path.is_absolute():
             raise UserError(
-                f"with {address} the work is driven from the head node, and the run folder lies there, "
-                f"but {self.folder.path.parent} does not say where: give an absolute path with --runs."
+                f"with {address} the head node drives the work and holds the run folder, but {self.folder.path.parent} "
+                "is a relative path: give an absolute path with --runs."
             )
         from zenfront.pipeline.cluster import head_node
 
         there = RunCommands(with_overrides(self.experiment, ["cluster.address=auto"]), self.folder)
         try:
             head_node.call(address, _do_there, there, command, sys.argv)
-        except KeyboardInterrupt as interrupt:  # it has been said there
+        except KeyboardInterrupt as interrupt:  # the head node has printed the message
             raise typer.Exit(130) from interrupt
 
     def run(self) -> None:
-        """All stages; what is wrong with the images is found out before the search, not after it."""
+        """Run all stages. The images are checked before the search, and not after it."""
         with self._driving():
             if self._finished:
-                self._say("finished already, nothing is left to do")
+                self._say("finished already, nothing left to do")
             else:
                 check_data(self.experiment)
                 with self._mirrored() as mirror:
@@ -85,43 +90,43 @@ class RunCommands:
         show_places(self.folder, self.experiment)
 
     def search(self) -> None:
-        """Stage 1."""
+        """Run stage 1."""
         with self._driving(), self._mirrored() as mirror:
             self._search(mirror)
-        typer.echo(f"Scores: {self.folder.scores}. Go on with `zenfront select {self.experiment.name}`.")
+        typer.echo(f"Scores: {self.folder.scores}. Continue with `zenfront select {self.experiment.name}`.")
 
     def select(self) -> None:
-        """Stage 2."""
+        """Run stage 2."""
         with self._driving(), self._mirrored():
             self._select()
         show_front(self.folder)
-        typer.echo(f"Front: {self.folder.front}. Go on with `zenfront train {self.experiment.name}`.")
+        typer.echo(f"Front: {self.folder.front}. Continue with `zenfront train {self.experiment.name}`.")
 
     def train(self) -> None:
-        """Stage 3."""
+        """Run stage 3."""
         with self._driving(), self._mirrored() as mirror:
             self._train(mirror)
         show_trained(self.folder)
-        typer.echo(f"Results: {self.folder.trained}. Go on with `zenfront report {self.experiment.name}`.")
+        typer.echo(f"Results: {self.folder.trained}. Continue with `zenfront report {self.experiment.name}`.")
 
     def sync(self) -> None:
-        """Fills MLflow from the record."""
+        """Send to MLflow what it does not have yet."""
         sent = sync(self.folder, self.experiment)
-        typer.echo(f"MLflow holds {self.experiment.name}: {len(sent)} runs.")
+        typer.echo(f"MLflow has {self.experiment.name}: {len(sent)} runs.")
 
     @contextmanager
     def _driving(self) -> Iterator[None]:
-        """Holds the folder and keeps its copy; Ctrl-C and SIGTERM end in one line that tells how to go on."""
+        """Lock the folder and back it up for the time of a block; after Ctrl-C or SIGTERM, print how to continue."""
         self._check_folder_stays()
         with resumable(), self.folder.driving(self.experiment), self._copied():
             yield
 
     def _check_folder_stays(self) -> None:
-        """A job begins in a copy of its working directory, which Ray deletes when it is over."""
+        """Require a folder that outlives a Ray job: Ray deletes the copy of the working directory with the job."""
         if "_ray_pkg_" in str(self.folder.path.resolve()) and not self.experiment.cluster.storage:
             raise UserError(
-                f"the run folder {self.folder.path} lies in the working directory of a Ray job, which is deleted with "
-                "the job. Give the absolute path of a disk that stays (--runs DIR), or --set cluster.storage=..."
+                f"the run folder {self.folder.path} is in the working directory of a Ray job, which is deleted with "
+                "the job. Give an absolute path on a disk that stays (--runs DIR), or --set cluster.storage=..."
             )
 
     def _copied(self) -> AbstractContextManager[object]:
@@ -171,15 +176,15 @@ class RunCommands:
 
 
 def _do_there(driver: RunCommands, command: str, words: list[str]) -> None:
-    sys.argv = words  # what a message quotes
+    sys.argv = words  # the command that messages quote
     driver.do(command)
 
 
 def report(names: Sequence[str], runs: Path) -> None:
-    """The report of one run, or the comparison of several.
+    """Write the report of one run, or the comparison of several, and print where it is.
 
     Raises:
-        UserError: A name is no run.
+        UserError: There is no run of one of the names.
     """
     from zenfront.pipeline.stages.report.stage import compare
     from zenfront.pipeline.stages.report.stage import report as write
@@ -190,12 +195,12 @@ def report(names: Sequence[str], runs: Path) -> None:
     if len(folders) == 1:
         try:
             sync(folders[0])
-        except UserError as error:  # the report is there, whatever becomes of its mirror
+        except UserError as error:  # the report is written; it does not need MLflow
             typer.echo(f"zenfront: {error}", err=True)
 
 
 def _found(run: str, runs: Path) -> RunFolder | None:
-    """The run of that name or folder, if there is one."""
+    """Return the run of that name or folder, if there is one."""
     for path in (runs / run, Path(run)):
         if RunFolder(path).config.is_file():
             return RunFolder(path)

@@ -1,4 +1,4 @@
-"""Ctrl-C, and SIGTERM as a machine sends it before it is taken away: the work ends at once, and can be resumed."""
+"""End a command at Ctrl-C or SIGTERM (which a machine sends before it is preempted), so that it can be resumed."""
 
 import os
 import select
@@ -12,26 +12,27 @@ from types import FrameType
 from typing import NoReturn
 
 PATIENCE = 7.0
-"""Seconds that the work has to end in good order; what stops a machine often waits ten."""
+"""Seconds that the work has to end in order. A preempted machine often has ten."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def resumable() -> AbstractContextManager[None]:
-    """Ctrl-C and SIGTERM end a command in one line that tells how to go on."""
+    """End the command at Ctrl-C or SIGTERM, with one line that says how to continue."""
     again = shlex.join(["zenfront", *sys.argv[1:]])
-    return ending_at_signals(f"zenfront: interrupted; the record is kept. To go on: {again}")
+    return ending_at_signals(f"zenfront: interrupted; the record is kept. To continue: {again}")
 
 
 @contextmanager
 def ending_at_signals(last_words: str) -> Iterator[None]:
-    """SIGINT and SIGTERM raise KeyboardInterrupt in the block, which then ends the process; for the main thread.
+    """Raise KeyboardInterrupt in the block at SIGINT or SIGTERM, then end the process. Works in the main thread only.
 
-    The second signal ends the process at once, and so does `PATIENCE` when the first has not: whatever hangs then,
-    every record is on disk, and the processes of a local Ray end with this one. The exit code is 128 + the signal.
+    A second signal ends the process at once, and so do `PATIENCE` seconds after the first. That is safe whatever
+    hangs: every record is on disk, and the processes of a local Ray end with this one. The exit code is 128 + the
+    number of the signal.
 
     Args:
-        last_words: Said at the end that a signal brought about.
+        last_words: Printed when a signal ends the process.
     """
     received: list[int] = []
     interrupted = False
@@ -60,7 +61,7 @@ def ending_at_signals(last_words: str) -> Iterator[None]:
 
 
 def _watch(signals: int, received: list[int], last_words: str) -> None:
-    """Takes signals in a thread of its own: the main one may hang in native code, or have a handler of Ray's."""
+    """Receive signals in another thread: the main one may hang in native code, or run a handler that Ray installed."""
     if first := _next(signals):
         received.append(first)
         select.select([signals], [], [], PATIENCE)
@@ -69,7 +70,7 @@ def _watch(signals: int, received: list[int], last_words: str) -> None:
 
 
 def _next(signals: int) -> int:
-    """Waits for one of `SIGNALS`; 0 when none can come any more."""
+    """Wait for one of `SIGNALS` and return it; return 0 when the pipe is closed."""
     while number := os.read(signals, 1):
         if number[0] in SIGNALS:
             return number[0]
@@ -77,6 +78,6 @@ def _next(signals: int) -> int:
 
 
 def _end(last_words: str, number: int) -> NoReturn:
-    """Not through Python's own end, which was seen to take half a minute with libraries' threads at work."""
+    """End the process without Python's shutdown, which took up to half a minute while threads of libraries ran."""
     os.write(2, f"\n{last_words}\n".encode(errors="replace"))
     os._exit(128 + number)

@@ -1,4 +1,4 @@
-"""How much memory a piece of work takes at its peak, and how much of a GPU a worker may take."""
+"""Measure the peak memory of a piece of work, and cap the memory that a worker takes of its GPU."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -7,11 +7,11 @@ import torch
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _PEAK_ONLY = "5"
-"""To /proc/self/clear_refs: sets the peak to what is resident now (proc(5))."""
+"""Written to /proc/self/clear_refs, it sets the peak to the memory that is resident now (proc(5))."""
 
 
-def forget_peak(device: str) -> None:
-    """Begins anew: `peak` is then of what comes.
+def reset_peak(device: str) -> None:
+    """Start a new measurement of `peak`.
 
     Args:
         device: ``cpu`` or ``cuda``.
@@ -19,15 +19,19 @@ def forget_peak(device: str) -> None:
     if device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats()
     else:
-        with suppress(OSError):  # no Linux, or a container that forbids it
+        with suppress(OSError):  # not Linux, or a container that forbids it
             _CLEAR.write_text(_PEAK_ONLY)
 
 
 def peak(device: str) -> int | None:
-    """Bytes at the highest since `forget_peak`, with all that was there before; None where nobody tells.
+    """Return the peak memory in bytes since `reset_peak`, including earlier allocations.
 
     Args:
-        device: ``cuda``: what PyTorch has allocated there; ``cpu``: resident memory of this process.
+        device: ``cuda`` for the memory that PyTorch has allocated there; ``cpu`` for the resident memory of this
+            process.
+
+    Returns:
+        The peak in bytes; None if the platform does not report it.
     """
     if device.startswith("cuda"):
         return int(torch.cuda.max_memory_allocated())
@@ -38,7 +42,11 @@ def peak(device: str) -> int | None:
     return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), None)
 
 
-def keep_to_share(gpus: float) -> None:
-    """Lets this process have that share of its GPU's memory: who wants more fails itself, and not its neighbours."""
+def cap_memory(gpus: float) -> None:
+    """Cap this process at its share of the GPU's memory, so that a candidate that needs more fails alone.
+
+    Args:
+        gpus: The GPUs of this worker; there is no cap if it shares none.
+    """
     if 0 < gpus < 1 and torch.cuda.is_available():
         torch.cuda.set_per_process_memory_fraction(gpus)

@@ -1,4 +1,4 @@
-"""The search as metrics of the Ray cluster: on the metrics port of every node, in the dashboard, in Grafana."""
+"""Export the state of a search as metrics of the Ray cluster, for its dashboard, Prometheus and Grafana."""
 
 from ray.util.metrics import Counter, Gauge
 
@@ -6,11 +6,15 @@ from zenfront.pipeline.progress import SearchProgress
 from zenfront.pipeline.wording import clean
 
 REASON = 60
-"""Characters of a failure's reason that name it: a reason holds values, and every label is a series for ever."""
+"""Characters of a failure's reason that become its label. A full reason contains values, and each label is a series."""
 
 
 class SearchMetrics:
-    """Exports where a search stands; Ray puts ``ray_`` before the names. The label ``run`` is the experiment's name."""
+    """Export the state of a search. Ray prefixes the names with ``ray_``.
+
+    Args:
+        run: Name of the experiment, the label ``run`` of every metric.
+    """
 
     def __init__(self, run: str) -> None:
         tags = {"run": run}
@@ -24,15 +28,17 @@ class SearchMetrics:
         self._scored.set_default_tags(tags)
         self._failed = Counter("zenfront_failures", "Architectures that failed.", tag_keys=("run", "reason"))
         self._failed.set_default_tags(tags)
-        self._rate = gauge("candidates_per_second", "Architectures scored per second since the driver began.")
+        self._rate = gauge("candidates_per_second", "Architectures scored per second since the driver started.")
         self._generation = gauge("generations", "Generations told to the algorithm.")
-        self._front = gauge("front_size", "Feasible architectures that none dominates.")
-        self._hypervolume = gauge("hypervolume", "Of the front, in units of the first front's box.")
+        self._front = gauge("front_size", "Feasible architectures that no other dominates.")
+        self._hypervolume = gauge(
+            "hypervolume", "Hypervolume of the front, in units of the bounding box of the first front."
+        )
         self._before: dict[str, int] = {}
         self._counted = 0
 
     def show(self, progress: SearchProgress) -> None:
-        """Exports a state of the search; counters grow by what is new in it."""
+        """Export a state of the search; the counters grow by the difference from the last one."""
         if new := progress.evaluations - self._counted:
             self._scored.inc(new)
             self._counted = progress.evaluations
@@ -51,5 +57,5 @@ class SearchMetrics:
 
 
 def _kind(reason: str) -> str:
-    """``ntk: LinAlgError: the matrix ...`` is of the kind ``ntk: LinAlgError``."""
+    """Return the kind of a failure: ``ntk: LinAlgError`` for ``ntk: LinAlgError: the matrix ...``."""
     return clean(": ".join(reason.split(": ")[:2]))[:REASON]

@@ -1,4 +1,4 @@
-"""The one place that starts Ray and builds a Tuner. Tune executes; it never remembers."""
+"""Start Ray, or connect to a cluster, and require the same code on all its machines."""
 
 import logging
 import os
@@ -15,12 +15,14 @@ from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.provenance import source_digest
 
 START = 60.0
-"""Seconds that a machine of a cluster has to start a worker."""
+"""Seconds to wait for a machine of the cluster to start a worker."""
 
 
 @contextmanager
 def cluster(experiment: Experiment) -> Iterator[None]:
-    """Ray, for the time of a block: the cluster of the experiment, or one on this machine; a running one is kept.
+    """Connect to the experiment's cluster, or start Ray on this machine, for the time of a block.
+
+    A Ray that is initialised already is used and left running.
 
     Raises:
         UserError: The cluster does not answer.
@@ -38,9 +40,9 @@ def cluster(experiment: Experiment) -> Iterator[None]:
             logging_level=logging.ERROR,
             configure_logging=True,
         )
-    except Exception as error:  # an overloaded machine gets a bare Exception: "the current node timed out"
+    except Exception as error:  # a bare Exception on an overloaded machine: "The current node timed out"
         raise unreachable(address, error) from error
-    except SystemExit as end:  # ray.init puts a handler of its own in place of ours, which raises this
+    except SystemExit as end:  # raised by the SIGTERM handler that ray.init installs in place of ours
         raise KeyboardInterrupt from end
     finally:
         if threading.current_thread() is threading.main_thread():
@@ -54,18 +56,23 @@ def cluster(experiment: Experiment) -> Iterator[None]:
 
 
 def unreachable(address: str | None, error: Exception) -> UserError:
-    """What the user is told when `ray.init` fails."""
+    """Return the error for a failure of `ray.init`.
+
+    Args:
+        address: Address of the cluster; None for Ray on this machine.
+        error: The exception that `ray.init` raised.
+    """
     if address is None:
-        return UserError(f"Ray did not start on this machine ({error}). Is it overloaded? Try again.")
-    hint = "" if "RAY_AUTH_MODE" in os.environ else " If it asks for a token: export RAY_AUTH_MODE=token."
+        return UserError(f"Ray did not start on this machine ({error}). It may be overloaded: try again.")
+    hint = "" if "RAY_AUTH_MODE" in os.environ else " If it requires a token: export RAY_AUTH_MODE=token."
     return UserError(f"cluster.address: no Ray cluster answers at {address!r} ({error}).{hint}")
 
 
 def _require_same_code() -> None:
-    """Every machine of a cluster runs the code of this process, or the result would depend on who did what.
+    """Require the code of this process on every machine: the result must not depend on which machine did what.
 
     Raises:
-        UserError: A machine has other code, or none.
+        UserError: A machine has different code, or none.
     """
     here = source_digest()
     ask = ray.remote(num_cpus=0)(source_digest)
@@ -74,11 +81,11 @@ def _require_same_code() -> None:
     asked = {node: ask.options(scheduling_strategy=place).remote() for node, place in there.items()}
     for node, answer in asked.items():
         try:
-            problem = None if ray.get(answer, timeout=START) == here else "it has other code"
+            problem = None if ray.get(answer, timeout=START) == here else "it has different code"
         except ray.exceptions.RayTaskError as error:
             problem = f"it has none: {error.cause}"
         except (ray.exceptions.RayError, TimeoutError):
-            continue  # a machine that is going away, or one that is busy
+            continue  # the machine is leaving, or busy
         if problem:
             raise UserError(
                 f"cluster: {machines[node]} does not run this version of Zenfront ({problem}). Install the same one on "

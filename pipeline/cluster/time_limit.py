@@ -1,4 +1,4 @@
-"""Work that never ends: an exception in time, and where that cannot get through, the end of the worker."""
+"""Limit the time of a block: by an exception, and by the end of the process where no exception can be raised."""
 
 import faulthandler
 import signal
@@ -8,16 +8,19 @@ from types import FrameType
 
 
 def _last(seconds: float) -> float:
-    """When the process ends: native code lets no exception in."""
+    """Return the seconds until the process is ended. A block that hangs in native code never sees the exception."""
     return 1.25 * seconds + 1
 
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Ends a block that takes too long; to be used in the main thread of a worker.
+    """Raise an exception in a block that takes too long. Works in the main thread of a process only.
+
+    Args:
+        seconds: The limit in seconds, positive.
 
     Raises:
-        TimeoutError: The block took longer than so many seconds.
+        TimeoutError: The block took longer than the limit.
     """
 
     def late(number: int, frame: FrameType | None) -> None:
@@ -25,7 +28,7 @@ def time_limit(seconds: float) -> Iterator[None]:
 
     handler = signal.signal(signal.SIGALRM, late)
     timer = signal.setitimer(signal.ITIMER_REAL, seconds)
-    faulthandler.dump_traceback_later(_last(seconds), exit=True)  # a thread of C: it needs no interpreter
+    faulthandler.dump_traceback_later(_last(seconds), exit=True)  # a native thread: it does not need the interpreter
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""The one place that builds a Tuner. Tune executes; it never remembers."""
+"""Run Ray Tune. Tune executes; the record remembers, and nothing that Tune writes is ever read."""
 
 import logging
 from collections.abc import Mapping
@@ -11,40 +11,40 @@ from ray.tune.search import Searcher
 
 from zenfront.pipeline.cluster.workers import WorkerPool
 
-logging.getLogger("ray.tune").setLevel(logging.ERROR)  # inside a job nobody else says so
-logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # the stages say what was interrupted or failed
+logging.getLogger("ray.tune").setLevel(logging.ERROR)  # inside a Ray job nothing else sets it
+logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)  # the stages report interruptions and failures
 
 
 class NotPickled:
-    """Pickled as an empty shell: Tune writes copies of what drives it, which are never read."""
+    """Pickle an object without its state: Tune pickles searchers and callbacks, and nothing reads the copies."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
 
 class ForgetfulSearcher(Searcher):  # type: ignore[misc]
-    """A searcher of which Tune saves nothing: it executes; it never remembers."""
+    """Let Tune save and restore nothing of a searcher: its state is in the record."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing to save."""
+        """Save nothing."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing to restore."""
+        """Restore nothing."""
 
 
 class ReleasingScheduler(FIFOScheduler):  # type: ignore[misc]
-    """First in, first out; and lets go of the workers of an interrupted run, for a Ray that outlives it."""
+    """Schedule trials first in, first out, and release the workers of an interrupted run if Ray outlives it."""
 
     _controller: Any = None
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        """Called by Tune before anything is done about a trial."""
+        """Keep the controller; Tune calls this before it does anything with a trial."""
         self._controller = tune_controller
 
     def release(self) -> None:
-        """Ends workers in the middle of their step, and gives their resources back."""
+        """End all workers at once, in the middle of their step, and free their resources."""
         if self._controller:
-            self._controller._actor_manager.cleanup()  # the controller's own waits for the steps first
+            self._controller._actor_manager.cleanup()  # TuneController.cleanup waits for the steps
 
 
 def run_tune(
@@ -57,16 +57,16 @@ def run_tune(
     scheduler: ReleasingScheduler,
     constants: Mapping[str, Any],
 ) -> None:
-    """Runs trials until the searcher has no more, on reused workers, in silence; the files of Tune are thrown away.
+    """Run trials on reused workers until the searcher has no more. Prints nothing and keeps no files of Tune.
 
     Args:
-        trainable: A class with `reset_config`; its `setup` gets the constants as keyword arguments.
-        pool: How many trials at once, on what.
-        searcher: Suggests trials; their configuration may hold ``name``, which the dashboard shows.
-        callback: Told of every result; must not raise.
-        stopper: Ends everything at once.
-        scheduler: Decides on running trials.
-        constants: Sent to every worker once.
+        trainable: Class with `reset_config`, whose `setup` takes the constants as keyword arguments.
+        pool: Workers that run at the same time.
+        searcher: Suggests trials. The dashboard shows the ``name`` of their configuration, if there is one.
+        callback: Receives every result; must not raise.
+        stopper: Can stop all trials at once.
+        scheduler: Decides which trials go on.
+        constants: Sent to each worker once.
     """
     with TemporaryDirectory(prefix="zenfront-") as unread:
         tuner = tune.Tuner(

@@ -1,34 +1,33 @@
-"""What ends a Tune run before its time: an error of the driver, or a cluster that has lost its machines."""
+"""End a Tune run early: after an error of the driver, or when the cluster has lost its machines."""
 
 import time
 from typing import Protocol
 
-import ray
 from ray import tune
 
-from zenfront.pipeline.cluster.workers import WorkerPool
+from zenfront.pipeline.cluster.workers import WorkerPool, describe, room
 from zenfront.pipeline.errors import UserError
 
 PERIOD = 1.0
-"""Seconds between two looks at the cluster."""
+"""Seconds between two checks of the cluster."""
 
 
 class Supervised(Protocol):
-    """What drives a Tune run; an error is raised again when Tune has ended, as Tune would swallow it."""
+    """The driver of a Tune run. Tune would swallow an error, so the driver keeps it and raises it after the run."""
 
     error: Exception | None
 
     def notify(self, text: str) -> None:
-        """Tells the user."""
+        """Show a message to the user."""
 
 
 class ClusterWatchdog(tune.Stopper):  # type: ignore[misc]
-    """Ends everything as soon as the driver has met an error; one is that no machine has come for too long.
+    """Stop all trials once the driver has an error; a cluster without room for a worker for too long is one.
 
     Args:
-        driver: Is told.
-        pool: A cluster without room for one of these workers is waited for.
-        patience: Seconds.
+        driver: Receives the messages and the error.
+        pool: The workers that the cluster has to have room for.
+        patience: Seconds to wait for a machine.
     """
 
     def __init__(self, driver: Supervised, pool: WorkerPool, patience: float) -> None:
@@ -37,29 +36,29 @@ class ClusterWatchdog(tune.Stopper):  # type: ignore[misc]
         self._since: float | None = None
 
     def __call__(self, trial_id: str, result: object) -> bool:
-        """No trial is stopped alone."""
+        """Return False: no trial is stopped alone."""
         return False
 
     def stop_all(self) -> bool:
-        """Whether everything is to end; asked by Tune several times a second."""
+        """Return whether all trials have to stop; Tune asks several times a second."""
         now = time.monotonic()
         if now >= self._next and not self._driver.error:
             self._next = now + PERIOD
-            self._look(now)
+            self._check_cluster(now)
         return self._driver.error is not None
 
-    def _look(self, now: float) -> None:
-        here, pool = ray.cluster_resources(), self._pool
-        if here.get("CPU", 0) >= pool.cpus and here.get("GPU", 0) >= pool.gpus:
+    def _check_cluster(self, now: float) -> None:
+        wanted = self._pool.resources
+        if room(wanted):
             self._since = None
         elif self._since is None:
             self._since = now
             self._driver.notify(
-                f"the cluster has no machine left for a worker of {pool.cpus} CPUs and {pool.gpus:g} GPUs: waiting for "
-                f"one to come, at most {self._patience:g} s (cluster.patience)"
+                f"the cluster has lost every machine with room for a worker ({describe(wanted)}): waiting up to "
+                f"{self._patience:g} s for one (cluster.patience)"
             )
         elif now - self._since > self._patience:
             self._driver.error = UserError(
-                f"cluster: no machine for a worker of {pool.cpus} CPUs and {pool.gpus:g} GPUs has come for "
-                f"{self._patience:g} s (cluster.patience). The record is kept: run the same command to go on."
+                f"cluster: no machine with room for a worker ({describe(wanted)}) has joined within "
+                f"{self._patience:g} s (cluster.patience). The record is kept: run the same command to continue."
             )

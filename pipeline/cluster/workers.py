@@ -1,5 +1,7 @@
-"""Workers that the cluster has room for."""
+"""Plan the workers of a stage from the machines of the cluster."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import ray
@@ -8,17 +10,20 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Workers
 
 GIB = 2**30
+_NAMES = {"CPU": "CPU", "GPU": "GPU", "memory": "GiB of memory"}
+_KINDS = 3
+"""Kinds of machines that an error lists."""
 
 
 @dataclass(frozen=True)
 class WorkerPool:
-    """Workers that the cluster has room for.
+    """Workers that run at the same time.
 
     Attributes:
-        count: How many at once.
-        cpus: Of one: its number of threads.
-        gpus: Of one.
-        memory: Of one, in bytes of the machine; 0: not counted.
+        count: Number of workers.
+        cpus: CPUs of one worker, which is also its number of threads.
+        gpus: GPUs of one worker; workers with less than one share a GPU.
+        memory: Memory of one worker in bytes; 0 if memory is not counted.
     """
 
     count: int
@@ -28,45 +33,86 @@ class WorkerPool:
 
     @property
     def resources(self) -> dict[str, float]:
-        """Of one, by Ray's names."""
+        """Return the resources of one worker by Ray's names, without those that it does not need."""
         wanted = {"CPU": float(self.cpus), "GPU": self.gpus, "memory": float(self.memory)}
         return {name: amount for name, amount in wanted.items() if amount}
 
 
 def plan_workers(workers: Workers, stage: str, device: str) -> WorkerPool:
-    """As many workers of this kind as the cluster holds at once, at most as many as the experiment wants.
+    """Return the pool of a stage: as many workers as fit on the cluster, at most as many as the experiment wants.
 
-    Where no machine has a GPU and the device is left to us, they do without.
+    If no machine has a GPU and the device is ``auto``, the workers get none.
+
+    Args:
+        workers: The resources that the experiment gives a worker.
+        stage: ``search`` or ``train``, for the error.
+        device: ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
-        UserError: The cluster has no room for a single one.
+        UserError: No machine of the cluster is large enough for one worker.
     """
-    here = ray.cluster_resources()
-    gpus = 0.0 if device == "cpu" or (device == "auto" and not here.get("GPU")) else workers.gpus
-    room = int(here.get("CPU", 0) // workers.cpus)
-    if gpus:
-        room = min(room, int(here.get("GPU", 0) / gpus + 1e-9))
-    memory = int((workers.memory or 0) * GIB)
-    if memory:
-        room = min(room, int(here.get("memory", 0) // memory))
-    if room < 1:
-        needed, there = "", ""
-        if memory:
-            needed, there = f" and {workers.memory:g} GiB", f" and {here.get('memory', 0) / GIB:.3g} GiB"
+    any_gpu = any(node.get("GPU") for node in living_nodes())
+    gpus = workers.gpus if device == "cuda" or (device == "auto" and any_gpu) else 0.0
+    one = WorkerPool(1, workers.cpus, gpus, int((workers.memory or 0) * GIB))
+    fit = room(one.resources)
+    if fit < 1:
         raise UserError(
-            f"resources.{stage}: a worker needs {workers.cpus} CPUs and {gpus:g} GPUs{needed}, "
-            f"but the cluster has {here.get('CPU', 0):g} and {here.get('GPU', 0):g}{there}."
+            f"resources.{stage}: a worker needs {describe(one.resources)} on one machine, but the cluster has "
+            f"{_machines(one.resources)}. Ask for less in resources.{stage}, or add a machine that is large enough."
         )
-    count = room if workers.workers == "auto" else min(workers.workers, room)
-    return WorkerPool(count, workers.cpus, gpus, memory)
+    return WorkerPool(fit if workers.workers == "auto" else min(workers.workers, fit), one.cpus, one.gpus, one.memory)
+
+
+def room(wanted: Mapping[str, float]) -> int:
+    """Return how many workers the living machines hold at the same time.
+
+    Args:
+        wanted: The resources of one worker by Ray's names (`WorkerPool.resources`).
+    """
+    return sum(capacity(node, wanted) for node in living_nodes())
+
+
+def living_nodes() -> list[dict[str, float]]:
+    """Return the resources of each machine that is alive, by Ray's names; memory in bytes."""
+    return [dict(node["Resources"]) for node in ray.nodes() if node["Alive"]]
+
+
+def capacity(node: Mapping[str, float], wanted: Mapping[str, float]) -> int:
+    """Return how many workers one machine holds: none spans two machines, and a fraction of a GPU no two GPUs."""
+    counts = [int(node.get(name, 0) / amount + 1e-9) for name, amount in wanted.items()]
+    if 0 < (share := wanted.get("GPU", 0)) < 1:
+        counts.append(int(node.get("GPU", 0)) * int(1 / share + 1e-9))
+    return min(counts)
+
+
+def describe(resources: Mapping[str, float]) -> str:
+    """Return resources in words, such as ``2 CPUs and 0.5 GPUs``."""
+    *first, last = (_amount(name, resources[name]) for name in _NAMES if name in resources)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _amount(name: str, amount: float) -> str:
+    if name == "memory":
+        return f"{amount / GIB:.3g} {_NAMES[name]}"
+    return f"{amount:g} {_NAMES[name]}{'' if amount == 1 else 's'}"
+
+
+def _machines(wanted: Mapping[str, float]) -> str:
+    """Return the living machines in words, largest first, each with what it has of the resources that are wanted."""
+    sizes = Counter(tuple(node.get(name, 0.0) for name in wanted) for node in living_nodes())
+    kinds = [
+        f"{count} machine{'' if count == 1 else 's'} with {describe(dict(zip(wanted, size, strict=True)))}"
+        for size, count in sorted(sizes.items(), reverse=True)
+    ]
+    return "; ".join([*kinds[:_KINDS], *(["..."] if kinds[_KINDS:] else [])]) or "no machine"
 
 
 def show(name: str) -> None:
-    """Shows what this worker is doing: in the dashboard's list of a machine's processes, and in `ps`."""
+    """Name this worker's process after its work, for the dashboard's list of processes and for `ps`."""
     if ray.is_initialized() and ray.get_runtime_context().get_actor_id():
         ray._raylet.setproctitle(f"ray::{name}")
 
 
 def lost_machines() -> int:
-    """How many machines have left the cluster so far."""
+    """Return how many machines have left the cluster so far."""
     return sum(not node["Alive"] for node in ray.nodes())

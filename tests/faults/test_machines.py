@@ -37,6 +37,18 @@ try:
 except UserError as error:
     sys.exit(str(error))
 """
+PLANNER = """
+import sys
+from zenfront.pipeline.cluster import workers
+import ray
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Workers
+ray.init(sys.argv[1], log_to_driver=False)
+try:
+    workers.plan_workers(Workers(cpus=2), "search", "cpu")
+except UserError as error:
+    sys.exit(str(error))
+"""
 HELD = """
 import os, time
 from pathlib import Path
@@ -99,7 +111,7 @@ def cluster(rein: Rein) -> Iterator[Any]:
     import_module("zenfront.pipeline.cluster.session")
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     yield cluster
     cluster.shutdown()
 
@@ -161,8 +173,8 @@ def test_machines_leave_and_come_and_the_result_is_the_same(
     cluster.remove_node(node, allow_graceful=False)
     said, complaint = driver.communicate()
     assert driver.returncode == 1
-    assert "the cluster has no machine left for a worker of 1 CPUs and 0 GPUs: waiting for one to come" in said
-    assert "has come for 3 s (cluster.patience). The record is kept" in complaint
+    assert "the cluster has lost every machine with room for a worker (1 CPU): waiting up to 3 s" in said
+    assert "has joined within 3 s (cluster.patience). The record is kept" in complaint
     before = scored(folder)
     assert 8 <= before <= 10
     rein.give(8)  # the rest of the second generation, at least
@@ -174,6 +186,22 @@ def test_machines_leave_and_come_and_the_result_is_the_same(
     rein.give(EVALUATIONS)
     assert driver.wait() == 0, driver.communicate()
     assert result(folder) == result(expected)
+
+
+@pytest.mark.slow
+def test_a_worker_larger_than_any_machine_of_a_real_cluster_is_refused_at_once() -> None:
+    """Two machines of one processor: together they have what a worker needs, and neither can ever run it."""
+    import_module("zenfront.pipeline.cluster.session")
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        cluster.add_node(num_cpus=1)
+        driver = subprocess.run([sys.executable, "-c", PLANNER, cluster.address], capture_output=True, text=True)
+    finally:
+        cluster.shutdown()
+    assert driver.returncode == 1
+    assert "a worker needs 2 CPUs on one machine, but the cluster has 2 machines with 1 CPU." in driver.stderr
 
 
 class Machines:
@@ -200,7 +228,7 @@ class Machines:
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ("0123", r"host-bb does not run this version of Zenfront \(it has other code\)\. Install the same"),
+        ("0123", r"host-bb does not run this version of Zenfront \(it has different code\)\. Install the same"),
         (RayTaskError("", "", ModuleNotFoundError("No module named 'pipeline'")), "it has none: No module named"),
     ],
 )
@@ -241,7 +269,8 @@ class Driver:
 
 def test_a_machine_that_comes_in_time_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     here, now = {"CPU": 4.0, "GPU": 1.0}, [100.0]
-    monkeypatch.setattr("ray.cluster_resources", lambda: here)
+    gone = {"Alive": False, "Resources": {}}
+    monkeypatch.setattr("ray.nodes", lambda: [gone, *({"Alive": True, "Resources": here} for _ in range(2))])
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     driver = Driver()
     watch = watchdog.ClusterWatchdog(driver, workers.WorkerPool(8, 2, 0.5), patience=60)
@@ -259,6 +288,6 @@ def test_a_machine_that_comes_in_time_is_waited_for(monkeypatch: pytest.MonkeyPa
     assert not look(5, 1)
     assert not look(59, 1)
     assert len(driver.notes) == 2
-    assert "2 CPUs and 0.5 GPUs: waiting for one to come, at most 60 s" in driver.notes[0]
+    assert "a worker (2 CPUs and 0.5 GPUs): waiting up to 60 s for one (cluster.patience)" in driver.notes[0]
     assert look(2, 1)
     assert isinstance(driver.error, UserError)

@@ -163,7 +163,7 @@ def test_a_search_ends_soon_while_its_candidates_hang(
     process = search()
     until((tmp_path / "begun").exists, process)
     said = ended_soon(process, signal.SIGTERM)
-    assert said.count("interrupted; the record is kept. To go on: zenfront search tiny.yaml") == 1
+    assert said.count("interrupted; the record is kept. To continue: zenfront search tiny.yaml") == 1
     assert "Traceback" not in said
     assert read_ledger(tmp_path / "runs" / "tiny" / "scores.jsonl")[0] == []
 
@@ -174,7 +174,7 @@ def test_a_search_ends_soon_while_ray_is_starting(search: Callable[[], subproces
     until((tmp_path / "runs" / "tiny" / "generations.jsonl").exists, process)
     until(lambda: any(b"gcs_server" in line for line in commands_of(process.pid)), process)
     said = ended_soon(process, signal.SIGTERM)
-    assert "To go on: zenfront search tiny.yaml" in said
+    assert "To continue: zenfront search tiny.yaml" in said
 
 
 @pytest.mark.slow
@@ -190,7 +190,7 @@ def test_training_ends_soon_and_its_epochs_are_there(start: Start, tmp_path: Pat
     process = start("-c", "from zenfront.pipeline.cli.app import main; main()", "train", "tiny.yaml")
     until(lambda: folder.epochs.exists() and folder.epochs.read_bytes().count(b"\n") >= 3, process)
     said = ended_soon(process, signal.SIGINT)
-    assert said.count("interrupted; the record is kept. To go on: zenfront train tiny.yaml") == 1
+    assert said.count("interrupted; the record is kept. To continue: zenfront train tiny.yaml") == 1
     assert "Traceback" not in said
     epochs = [row["epoch"] for row in read_ledger(folder.epochs)[0]]
     assert epochs == list(range(1, len(epochs) + 1))

@@ -114,7 +114,7 @@ def test_a_finished_run_says_so_and_shows_its_results(
     (tmp_path / "mine.yaml").write_text(to_yaml(experiment), encoding="utf-8")
     code, out, err = zenfront("run", "mine.yaml")
     assert (code, err) == (0, "")
-    assert "finished already, nothing is left to do" in out
+    assert "finished already, nothing left to do" in out
     table = out.partition("Trained: 6 architectures")[2].splitlines()[2:8]
     assert [line.split()[2] for line in table].count("finished") == 4
     assert {line.split()[2] for line in table} == {"finished", "stopped", "diverged"}

@@ -81,7 +81,7 @@ def test_on_a_terminal_the_running_come_first_and_a_run_has_one_row() -> None:
         view.trial(TrialProgress("a-0", "finished", 27, 27, 0.9))
         view.trial(TrialProgress("b-0", "running", 3, 27, 0.5))
         view.trial(TrialProgress("b-0", "running", 4, 27, 0.6))
-    last = file.getvalue().rpartition("training: 1 of 2 over")[2]
+    last = file.getvalue().rpartition("training: 1 of 2 ended")[2]
     assert last.index("b-0") < last.index("a-0")
     assert "4/27" in last
     assert "3/27" not in last

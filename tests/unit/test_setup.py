@@ -1,4 +1,4 @@
-"""`just setup`: .venv is made once, again when the pins change, and anew after an interruption or by another Python."""
+"""`just setup` makes .venv once, updates it when a pin changes, and starts over when it was interrupted."""
 
 import importlib.util
 import shutil
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Machine:
-    """What set-up does to the machine: environments made (cleared before or not) and pip's calls."""
+    """Record what setup does: the environments that it creates (cleared first or not) and its calls of pip."""
 
     def __init__(self, setup: ModuleType) -> None:
         self.setup = setup
@@ -33,7 +33,7 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """An empty folder with the two files, and nothing that really installs."""
+    """Give setup an empty folder with the two files, and replace what would install."""
     spec = importlib.util.spec_from_file_location("zenfront_setup", ROOT / ".ci/setup.py")
     assert spec
     assert spec.loader
@@ -84,7 +84,7 @@ def test_after_an_interruption_it_begins_anew(machine: Machine) -> None:
     assert machine.made == [False, True, True]
 
 
-def test_an_old_python_is_told_so(
+def test_an_old_python_is_refused(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(machine.setup.sys, "version_info", (3, 10, 0))

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from ray import tune
 
-from zenfront.pipeline.cluster.memory import forget_peak, keep_to_share, peak
+from zenfront.pipeline.cluster.memory import cap_memory, peak, reset_peak
 from zenfront.pipeline.cluster.time_limit import time_limit
 from zenfront.pipeline.cluster.workers import show
 from zenfront.pipeline.device import resolve
@@ -31,7 +31,7 @@ class ScoringWorker(tune.Trainable):  # type: ignore[misc]
     ) -> None:
         """Takes the first batch and the constants: `seconds` of a candidate, `period` of the reports."""
         torch.set_num_threads(threads)
-        keep_to_share(gpus)
+        cap_memory(gpus)
         self.scoring = replace(scoring, device=resolve(scoring.device))
         self.seconds, self.period = seconds, period
         self.reset_config(config)
@@ -51,7 +51,7 @@ class ScoringWorker(tune.Trainable):  # type: ignore[misc]
         deadline = time.monotonic() + self.period
         while self.candidates and time.monotonic() < deadline:
             architecture = self.candidates.popleft()
-            forget_peak(self.scoring.device)
+            reset_peak(self.scoring.device)
             scores = self._score(architecture)
             if scores:
                 rows.append(scores.to_row() | {"memory": peak(self.scoring.device)})

@@ -1,5 +1,6 @@
 """How many workers a cluster has room for."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,13 +10,19 @@ from zenfront.pipeline.cluster.workers import WorkerPool, plan_workers
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Workers
 
+Cluster = Callable[..., None]
+GIB = 2**30
+
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
-    """Resources that Ray reports; a test may change them."""
-    resources = {"CPU": 8.0, "GPU": 2.0, "memory": 8.0 * 2**30}
-    monkeypatch.setattr("ray.cluster_resources", lambda: resources)
-    return resources
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """Set the machines that Ray reports, by their resources; None is a machine that has left."""
+
+    def set_machines(*machines: dict[str, float] | None) -> None:
+        nodes = [{"Alive": machine is not None, "Resources": machine or {}} for machine in machines]
+        monkeypatch.setattr("ray.nodes", lambda: nodes)
+
+    return set_machines
 
 
 @pytest.mark.parametrize(
@@ -24,28 +31,71 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
         (Workers(), WorkerPool(8, 1, 0)),
         (Workers(cpus=3), WorkerPool(2, 3, 0)),
         (Workers(gpus=0.25), WorkerPool(8, 1, 0.25)),
-        (Workers(gpus=0.4), WorkerPool(5, 1, 0.4)),
         (Workers(workers=3, gpus=0.5), WorkerPool(3, 1, 0.5)),
         (Workers(workers=100), WorkerPool(8, 1, 0)),
-        (Workers(memory=1.5), WorkerPool(5, 1, 0, 3 * 2**29)),
+        (Workers(memory=1.5), WorkerPool(5, 1, 0, 3 * GIB // 2)),
     ],
 )
-def test_as_many_as_fit_and_are_wanted(cluster: dict[str, float], workers: Workers, expected: WorkerPool) -> None:
+def test_as_many_as_fit_and_are_wanted(cluster: Cluster, workers: Workers, expected: WorkerPool) -> None:
+    cluster({"CPU": 8.0, "GPU": 2.0, "memory": 8.0 * GIB})
     assert plan_workers(workers, "search", "auto") == expected
 
 
-def test_without_any_gpu_they_do_without_if_the_device_is_left_to_us(cluster: dict[str, float]) -> None:
-    del cluster["GPU"]
+@pytest.mark.parametrize(
+    ("workers", "count"),
+    [
+        (Workers(cpus=2), 3),  # 1 + 2 + 0: the odd processors of two machines make no worker
+        (Workers(cpus=1, memory=3), 3),  # 1 + 2 + 0: the third machine has no memory left for one
+        (Workers(cpus=1, gpus=1), 3),
+        (Workers(cpus=1, gpus=2), 1),  # one GPU of each machine makes no worker of two
+        (Workers(cpus=1, gpus=0.4), 6),  # two on each GPU; 0.2 of one and 0.2 of the next make no worker
+        (Workers(cpus=1, gpus=0.1), 8),  # 3 + 5: here the processors are short
+    ],
+)
+def test_a_worker_has_its_place_on_one_machine_and_its_fraction_on_one_gpu(
+    cluster: Cluster, workers: Workers, count: int
+) -> None:
+    cluster(
+        {"CPU": 3, "GPU": 1, "memory": 4.0 * GIB},
+        {"CPU": 5, "GPU": 2, "memory": 8.0 * GIB},
+        {"CPU": 1, "memory": 2.0 * GIB},
+        None,
+    )
+    assert plan_workers(workers, "search", "auto").count == count
+
+
+def test_without_any_gpu_they_do_without_if_the_device_is_left_to_us(cluster: Cluster) -> None:
+    cluster({"CPU": 8})
     assert plan_workers(Workers(cpus=4, gpus=1), "train", "auto") == WorkerPool(2, 4, 0)
     with pytest.raises(
-        UserError, match=r"resources\.train: a worker needs 4 CPUs and 1 GPUs, but the cluster has 8 and 0"
+        UserError,
+        match=r"resources\.train: a worker needs 4 CPUs and 1 GPU on one machine, "
+        r"but the cluster has 1 machine with 8 CPUs and 0 GPUs\.",
     ):
         plan_workers(Workers(cpus=4, gpus=1), "train", "cuda")
 
 
-def test_a_worker_larger_than_the_cluster_is_refused(cluster: dict[str, float]) -> None:
-    with pytest.raises(UserError, match=r"resources\.search: a worker needs 16 CPUs"):
-        plan_workers(Workers(cpus=16), "search", "auto")
+def test_a_worker_larger_than_any_machine_is_refused(cluster: Cluster) -> None:
+    """Two machines of one processor have two, but none for a worker of two: it would be waited for without an end."""
+    cluster({"CPU": 1}, {"CPU": 0}, {"CPU": 1}, None)
+    with pytest.raises(
+        UserError,
+        match=r"resources\.search: a worker needs 2 CPUs on one machine, but the cluster has "
+        r"2 machines with 1 CPU; 1 machine with 0 CPUs\. Ask for less in resources\.search",
+    ):
+        plan_workers(Workers(cpus=2), "search", "auto")
+
+
+def test_a_worker_that_wants_more_memory_than_a_machine_has_is_refused(cluster: Cluster) -> None:
+    cluster({"CPU": 8, "memory": 8.0 * GIB}, {"CPU": 4, "memory": 8.0 * GIB})
+    with pytest.raises(UserError, match=r"1 CPU and 9 GiB of memory on one machine, .* 8 CPUs and 8 GiB of memory; "):
+        plan_workers(Workers(memory=9), "search", "cpu")
+
+
+def test_machines_that_have_left_count_for_nothing(cluster: Cluster) -> None:
+    cluster(None, None)
+    with pytest.raises(UserError, match=r"the cluster has no machine\."):
+        plan_workers(Workers(), "search", "auto")
 
 
 @pytest.mark.parametrize(("address", "said"), [(None, "Ray did not start on this"), ("auto", "cluster.address")])
@@ -60,11 +110,6 @@ def test_a_ray_that_does_not_start_is_one_message(
     experiment, _ = fake_run(cluster={"address": address})
     with pytest.raises(UserError, match=rf"{said}.*timed out during startup"), session.cluster(experiment):
         pass
-
-
-def test_a_worker_that_wants_more_memory_than_there_is_is_refused(cluster: dict[str, float]) -> None:
-    with pytest.raises(UserError, match=r"1 CPUs and 0 GPUs and 9 GiB, but the cluster has 8 and 2 and 8 GiB\."):
-        plan_workers(Workers(memory=9), "search", "cpu")
 
 
 def test_a_worker_asks_ray_for_what_it_needs_and_no_more() -> None:
