@@ -53,12 +53,12 @@ dashboard *args: setup
 # Run all tests on at most four cores
 [no-exit-message]
 test *args: setup
-    @"{{ bin }}/python" -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup "$@"
+    @"{{ bin }}/python" -m pytest --numprocesses auto --maxprocesses 4 "$@"
 
 # Run the tests that take less than ten seconds each
 [no-exit-message]
 test-fast *args: setup
-    @"{{ bin }}/python" -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup -m "not slow" "$@"
+    @"{{ bin }}/python" -m pytest --numprocesses auto --maxprocesses 4 -m "not slow" "$@"
 
 # Check formatting, lint and types
 [no-exit-message]

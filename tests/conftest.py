@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from zenfront import spaces
 from zenfront.pipeline.cli.app import main
@@ -111,11 +112,20 @@ def _train(experiment: Experiment, folder: RunFolder, document: dict[str, Any]) 
     write_json(folder.trained, {"trials": trials})
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that start Ray follow one another, and share its session: several at once starve on a small machine."""
-    for item in items:
-        if item.path.stem.endswith("_on_ray") or "ray_session" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("ray"))
+class _OneSessionOfRay(LoadScopeScheduling):  # type: ignore[misc]
+    """Run the tests with ``on_ray`` in their name in one process, where they share a session; several at once starve.
+
+    Groups of pytest-xdist 3.8 would do the same, but they have no effect with pytest 9.2 (pytest-xdist issue 1386).
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "ray" if "on_ray" in nodeid else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Distribute the tests to the processes of `pytest --numprocesses`."""
+    return _OneSessionOfRay(config, log)
 
 
 def _global_generators() -> tuple[str, str]:

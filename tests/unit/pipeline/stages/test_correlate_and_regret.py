@@ -132,7 +132,7 @@ def test_what_is_wrong_is_one_message(zenfront: Zenfront, words: tuple[str, ...]
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray_session")
-def test_a_sample_is_trained_scored_and_not_again(zenfront: Zenfront, tmp_path: Path) -> None:
+def test_a_sample_is_trained_scored_and_not_again_on_ray(zenfront: Zenfront, tmp_path: Path) -> None:
     asked = ("correlate", "smoke", "--train", "10", "--proxies", "synflow,zen", "--set", "train.epochs=1")
     code, out, err = zenfront(*asked)
     assert (code, err) == (0, "")
