@@ -3,16 +3,19 @@
 import re
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
 NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)))
 
 
-@pytest.mark.parametrize(("file", "name"), NAMED)
-def test_a_test_that_the_page_names_exists(file: str, name: str) -> None:
-    assert re.search(rf"^def {name}\(", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE), f"{file}::{name}"
+def _defines(file: str, name: str) -> bool:
+    path = ROOT / file
+    return path.is_file() and bool(re.search(rf"^def {name}\(", path.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def test_every_test_that_the_page_names_exists() -> None:
+    assert len(NAMED) > 50
+    assert [f"{file}::{name}" for file, name in NAMED if not _defines(file, name)] == []
 
 
 def test_every_row_names_a_test_or_says_why_there_is_none() -> None:

@@ -1,13 +1,15 @@
 """The command line: help, lists, tables, and the stages on files that are there."""
 
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
+import typer
 
+from zenfront.pipeline.cli.app import app
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import to_yaml
 from zenfront.pipeline.record.run_folder import RunFolder
@@ -15,25 +17,51 @@ from zenfront.pipeline.stages.select import select
 
 Zenfront = Callable[..., tuple[int, str, str]]
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]
-STAGES = ("search", "select", "train", "report")
-COMMANDS = ("run", *STAGES, "score", "spaces", "proxies", "algorithms", "config", "sync", "ui")
+JUSTFILE = Path(__file__).parents[2] / "Justfile"
+COMMAND_LINE: Any = typer.main.get_command(app)
 
 
-def test_help_lists_every_command(zenfront: Zenfront) -> None:
+def every_command(command: Any, *words: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield all commands that do something, each with the words that call it."""
+    inner = getattr(command, "commands", {})
+    if not inner:
+        yield words, command
+    for name, below in inner.items():
+        yield from every_command(below, *words, name)
+
+
+def test_help_lists_every_command_with_what_it_does(zenfront: Zenfront) -> None:
     code, out, _ = zenfront("--help")
-    listed = [line.split()[0] for line in out.partition("Commands:")[2].splitlines() if line.startswith("  ")]
+    listed = [line.split(maxsplit=1) for line in out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()]
     assert code == 0
-    assert set(COMMANDS) <= set(listed)
-    assert "..." not in out.partition("Commands:")[2]
+    assert {line[0] for line in listed} == set(COMMAND_LINE.commands)
+    assert [line for line in listed if len(line) < 2 or line[1].endswith("...")] == []
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_the_help_of_a_command_explains_every_option(command: str, zenfront: Zenfront) -> None:
-    code, out, _ = zenfront(command, "--help")
-    assert code == 0
-    assert "Example" in out or command == "config"
-    options = [line for line in out.splitlines() if line.startswith("  --")]
-    assert all(len(line.split(maxsplit=2)) > 2 or len(line) < 40 for line in options)
+def test_the_help_of_every_command_explains_it_and_every_option(zenfront: Zenfront) -> None:
+    missing = []
+    for words, command in every_command(COMMAND_LINE):
+        code, out, _ = zenfront(*words, "--help")
+        assert code == 0
+        text = " ".join(out.split())
+        parts = [(parameter.opts[-1], parameter.help) for parameter in command.params]
+        parts += [("docstring", command.help), ("Example", command.epilog)]
+        missing += [
+            f"{' '.join(words)}: {name}"
+            for name, said in parts
+            if not said or " ".join(said.split()) not in text or (name.startswith("-") and name not in text)
+        ]
+    assert missing == []
+    assert sum(1 for _ in every_command(COMMAND_LINE)) > 12
+
+
+def test_the_help_of_run_says_that_it_is_the_whole_pipeline(zenfront: Zenfront) -> None:
+    """Both `just run` and `just search` call it."""
+    assert "whole pipeline: search, select, train, report" in zenfront("run", "--help")[1]
+    recipes = dict(
+        re.findall(r"^# (.*)\n\[no-exit-message\]\n(\w+) ", JUSTFILE.read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    assert {name for said, name in recipes.items() if "whole pipeline" in said} == {"run", "search"}
 
 
 def test_the_help_needs_no_heavy_library() -> None:
