@@ -9,7 +9,7 @@ import pytest
 
 from zenfront.pipeline import algorithms
 from zenfront.pipeline.algorithms import Problem, rank_sum, regularized_evolution, zennas
-from zenfront.pipeline.algorithms._evolution import mutant
+from zenfront.pipeline.algorithms._evolution import mutate
 from zenfront.pipeline.objectives import Constraint, Objective
 from zenfront.pipeline.results import Scores
 from zenfront.pipeline.seeds import numpy_generator
@@ -104,7 +104,7 @@ def test_what_is_infeasible_has_no_rank() -> None:
 def test_a_mutation_changes_one_gene(lattice: Space) -> None:
     generator = numpy_generator(0, "mutants")
     parent = lattice.sample(generator)
-    children = [mutant(lattice, parent, generator) for _ in range(200)]
+    children = [mutate(lattice, parent, generator) for _ in range(200)]
     changes = [sum(child[gene] != parent[gene] for gene in lattice.levels) for child in children]
     assert set(changes) == {0, 1}  # a step that is reflected at a bound may end where it began
     assert np.mean(changes) > 0.85
@@ -116,5 +116,5 @@ def test_a_space_with_mutations_of_its_own_is_mutated_by_them(lattice: Space) ->
     )
     generator = numpy_generator(0, "mutants")
     parent = own.sample(generator)
-    children = {mutant(own, parent, generator) for _ in range(20)}
+    children = {mutate(own, parent, generator) for _ in range(20)}
     assert children == {own.architecture(dict(parent.mapping) | {"x0": x, "x1": x}) for x in (3, 7)}

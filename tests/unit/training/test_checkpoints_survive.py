@@ -75,7 +75,7 @@ def test_a_damaged_one_falls_back_to_the_one_before(
     newest.write_bytes(damage(newest.read_bytes()))
     assert (load(tmp_path, IDENTITY) or {})["epoch"] == 2
     assert [r.message for r in caplog.records] == [
-        f"{newest} is damaged: it is left out, an earlier checkpoint is looked for"
+        f"{newest} is damaged and is skipped: looking for an earlier checkpoint"
     ]
 
 
@@ -86,7 +86,7 @@ def test_when_all_are_damaged_training_starts_again(
     for path in save_three(tmp_path):
         path.write_bytes(damage(path.read_bytes()))
     assert load(tmp_path, IDENTITY) is None
-    assert f"no checkpoint in {tmp_path} is usable: training starts again from its first epoch" in caplog.text
+    assert f"no checkpoint in {tmp_path} is usable: training restarts from the first epoch" in caplog.text
 
 
 def run(
