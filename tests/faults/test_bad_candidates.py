@@ -153,20 +153,20 @@ def out_of_memory() -> None:
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
 
-def test_what_does_not_fit_beside_others_is_to_be_scored_again(worker: Callable[..., Any]) -> None:
+def test_a_candidate_that_does_not_fit_beside_others_is_scored_again(worker: Callable[..., Any]) -> None:
     result = worker(out_of_memory).step()
     assert [row["id"] for row in result["rows"]] == [good.id, other.id]
     assert result["again"] == [bad.id]
     assert result["done"]
 
 
-def test_what_does_not_fit_alone_is_recorded(worker: Callable[..., Any]) -> None:
+def test_a_candidate_that_does_not_fit_alone_is_recorded(worker: Callable[..., Any]) -> None:
     result = worker(out_of_memory, candidates=[bad.to_json()], alone=True).step()
     assert [(row["id"], row["failure"]) for row in result["rows"]] == [(bad.id, CROWDED)]
     assert result["again"] == []
 
 
-def test_what_takes_too_long_is_recorded_and_the_next_is_scored(
+def test_a_candidate_that_takes_too_long_is_recorded_and_the_next_is_scored(
     worker: Callable[..., Any], out_of_time: Callable[[float], None]
 ) -> None:
     handler = signal.getsignal(signal.SIGALRM)
@@ -175,7 +175,7 @@ def test_what_takes_too_long_is_recorded_and_the_next_is_scored(
     assert signal.getsignal(signal.SIGALRM) is handler
 
 
-def test_where_no_exception_gets_through_the_process_ends() -> None:
+def test_a_process_that_no_exception_reaches_is_ended() -> None:
     """Python's handlers of signals do not run in native code; here the signal is blocked, to the same effect."""
     code = (
         "import signal, time; from zenfront.pipeline.cluster.time_limit import time_limit\n"

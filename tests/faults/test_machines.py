@@ -157,7 +157,7 @@ def result(folder: RunFolder) -> list[str]:
 
 
 @pytest.mark.slow
-def test_machines_leave_and_come_and_the_result_is_the_same(
+def test_machines_leave_and_join_and_the_result_is_the_same(
     cluster: Any, rein: Rein, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     """The only machine leaves in the middle; none is there for the patience; a later driver goes on with two others."""
@@ -240,7 +240,7 @@ def test_other_code_on_a_machine_is_refused(monkeypatch: pytest.MonkeyPatch, ans
         session._require_same_code()
 
 
-def test_a_machine_that_is_going_away_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_leaving_machine_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     machines = Machines({"aa": source_digest(), "bb": ActorDiedError(), "cc": GetTimeoutError()})
     for name in ("nodes", "remote", "get"):
         monkeypatch.setattr(f"ray.{name}", getattr(machines, name))
@@ -267,7 +267,7 @@ class Driver:
         self.notes.append(text)
 
 
-def test_a_machine_that_comes_in_time_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_that_joins_in_time_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     here, now = {"CPU": 4.0, "GPU": 1.0}, [100.0]
     gone = {"Alive": False, "Resources": {}}
     monkeypatch.setattr("ray.nodes", lambda: [gone, *({"Alive": True, "Resources": here} for _ in range(2))])

@@ -103,7 +103,7 @@ def test_work_that_does_not_end_after_the_first_signal_is_ended(start: Start) ->
     assert process.wait(HANGING) == 143
 
 
-def test_the_patience_is_less_than_that_of_what_stops_machines() -> None:
+def test_the_patience_is_shorter_than_that_of_container_runtimes() -> None:
     """Container runtimes wait ten seconds between SIGTERM and SIGKILL."""
     assert 0 < PATIENCE < 10
 

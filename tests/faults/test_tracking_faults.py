@@ -101,7 +101,7 @@ def senders(monkeypatch: pytest.MonkeyPatch) -> Queue[str]:
     return names
 
 
-def test_a_server_that_is_down_costs_the_work_nothing_and_is_told_once(
+def test_a_server_that_is_down_does_not_stop_the_work_and_is_reported_once(
     trained: tuple[Experiment, RunFolder], closed_port: int, senders: Queue[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
@@ -157,7 +157,7 @@ def test_an_exception_in_the_work_passes_and_is_the_status(trained: tuple[Experi
     assert statuses == ["FAILED"]
 
 
-def test_the_mirror_sends_while_the_work_goes_on(trained: tuple[Experiment, RunFolder]) -> None:
+def test_the_mirror_sends_during_the_work(trained: tuple[Experiment, RunFolder]) -> None:
     experiment, folder = trained
     told: list[str] = []
     with Mirror(folder, experiment, told.append, period=1000, patience=PATIENCE) as mirror:
@@ -228,7 +228,7 @@ def _cut_off(patch: pytest.MonkeyPatch, call: int, *, carried_out: bool) -> Iter
 
 @pytest.mark.slow
 @pytest.mark.parametrize("carried_out", [False, True])
-def test_cut_off_at_any_call_and_sent_again_is_complete_and_has_nothing_twice(
+def test_a_sync_cut_off_at_any_call_is_completed_without_duplicates(
     trained: tuple[Experiment, RunFolder], empty_store: bytes, monkeypatch: pytest.MonkeyPatch, carried_out: bool
 ) -> None:
     _, folder = trained
@@ -247,7 +247,7 @@ def test_cut_off_at_any_call_and_sent_again_is_complete_and_has_nothing_twice(
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle_and_sent_again_is_complete(trained: tuple[Experiment, RunFolder]) -> None:
+def test_a_killed_sync_is_completed_by_the_next(trained: tuple[Experiment, RunFolder]) -> None:
     _, folder = trained
     killed = subprocess.run([sys.executable, "-c", KILLED, str(folder.path)], check=False)
     assert killed.returncode == -signal.SIGKILL

@@ -130,9 +130,7 @@ def test_successive_halving_does_not_depend_on_the_number_of_workers(tmp_path: P
 @pytest.mark.parametrize(
     ("scheduler", "workers"), [("successive_halving", 1), ("successive_halving", 3), ("asha", 1), ("fifo", 2)]
 )
-def test_killed_at_any_point_and_resumed_it_ends_as_if_nothing_had_happened(
-    tmp_path: Path, scheduler: str, workers: int
-) -> None:
+def test_a_stage_killed_at_any_point_and_resumed_ends_the_same(tmp_path: Path, scheduler: str, workers: int) -> None:
     train = settings(scheduler)
     whole = run(tmp_path / "whole", train, Machine(workers))
     expected = json.dumps(whole.document())

@@ -142,7 +142,7 @@ def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def test_a_killed_worker_is_replaced_and_its_run_goes_on_from_its_checkpoint(
+def test_a_killed_worker_is_replaced_and_its_run_continues_from_its_checkpoint(
     whole: Callable[[str], RunFolder], tmp_path: Path, once: Once
 ) -> None:
     expected = trials(whole("successive_halving"))
@@ -153,7 +153,7 @@ def test_a_killed_worker_is_replaced_and_its_run_goes_on_from_its_checkpoint(
     assert trials(folder) == expected
 
 
-def test_an_interrupt_ends_the_stage_which_then_goes_on(tmp_path: Path, ray_session: None, once: Once) -> None:
+def test_an_interrupted_stage_continues(tmp_path: Path, ray_session: None, once: Once) -> None:
     """ASHA on two workers: its decisions, before and after, are those that follow from the record alone."""
     folder, experiment = selection(tmp_path), experiment_of("asha", 2)
     before_the_tests = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
@@ -183,7 +183,7 @@ def replayed(experiment: Experiment, folder: RunFolder) -> dict[str, str]:
         return {trial.name: runs.progress(trial.name).state for trial in runs.wanted()}
 
 
-def test_a_run_whose_worker_fails_each_time_is_recorded_and_the_others_go_on(
+def test_a_run_whose_worker_fails_each_time_is_recorded_and_the_others_continue(
     tmp_path: Path, ray_session: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("zenfront.pipeline.stages.train.driver.RETRIES", 1)
@@ -196,7 +196,7 @@ def test_a_run_whose_worker_fails_each_time_is_recorded_and_the_others_go_on(
     assert good["status"] == "finished"
 
 
-def test_an_error_of_the_user_in_a_worker_ends_the_stage_and_harms_no_run(tmp_path: Path, ray_session: None) -> None:
+def test_a_user_error_in_a_worker_ends_the_stage_and_harms_no_run(tmp_path: Path, ray_session: None) -> None:
     folder = selection(tmp_path)
     folder.checkpoints.write_text("a file where the folder of checkpoints belongs")
     with pytest.raises(UserError, match="cannot write the checkpoint"):

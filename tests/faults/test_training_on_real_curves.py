@@ -104,7 +104,7 @@ def test_asha_on_one_worker_stops_below_the_upper_third_of_the_earlier(tmp_path:
 
 
 @pytest.mark.parametrize("scheduler", ["asha", "successive_halving"])
-def test_a_driver_killed_again_and_again_decides_as_one_that_lives(tmp_path: Path, scheduler: str) -> None:
+def test_a_repeatedly_killed_driver_makes_the_same_decisions(tmp_path: Path, scheduler: str) -> None:
     expected = decisions(train(tmp_path / "whole", scheduler))
     total = (tmp_path / "whole").read_bytes().count(b"\n")
     moments = sorted(numpy_generator(0, "kills", scheduler).integers(0, total, 20))
@@ -117,7 +117,7 @@ def test_a_driver_killed_again_and_again_decides_as_one_that_lives(tmp_path: Pat
     assert len({(row["trial"], row["epoch"]) for row in epochs}) == len(epochs) == total
 
 
-def test_asha_on_several_workers_never_takes_a_decision_back(tmp_path: Path) -> None:
+def test_asha_on_several_workers_never_revises_a_decision(tmp_path: Path) -> None:
     """Which runs arrive first depends on the clock, and so on the kill; a decision is a function of the record."""
     path = tmp_path / "epochs"
     taken: dict[str, tuple[str, int, str]] = {}

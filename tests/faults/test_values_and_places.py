@@ -53,7 +53,9 @@ ANY = SPACE.sample(numpy_generator(0, "any"))
         (10**400, "OverflowError: int too large to convert to float"),
     ],
 )
-def test_what_is_no_finite_number_is_a_reason(monkeypatch: pytest.MonkeyPatch, value: Any, reason: str) -> None:
+def test_a_value_that_is_not_a_finite_number_is_a_failure_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch, value: Any, reason: str
+) -> None:
     proxy = Proxy("odd", lambda network, batch, generator: value, "1", "maximise", "a test", weights="none")
     monkeypatch.setattr(proxies, "load", lambda name: proxy)
     scores = Scoring(SPACE, TASK, ["odd"], noise_batch(TASK, 2, 0), seed=0).score(ANY)
@@ -76,7 +78,7 @@ def _enormous(architecture: Architecture, task: Task) -> Network:
     return Network(wide, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(200_000, task.classes)))
 
 
-def test_what_is_too_large_is_excluded_before_anything_is_allocated() -> None:
+def test_too_large_networks_are_excluded_before_any_allocation() -> None:
     """Forty billion parameters, 160 GB; 2.56e12 multiply-adds."""
     space = replace(SPACE, build=_enormous)
     limit = [Constraint("flops", at_most=1e12)]
@@ -147,7 +149,7 @@ def test_a_clock_that_is_set_back_changes_nothing(
     assert runs[0].data.metrics["evaluations"] == 40
 
 
-def test_a_folder_that_was_moved_and_comes_from_another_host_goes_on(tmp_path: Path, expected: bytes) -> None:
+def test_a_moved_folder_of_another_host_continues(tmp_path: Path, expected: bytes) -> None:
     search(RunFolder(tmp_path / "there"), 5)
     (tmp_path / "there").rename(tmp_path / "here")
     (tmp_path / "here" / "lock").write_text("process 1 on a-host-that-is-no-more\n")
@@ -164,7 +166,7 @@ def test_two_drivers_on_one_folder(tmp_path: Path) -> None:
         pass
 
 
-def test_a_path_with_everything_in_it(zenfront: Zenfront, fake_run: FakeRun, tmp_path: Path) -> None:
+def test_a_path_with_special_characters(zenfront: Zenfront, fake_run: FakeRun, tmp_path: Path) -> None:
     fake_run("mine")
     odd = tmp_path / "läufe & 运行 x='y'"
     (tmp_path / "runs").rename(odd)
@@ -177,7 +179,7 @@ def test_a_path_with_everything_in_it(zenfront: Zenfront, fake_run: FakeRun, tmp
 
 
 @pytest.mark.parametrize("character", "%#?")
-def test_a_path_in_which_mlflow_finds_nothing_is_said_at_once(fake_run: FakeRun, character: str) -> None:
+def test_a_path_that_mlflow_cannot_use_is_reported_at_the_start(fake_run: FakeRun, character: str) -> None:
     _, folder = fake_run("mine")
     moved = folder.path.parent.rename(folder.path.parent.with_name(f"runs{character}41"))
     with pytest.raises(UserError, match=rf"MLflow cannot keep its database .* has '\{character}' in it"):
@@ -242,7 +244,7 @@ def test_a_space_that_cannot_be_loaded_is_one_message(plugin: Path, zenfront: Ze
     assert said in err
 
 
-def test_only_changes_that_do_not_change_the_result_are_taken_on_going_on(tmp_path: Path) -> None:
+def test_resuming_accepts_only_changes_that_keep_the_result(tmp_path: Path) -> None:
     """More time, other machines, another store: yes. Another seed: no, and the difference is shown."""
     folder, settings = RunFolder(tmp_path / "tiny"), experiment_of().model_dump(mode="json")
     search(folder, 5)

@@ -126,7 +126,7 @@ def test_the_slurm_script_calls_rays_symmetric_run_and_our_command() -> None:
     _check_zenfront(after)
 
 
-def test_what_the_guide_calls_exists() -> None:
+def test_files_and_keys_in_the_guide_exist() -> None:
     """The files of docs/cluster.md, and the keys that it sets."""
     guide = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
     for name in re.findall(r"tune_configs/[\w./-]+", guide):

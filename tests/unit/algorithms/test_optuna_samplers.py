@@ -36,7 +36,7 @@ def trials(search: Any) -> list[FrozenTrial]:
     return list(search._study.trials)
 
 
-def test_what_was_proposed_before_fails_and_is_replaced_by_chance(triangle: Space) -> None:
+def test_a_repeated_proposal_fails_and_is_replaced_by_a_uniform_sample(triangle: Space) -> None:
     search = OptunaSearch(Problem(triangle, OBJECTIVES, (), 4, 0), "stubborn", lambda seed: Stubborn(), tries=3)
     asked = search.ask(4)
     assert asked[0].mapping == {"a": 0, "b": 0}
@@ -48,7 +48,7 @@ def test_what_was_proposed_before_fails_and_is_replaced_by_chance(triangle: Spac
     assert running == [a.mapping for a in asked]
 
 
-def test_trials_end_as_optuna_means_it(triangle: Space) -> None:
+def test_trials_end_in_the_states_that_optuna_defines(triangle: Space) -> None:
     constraints = (Constraint("b", at_most=10.0), Constraint("a", at_least=2.0))
     search: Any = algorithms.load("optuna_nsga2").make(Problem(triangle, OBJECTIVES, constraints, 4, 0))
     asked = search.ask(4)
@@ -65,7 +65,7 @@ def test_trials_end_as_optuna_means_it(triangle: Space) -> None:
 
 
 @pytest.mark.parametrize("objectives", [1, 2])
-def test_the_gaussian_process_climbs_and_repeats_itself(triangle: Space, objectives: int) -> None:
+def test_the_gaussian_process_climbs_and_is_reproducible(triangle: Space, objectives: int) -> None:
     """Ten at random, then two by the model: on a plane those are in or next to the best corner, a = 20 and b = 0."""
 
     def proposed() -> list[dict[str, Any]]:

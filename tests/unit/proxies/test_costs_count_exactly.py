@@ -108,7 +108,7 @@ def test_depth_is_the_longest_path() -> None:
     assert cost("depth", nn.Identity()) == 0
 
 
-def test_what_is_multiplied_by_zero_is_no_path() -> None:
+def test_a_branch_multiplied_by_zero_is_no_path() -> None:
     deep = nn.Sequential(conv(3, 3), conv(3, 3), conv(3, 3))
     assert cost("depth", conv(3, 3), Sum(deep, conv(3, 3), factors=(0, 1))) == 2
     assert cost("depth", Sum(conv(3, 3), factors=(0,)), conv(3, 3)) == 0

@@ -155,7 +155,7 @@ def test_all_images_in_one_convolution_are_the_same_as_one_by_one(
     assert score("ntk", network, batch) == pytest.approx(together, rel=1e-3)
 
 
-def test_in_a_deep_network_the_mean_of_the_gradients_is_continued(
+def test_in_a_deep_network_the_mean_of_the_gradients_is_extrapolated(
     score: Score, build: Build, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The batch's backward pass ends after 17 of 43 layers; without what it finds the value is far off."""
@@ -198,7 +198,7 @@ def test_the_difference_of_two_images_gradients_in_the_first_layer_is_exact(
     assert direction @ rows + gradients.missing_part(first, direction) == pytest.approx(difference, abs=1e-9)
 
 
-def test_a_first_layer_that_counts_for_nothing_lacks_nothing(build: Build, batch: Batch) -> None:
+def test_a_first_layer_without_gradient_needs_no_correction(build: Build, batch: Batch) -> None:
     network = build(two_more_norms, pooled)
     for norm in (module for module in network.modules() if isinstance(module, nn.BatchNorm2d)):
         norm.eps = 1e30
@@ -227,7 +227,7 @@ def test_norms_beside_the_first_layer_do_not_count(score: Score, build: Build, b
     assert fast == pytest.approx(exact, rel=1e-8)
 
 
-def test_the_mean_of_rows_keeps_its_part_of_their_spread() -> None:
+def test_the_mean_of_rows_keeps_its_ratio_to_their_spread() -> None:
     generator = torch_generator(6, "rows")
     known, unknown = (torch.randn(4, 50, generator=generator) + 3 for _ in range(2))
     mean_row = GradientMean()
@@ -250,7 +250,7 @@ class Scaled(nn.Module):
         return x * self.weight
 
 
-def test_a_layer_that_the_fast_way_does_not_know_is_an_error(score: Score, build: Build, batch: Batch) -> None:
+def test_a_layer_that_the_fast_method_does_not_support_is_an_error(score: Score, build: Build, batch: Batch) -> None:
     network = build(one_norm, pooled)
     assert isinstance(network.features, nn.Sequential)
     network.features.append(Scaled())

@@ -51,7 +51,7 @@ def test_the_order_of_arrival_does_not_matter(arrival: tuple[str, ...]) -> None:
     assert scheduler.limit("b") == 8
 
 
-def test_nobody_goes_on_while_one_is_missing() -> None:
+def test_no_run_continues_while_one_is_missing() -> None:
     scheduler = halving("ab")
     scheduler.report("a", 2, 0.9)
     scheduler.report("b", 1, 0.0)
@@ -59,7 +59,7 @@ def test_nobody_goes_on_while_one_is_missing() -> None:
     assert scheduler.limit("a") == scheduler.limit("b") == 2
 
 
-def test_failed_runs_are_counted_but_never_go_on() -> None:
+def test_failed_runs_are_counted_but_never_continue() -> None:
     """Of four that set out two go on; one that fails later leaves the other alone in the field."""
     scheduler = halving("abcd")
     for trial, value in (("a", None), ("b", None), ("c", 0.1), ("d", 0.2)):

@@ -100,7 +100,7 @@ def test_isomorphic_cells_are_one() -> None:
     assert canonical_cell(one) == canonical_cell(other) != canonical_cell(different)
 
 
-def test_what_none_reads_makes_no_difference() -> None:
+def test_the_input_of_a_none_operation_makes_no_difference() -> None:
     cells: list[Cell] = [(((0, "a"), (1, "a")), ((source, "none"), (1, "b"))) for source in (0, 1, 2)]
     assert len({canonical_cell(cell) for cell in cells}) == 1
 
@@ -149,7 +149,7 @@ def test_reductions_are_at_one_and_two_thirds(space: Space) -> None:
     assert sides == [32] * 4 + [16] * 4 + [8] * 4
 
 
-def test_what_is_read_by_nothing_is_not_built() -> None:
+def test_unread_cells_are_not_built() -> None:
     """Cells that read only the cell before the last one: every second cell of eight, and no second input."""
     space = spaces.load("pnas")
     cell = ", ".join(["('sep_conv_3x3', 0), ('max_pool_3x3', 0)"] * 5)

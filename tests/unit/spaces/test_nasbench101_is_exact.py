@@ -119,7 +119,9 @@ def test_vertices_off_every_path_are_pruned(space: Space) -> None:
         ),
     ],
 )
-def test_invalid_graphs_say_why(space: Space, matrix: list[list[int]], message: str) -> None:
+def test_the_violation_of_an_invalid_graph_gives_the_reason(
+    space: Space, matrix: list[list[int]], message: str
+) -> None:
     ops = ["input", *[CONV3] * (len(matrix) - 2), "output"]
     with pytest.raises(UserError, match=message):
         space.network(space.architecture(space.parse(json.dumps({"matrix": matrix, "ops": ops}))), CIFAR)

@@ -92,7 +92,7 @@ def test_a_recipe_without_augmentation_changes_nothing() -> None:
     assert torch.equal(augment(batch(8), Recipe(), np.random.default_rng(0)), batch(8))
 
 
-def test_a_recipe_asks_for_each_of_them() -> None:
+def test_a_recipe_enables_each_augmentation() -> None:
     for change in ({"flip": True}, {"crop_padding": 1}, {"cutout": 2}):
         changed = augment(batch(64), Recipe.model_validate(change), np.random.default_rng(0))
         assert not torch.equal(changed, batch(64))

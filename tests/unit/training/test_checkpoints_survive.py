@@ -80,7 +80,7 @@ def test_a_damaged_one_falls_back_to_the_one_before(
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_when_all_are_damaged_training_starts_again(
+def test_when_all_are_damaged_training_restarts(
     damage: Callable[[bytes], bytes], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for path in save_three(tmp_path):
@@ -100,7 +100,7 @@ def values(results: list[EpochResult]) -> list[tuple[float, float]]:
 
 
 @pytest.mark.parametrize("damaged", [1, 2])
-def test_training_goes_on_from_what_is_left(
+def test_training_continues_from_the_remaining_checkpoint(
     damaged: int, digits: Images, new_network: Callable[[], Network], tmp_path: Path
 ) -> None:
     expected = run(new_network(), digits, tmp_path / "whole")

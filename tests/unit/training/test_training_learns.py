@@ -31,7 +31,7 @@ def test_digits_are_learnt(new_network: Callable[[int], Network]) -> None:
 
 
 @pytest.mark.parametrize("epochs", [1, 3])
-def test_a_run_that_diverges_says_so_and_ends(
+def test_a_diverging_run_reports_it_and_ends(
     epochs: int, digits: Images, new_network: Callable[[], Network], tmp_path: Path
 ) -> None:
     recipe = Recipe(learning_rate=1e30, warmup_epochs=0, batch_size=16)
@@ -75,7 +75,7 @@ def test_mixup_does_not_change_a_constant_problem(digits: Images, new_network: C
     assert losses[0].metrics["train_loss"] == pytest.approx(losses[1].metrics["train_loss"], rel=1e-5)
 
 
-def test_evaluation_of_a_network_that_knows_nothing(digits: Images, new_network: Callable[[], Network]) -> None:
+def test_evaluation_of_an_uninformed_network(digits: Images, new_network: Callable[[], Network]) -> None:
     network = initialise(new_network(), torch_generator(0, "weights"))
     for parameter in network.head.parameters():
         nn.init.zeros_(parameter)
@@ -174,7 +174,7 @@ def test_every_batch_size_works(size: int, digits: Images, new_network: Callable
     assert next(train(new_network(), digits, recipe, epochs=1, seed=0, device=CPU)).failure is None
 
 
-def test_a_rest_of_one_image_does_not_reach_batch_normalisation() -> None:
+def test_a_last_batch_of_one_image_does_not_reach_batch_normalisation() -> None:
     """4 x 4 images end as 1 x 1 maps, on which BN refuses a mini-batch of one."""
     task = Task(1, 4, 4, 2)
     space = spaces.load("anynet3")
@@ -197,7 +197,7 @@ def test_bfloat16_is_used_when_asked_for(digits: Images, new_network: Callable[[
 
 
 @pytest.mark.parametrize("name", ["cutout", "crop_padding"])
-def test_a_recipe_that_leaves_nothing_of_the_images(
+def test_a_recipe_that_removes_the_whole_image_is_refused(
     name: str, digits: Images, new_network: Callable[[], Network]
 ) -> None:
     recipe = Recipe.model_validate({name: 8})

@@ -38,7 +38,7 @@ def test_within_strata_only_their_pairs_count() -> None:
     assert kendall(np.array([1.0, 1, 3, 4]), y, ONE, strata)[0] == pytest.approx(1 / 2**0.5)
 
 
-def test_a_constant_score_is_undefined_and_no_number() -> None:
+def test_a_constant_score_is_undefined() -> None:
     constant, y = np.ones(4), np.arange(4.0)
     for values in (kendall(constant, y, ONE), spearman(constant, y, ONE), weighted_tau(constant, y, ONE)):
         assert estimate(values).value is None
@@ -57,7 +57,7 @@ def test_partial_tau_is_kendalls() -> None:
     assert partial(0.5, 1.0, 0.5) is None
 
 
-def test_overlap_shares_out_what_is_tied_at_the_edge() -> None:
+def test_overlap_counts_ties_at_the_edge_in_proportion() -> None:
     y = np.array([1.0, 2, 3, 4])
     assert overlap(np.array([4.0, 3, 2, 1]), y, 2) == 0
     assert overlap(y, y, 2) == 1
@@ -73,7 +73,7 @@ def test_the_interval_is_that_of_the_normal_distribution() -> None:
     assert found.high == pytest.approx(0.098, abs=0.02)
 
 
-def test_few_cost_levels_are_the_strata_and_else_quantiles() -> None:
+def test_the_strata_are_the_cost_levels_if_few_and_else_quantiles() -> None:
     strata, exact = cost_strata(np.repeat([5.0, 1.0, 9.0], 10))
     assert exact
     assert strata.tolist() == [1] * 10 + [0] * 10 + [2] * 10

@@ -40,7 +40,7 @@ def storage(tmp_path: Path) -> Path:
     return tmp_path / "storage"
 
 
-def test_a_worker_elsewhere_goes_on_from_the_checkpoint_of_the_first(tmp_path: Path, storage: Path) -> None:
+def test_a_worker_on_another_machine_continues_from_the_checkpoint(tmp_path: Path, storage: Path) -> None:
     whole = _steps(_machine(tmp_path / "alone", tmp_path / "unused"), 0, 4)
     first = _steps(_machine(tmp_path / "a", storage), 0, 2)
     second = _steps(_machine(tmp_path / "b", storage), 2, 2)
@@ -54,13 +54,13 @@ def test_a_worker_elsewhere_goes_on_from_the_checkpoint_of_the_first(tmp_path: P
     assert tested["test"] == again["test"]
 
 
-def test_a_storage_that_fails_is_noted_and_training_goes_on(tmp_path: Path, storage: Path) -> None:
+def test_a_failing_storage_is_reported_and_training_continues(tmp_path: Path, storage: Path) -> None:
     (storage / "checkpoints").write_text("in the way")
     first, second = _steps(_machine(tmp_path / "a", storage), 0, 2)
     assert second["notes"] == ["the storage cannot be written: some checkpoints are on the workers alone"]
     assert [step["rows"][0]["epoch"] for step in (first, second)] == [1, 2]
 
 
-def test_a_worker_that_does_not_see_the_storage_says_so(tmp_path: Path, storage: Path) -> None:
+def test_a_worker_without_access_to_the_storage_reports_it(tmp_path: Path, storage: Path) -> None:
     (step,) = _steps(_machine(tmp_path / "a", tmp_path / "not mounted"), 0, 1)
     assert step["notes"][0].startswith("the storage cannot be read")

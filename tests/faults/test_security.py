@@ -49,7 +49,7 @@ def dangers(source: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_data_become_code(path: Path) -> None:
+def test_no_data_are_executed(path: Path) -> None:
     assert dangers(path.read_text(encoding="utf-8")) == []
 
 
@@ -150,7 +150,7 @@ def test_pickles_in_a_run_folder_are_not_touched(
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "a/b", ".", "..", ".hidden", "", "a\nb", "a\x00b", "-x", "x" * 101])
-def test_a_name_does_not_lead_out_of_the_runs_folder(zenfront: Zenfront, tmp_path: Path, name: str) -> None:
+def test_a_name_cannot_point_outside_the_runs_folder(zenfront: Zenfront, tmp_path: Path, name: str) -> None:
     before = sorted(tmp_path.parent.iterdir())
     code, _, err = zenfront("select", "smoke", "--set", f"name={json.dumps(name)}")
     assert code == 2
