@@ -1,4 +1,4 @@
-"""Fixtures that several folders of tests share."""
+"""Fixtures shared by several folders of tests."""
 
 import math
 import os
@@ -24,12 +24,12 @@ from zenfront.pipeline.results import Epoch, Scores
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.spaces import Architecture
 
-os.environ |= {  # of the processes that tests start
+os.environ |= {  # for the processes that tests start
     "OMP_NUM_THREADS": "1",
-    "RAY_worker_niceness": "0",  # with Ray's own 15 its workers starve beside anything else that computes
+    "RAY_worker_niceness": "0",  # at Ray's default of 15, workers starve beside any other load
 }
 torch.set_num_threads(1)
-# A slow example is no wrong one, and neither is one that was slow to draw.
+# Slow examples, and examples that are slow to draw, are no failures.
 settings.register_profile("loaded machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("loaded machine")
 
@@ -85,7 +85,7 @@ def _generation_rows(experiment: Experiment, scored: list[Scores], population: i
 
 
 def _train(experiment: Experiment, folder: RunFolder, document: dict[str, Any]) -> None:
-    """Epochs and test results of the selected architectures: two seeds, one stopped and one diverged run."""
+    """Write epochs and test results of the selected architectures: two seeds, one stopped and one diverged run."""
     rng = numpy_generator(0, "training")
     trials, rows = [], []
     for rank, architecture in enumerate(document["selected"]):
@@ -112,7 +112,7 @@ def _train(experiment: Experiment, folder: RunFolder, document: dict[str, Any]) 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that start Ray follow one another, and share its session: several at once starve on a small machine."""
+    """Run the tests that start Ray one after the other in one session, since several at once starve a small machine."""
     for item in items:
         if item.path.stem.endswith("_on_ray") or "ray_session" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("ray"))
@@ -135,7 +135,7 @@ def _global_generators_are_left_alone(request: pytest.FixtureRequest) -> Iterato
 
 @pytest.fixture
 def zenfront(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Zenfront:
-    """Calls the console script in an empty folder: (exit code, standard output, standard error)."""
+    """Call the console script in an empty folder; return (exit code, standard output, standard error)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ZENFRONT_RUNS", raising=False)
 
@@ -151,7 +151,7 @@ def zenfront(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 
 @pytest.fixture
 def fake_run(tmp_path: Path) -> FakeRun:
-    """Makes run folders with random but plausible scores of anynet3: (name, ...) -> (experiment, folder)."""
+    """Make run folders with random but plausible scores of anynet3: (name, ...) -> (experiment, folder)."""
 
     def make(
         name: str = "fake",
@@ -190,14 +190,14 @@ def fake_run(tmp_path: Path) -> FakeRun:
 
 @pytest.fixture
 def fake_training() -> Callable[[Experiment, RunFolder, dict[str, Any]], None]:
-    """Adds epochs and test results of the selected architectures: (experiment, folder, front.json's content)."""
+    """Add epochs and test results of the selected architectures: (experiment, folder, content of front.json)."""
     return _train
 
 
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[None]:
-    """Ray on two processors, started once for all tests that need it; the stages keep a running one."""
-    import_module("zenfront.pipeline.cluster.session")  # sets Ray's environment, and must do so before Ray is imported
+    """Ray on two processors, started once for all tests that need it; the stages reuse a running Ray."""
+    import_module("zenfront.pipeline.cluster.session")  # sets Ray's environment variables, so it is imported before Ray
     import ray
 
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")

@@ -1,4 +1,4 @@
-"""Training runs that hang or raise in their worker: told as text, and the worker is not used again."""
+"""Training runs that hang or raise are reported as text, and their worker is not used again."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ Worker = Callable[[Callable[[], None]], Any]
 
 @pytest.fixture
 def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worker:
-    """A worker whose second epoch does what is given."""
+    """Return a worker whose second epoch calls the given function."""
 
     def make(work: Callable[[], None]) -> Any:
         def train(*_: Any, **__: Any) -> Iterator[loop.EpochResult]:

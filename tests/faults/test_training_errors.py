@@ -1,4 +1,4 @@
-"""What the training stage says when it cannot do its work; none of it starts Ray."""
+"""Messages of the training stage when it cannot work, without starting Ray."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Values that no proxy should give, places that no run expects, and records that something else has written."""
+"""Invalid values of proxies, unusual places of runs, and files written by other programs."""
 
 import json
 import os
@@ -63,14 +63,14 @@ def test_a_value_that_is_not_a_finite_number_is_a_failure_with_its_reason(
 
 
 def test_huge_values_are_compared_and_measured() -> None:
-    """SynFlow reaches 1e61 in the literature's tables; squares and products of the largest floats overflow."""
+    """SynFlow reaches 1e61 in published tables; squares and products of the largest floats overflow."""
     account = SearchStatistics([Objective("a", "maximise"), Objective("b", "maximise")], [])
     architectures = [SPACE.sample(numpy_generator(0, "huge", str(i))) for i in range(4)]
     values = [(1e308, 1e-308), (1e-308, 1e308), (1e200, 1e200), (-1e308, -1e308)]
     account.add([Scores(a, {"a": x, "b": y}, None, 0) for a, (x, y) in zip(architectures, values, strict=True)])
     assert len(account.front) == 3
     assert account.hypervolume is not None
-    assert 0 <= account.hypervolume <= 1.21  # of the box, enlarged by a tenth on each side
+    assert 0 <= account.hypervolume <= 1.21  # in units of the box, which is enlarged by a tenth on each side
 
 
 def _enormous(architecture: Architecture, task: Task) -> Network:
@@ -79,7 +79,7 @@ def _enormous(architecture: Architecture, task: Task) -> Network:
 
 
 def test_too_large_networks_are_excluded_before_any_allocation() -> None:
-    """Forty billion parameters, 160 GB; 2.56e12 multiply-adds."""
+    """The network has forty billion parameters, 160 GB, and 2.56e12 multiply-adds."""
     space = replace(SPACE, build=_enormous)
     limit = [Constraint("flops", at_most=1e12)]
     scores = Scoring(space, TASK, ["zen", "flops"], noise_batch(TASK, 2, 0), seed=0, constraints=limit).score(ANY)
@@ -106,7 +106,7 @@ def scored(architecture: Architecture) -> Scores:
 
 
 def search(folder: RunFolder, batches: int = 100) -> bytes:
-    """Searches without Ray, as far as so many batches of three lead; what front.json holds."""
+    """Search a number of batches of three without Ray; return the content of front.json."""
     experiment = experiment_of()
     with (
         folder.driving(experiment),
@@ -215,7 +215,7 @@ def test_a_file_that_something_else_wrote_is_one_message(
 
 @pytest.fixture
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A package that offers a search space; the file to write it to."""
+    """A package that provides a search space; the fixture is the file to write it to."""
     package = tmp_path / "site" / "broken-1.0.dist-info"
     package.mkdir(parents=True)
     (package / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
@@ -245,7 +245,7 @@ def test_a_space_that_cannot_be_loaded_is_one_message(plugin: Path, zenfront: Ze
 
 
 def test_resuming_accepts_only_changes_that_keep_the_result(tmp_path: Path) -> None:
-    """More time, other machines, another store: yes. Another seed: no, and the difference is shown."""
+    """Other time limits, machines and stores are accepted; another seed is refused with the difference."""
     folder, settings = RunFolder(tmp_path / "tiny"), experiment_of().model_dump(mode="json")
     search(folder, 5)
     for key, value in (("search.time_limit", 5), ("train.time_limit", 5), ("resources.search.workers", 3)):
@@ -263,7 +263,7 @@ def test_resuming_accepts_only_changes_that_keep_the_result(tmp_path: Path) -> N
 
 
 def test_a_full_gpu_is_no_failure_of_the_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its worker is told, who has it scored alone."""
+    """The worker returns it to be scored alone."""
 
     def full(network: Network, batch: Batch, generator: torch.Generator) -> float:
         raise torch.OutOfMemoryError("CUDA out of memory")

@@ -1,4 +1,4 @@
-"""What a person sees of the work: on a terminal, in a file, and when the output is gone."""
+"""The display of the work on a terminal, in a file, and after the output is closed."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""What a user sees when the input is wrong: one message with the place and the rule, exit code 2, no traceback."""
+"""Wrong input gives one message with the place and the rule, exit code 2 and no traceback."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ Zenfront = Callable[..., tuple[int, str, str]]
 
 @dataclass(frozen=True)
 class Wrong:
-    """A mistake and its answer."""
+    """A mistake and the expected message."""
 
     name: str
     said: str

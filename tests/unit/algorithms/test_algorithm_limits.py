@@ -1,4 +1,4 @@
-"""An algorithm that cannot take on an experiment says so before the work begins."""
+"""An experiment that an algorithm does not support is refused before any work."""
 
 from collections.abc import Callable
 

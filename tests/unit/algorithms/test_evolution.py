@@ -1,4 +1,4 @@
-"""Who survives: the best for ZenNAS, the youngest for regularised evolution, the best rank sum for AZ-NAS."""
+"""Survivors are the best in ZenNAS, the youngest in regularised evolution, and the best rank sums in AZ-NAS."""
 
 import math
 from dataclasses import replace
@@ -45,7 +45,7 @@ def test_evolution_climbs_higher_than_random_search(name: str, lattice: Space) -
 
 @pytest.mark.parametrize("name", ["zennas", "regularized_evolution", "rank_sum"])
 def test_a_budget_that_random_search_never_meets_is_found(name: str, lattice: Space) -> None:
-    """P(sum <= 8) = C(16, 8) / 10^8 = 0.0001; 600 are asked."""
+    """P(sum <= 8) = C(16, 8) / 10^8 = 0.0001; 600 architectures are evaluated."""
     found = searched(name, lattice, 0, Constraint("total", at_most=8), generations=60)
     assert best(found, at_most=8) == 8
 
@@ -83,7 +83,7 @@ def test_failed_architectures_are_never_parents(lattice: Space) -> None:
 
 
 def test_the_sum_of_log_ranks_is_that_of_the_paper() -> None:
-    """By hand, n = 3: the first score ranks A 3, B 2, C 1, the second A 1, B 3, C 2."""
+    """Computed by hand with n = 3: the first score ranks A 3, B 2, C 1, the second A 1, B 3, C 2."""
     losses = np.array([[1.0, 30.0], [2.0, 10.0], [3.0, 20.0]])
     expected = [math.log(1 / 3), math.log(2 / 3), math.log(1 / 3) + math.log(2 / 3)]
     assert rank_sum.log_rank_sum(losses) == pytest.approx(expected)
@@ -96,7 +96,7 @@ def test_equal_values_share_their_mean_rank() -> None:
 
 
 def test_infeasible_architectures_have_no_rank() -> None:
-    """The first would be best in everything; it comes last, and the others' order is as without it."""
+    """The first would be best in every score; it comes last, and the order of the others does not change."""
     losses = np.array([[0.0, 0.0], [1.0, 30.0], [2.0, 10.0], [3.0, 20.0]])
     assert rank_sum.survivors(losses, np.array([0.1, 0, 0, 0]), 4).tolist() == [2, 1, 3, 0]
 

@@ -1,4 +1,4 @@
-"""The copy of a run folder: what one machine left, another goes on with; a broken storage stops nothing."""
+"""The copy of a run folder: another machine continues from it, and a failing storage does not stop the work."""
 
 import shutil
 from pathlib import Path
@@ -28,7 +28,7 @@ def _experiment(storage: Path, **changes: object) -> Experiment:
 
 
 class Machine:
-    """A driver of the run on a machine of its own."""
+    """A driver of the run on a separate machine."""
 
     def __init__(self, root: Path, storage: Path) -> None:
         self.said: list[str] = []

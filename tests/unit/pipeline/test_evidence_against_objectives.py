@@ -1,4 +1,4 @@
-"""A search is warned of what is known not to hold on its space."""
+"""Warnings about objectives that are known to fail on the space of a search."""
 
 import json
 from typing import Any

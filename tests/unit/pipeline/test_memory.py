@@ -1,4 +1,4 @@
-"""Memory: what is measured of a candidate, what a worker may take, and what the user is told."""
+"""The memory of a candidate, the limit of a worker, and the advice to the user."""
 
 from typing import Any
 

@@ -35,7 +35,7 @@ def infinite(network: Network, batch: Batch, generator: torch.Generator) -> floa
 
 @pytest.fixture
 def with_score(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Adds the three proxies above to those that can be loaded."""
+    """Make the three proxies above loadable."""
     known = {f.__name__: Proxy(f.__name__, f, "1", "maximise", "a test") for f in (broken, undefined, infinite)}
     load = proxies.load
     monkeypatch.setattr(proxies, "load", lambda name: known.get(name) or load(name))

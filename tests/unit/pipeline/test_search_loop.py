@@ -1,4 +1,4 @@
-"""The loop: told in the order of asking, whatever the order of finishing; resume is replay; culprits stand alone."""
+"""The search loop: results in the order of proposal, resuming by replay, and isolation of candidates that crash."""
 
 import weakref
 from collections import Counter
@@ -22,7 +22,7 @@ def scored(architecture: Architecture) -> Scores:
 
 
 class Recorder:
-    """Breeds the next generation from all it was told, and keeps a protocol of the calls."""
+    """An algorithm that breeds from all reported scores and records its calls."""
 
     def __init__(self, limit: int = 10**9) -> None:
         self.protocol: list[tuple[str, list[str]]] = []
@@ -52,7 +52,7 @@ def loop_over(
 
 
 def finish(loop: SearchLoop, order: Sequence[int] = (0,), size: int = 1) -> list[Scores]:
-    """Scores everything; `order` says which of the batches that are out comes back next."""
+    """Score everything; `order` selects which of the batches in flight returns next."""
     out: list[list[Architecture]] = []
     results: list[Scores] = []
     turn = 0

@@ -1,4 +1,4 @@
-"""The running account of a search."""
+"""The running statistics of a search."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""SynFlow's one pass in float32 gives the float64 value, and stands back wherever it could not."""
+"""SynFlow's single float32 pass gives the float64 value; float64 replaces it where it cannot."""
 
 from collections.abc import Callable
 
@@ -33,7 +33,7 @@ class Shifted(nn.Module):
 
 
 def network(middle: nn.Module, factor: float = 1.0) -> Network:
-    """Biases, groups, a norm, a shortcut, and `middle` on 6 channels of 8 x 8."""
+    """A network with biases, groups, a norm, a shortcut, and `middle` on 6 channels of 8 x 8."""
     with torch.device("meta"):
         branch = nn.Sequential(nn.Conv2d(6, 6, 3, 1, 1, groups=2), nn.BatchNorm2d(6))
         features = nn.Sequential(nn.Conv2d(3, 6, 3, 1, 1), middle, Residual(branch, nn.Identity()), nn.ReLU())

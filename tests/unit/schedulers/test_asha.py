@@ -1,4 +1,4 @@
-"""ASHA's rule: by hand, and against Ray's own scheduler where that one is right."""
+"""ASHA's rule, computed by hand and compared with Ray's scheduler where Ray's is correct."""
 
 import math
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def test_a_tie_with_the_cutoff_continues() -> None:
 
 
 def test_a_value_counts_at_its_own_rung_only() -> None:
-    """Epochs between rungs leave no trace: a run resumed at epoch 2 does not poison rung 1 (Ray's does)."""
+    """Epochs between rungs have no effect: a run resumed at epoch 2 adds no value to rung 1 (in Ray's ASHA it does)."""
     scheduler = asha()
     scheduler.report("a", 2, 0.9)
     scheduler.report("b", 1, 0.1)
@@ -49,7 +49,7 @@ def test_a_failed_run_is_the_worst_of_its_next_rung() -> None:
 
 
 def _ray_decisions(budget: TrainingBudget, reports: list[tuple[str, int, float]]) -> Iterator[bool]:
-    """Whether Ray's scheduler stops at each report; a run that it stopped reports no more."""
+    """Return whether Ray's scheduler stops at each report; a stopped run reports no more."""
     from ray.tune.schedulers import AsyncHyperBandScheduler
 
     scheduler = AsyncHyperBandScheduler(
@@ -93,7 +93,7 @@ def test_on_finite_distinct_values_it_decides_as_rays_asha(seed: int) -> None:
 
 @pytest.mark.global_rng
 def test_nan_continues_in_rays_asha_but_not_in_ours() -> None:
-    """The reason for having our own; when Ray changes this, look again."""
+    """This is the reason for our own implementation; reconsider it if Ray changes."""
     budget = TrainingBudget(("a", "b"), 9, 1, 3)
     reports = [("a", 1, 0.5), ("b", 1, math.nan)]
     assert list(_ray_decisions(budget, reports)) == [False, False]

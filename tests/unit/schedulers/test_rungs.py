@@ -1,4 +1,4 @@
-"""Where rungs are, how many go on, and what is good enough; expected values by hand and from NumPy."""
+"""Milestones, numbers of survivors and cutoffs of rungs; expected values are computed by hand and by NumPy."""
 
 import math
 

@@ -29,7 +29,7 @@ def block(language: str) -> str:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    """A folder as pip leaves it: the guide's package and its metadata."""
+    """A folder with the package of the guide and its metadata, as pip installs them."""
     package = tmp_path / "my_spaces"
     package.mkdir()
     (package / "__init__.py").touch()

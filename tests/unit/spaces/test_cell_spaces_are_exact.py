@@ -93,7 +93,7 @@ def test_other_genotypes_are_user_errors(name: str, text: str, message: str) -> 
 
 
 def test_isomorphic_cells_are_one() -> None:
-    """Nodes 2 and 3 swapped, and with them what node 4 reads; the edges of a node swapped."""
+    """Nodes 2 and 3 are swapped together with the inputs of node 4, and the edges of a node are swapped."""
     one: Cell = (((0, "a"), (1, "b")), ((0, "c"), (1, "c")), ((2, "a"), (3, "b")), ((0, "a"), (4, "a")))
     other: Cell = (((1, "c"), (0, "c")), ((1, "b"), (0, "a")), ((2, "b"), (3, "a")), ((4, "a"), (0, "a")))
     different: Cell = (((1, "c"), (0, "c")), ((1, "b"), (0, "a")), ((3, "b"), (2, "a")), ((4, "a"), (0, "a")))
@@ -150,7 +150,7 @@ def test_reductions_are_at_one_and_two_thirds(space: Space) -> None:
 
 
 def test_unread_cells_are_not_built() -> None:
-    """Cells that read only the cell before the last one: every second cell of eight, and no second input."""
+    """If cells read only the last but one, only every second of eight cells is built, without a second input."""
     space = spaces.load("pnas")
     cell = ", ".join(["('sep_conv_3x3', 0), ('max_pool_3x3', 0)"] * 5)
     concat = "[2, 3, 4, 5, 6]"

@@ -1,4 +1,4 @@
-"""TransNAS-Bench-101, NAS-Bench-Macro, the 64 architectures, MobileNet: sizes, strings, complexities by hand."""
+"""TransNAS-Bench-101, NAS-Bench-Macro, the 64 architectures and MobileNet: sizes, strings, complexities by hand."""
 
 from collections.abc import Callable
 from itertools import product

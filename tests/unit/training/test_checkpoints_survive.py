@@ -1,4 +1,4 @@
-"""Damaged, foreign and hostile checkpoints; a full disk."""
+"""Checkpoints that are damaged, foreign or hostile, and a full disk."""
 
 import errno
 import hashlib
@@ -182,7 +182,7 @@ def test_a_checkpoint_on_other_images_is_refused(
 
 
 class Hostile:
-    """Runs a command when it is unpickled."""
+    """An object that runs a command when it is unpickled."""
 
     def __init__(self, victim: Path) -> None:
         self.victim = victim

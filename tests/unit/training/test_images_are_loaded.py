@@ -1,4 +1,4 @@
-"""Loading, splitting and checking images; expected values are what the test wrote, or scikit-learn's own array."""
+"""Loading, splitting and checking of images, compared with images written by the test or scikit-learn's array."""
 
 import io
 import pickle
@@ -31,7 +31,7 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 def picture(value: int) -> np.ndarray:
-    """(4, 5, 3): the row in red, the column in green, the value in blue."""
+    """Return an image (4, 5, 3) with its row in red, its column in green and the value in blue."""
     rows, columns = np.mgrid[:4, :5]
     return np.stack([rows, columns, np.full((4, 5), value)], axis=-1).astype(np.uint8)
 

@@ -8,7 +8,7 @@ N = 600
 
 
 def _truth(rng: np.random.Generator) -> tuple[Truth, dict[str, np.ndarray]]:
-    """Accuracy is the cost level plus a quality that only some scores see."""
+    """Make a table whose accuracy is the cost level plus a quality that only some scores depend on."""
     cost = rng.integers(0, 6, N).astype(float)
     quality, noise = rng.normal(0, 1, N), rng.normal(0, 1, (4, N))
     accuracy = 80 + cost + quality

@@ -1,4 +1,4 @@
-"""Workers on machines without a common disk: what one wrote, the next finds in the storage."""
+"""Workers without a shared disk find the checkpoints of other workers in the storage."""
 
 import shutil
 from pathlib import Path
@@ -24,7 +24,7 @@ def _machine(root: Path, storage: Path) -> Training:
 
 
 def _steps(training: Training, recorded: int, count: int, test: bool = False) -> list[dict[str, Any]]:
-    """What a fresh worker reports."""
+    """Return the reports of a new worker."""
     worker = object.__new__(TrainingWorker)
     architecture = spaces.load("anynet3").architecture(GENES).to_json()
     job = {"name": "net-0", "architecture": architecture, "seed": 0, "recorded": recorded, "test": test}
@@ -34,7 +34,7 @@ def _steps(training: Training, recorded: int, count: int, test: bool = False) ->
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Path:
-    """As a driver has left it."""
+    """A storage as a driver prepares it."""
     storage = Storage((tmp_path / "storage").as_uri())
     storage.write("driver.json", b"{}")
     return tmp_path / "storage"

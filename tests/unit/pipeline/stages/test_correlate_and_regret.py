@@ -1,4 +1,4 @@
-"""Both commands on tables whose answer is known, and on wrong ones."""
+"""`correlate` and `regret` on tables with known answers and on incorrect tables."""
 
 import csv
 import json
@@ -28,7 +28,7 @@ objectives:
 
 @pytest.fixture
 def tables(tmp_path: Path) -> Path:
-    """Truth: the number of 3 x 3 convolutions and a quality. zen sees all, ntk its negative; synflow is constant."""
+    """Accuracy is the number of 3 x 3 convolutions plus a quality. zen equals it, ntk is -zen, synflow is constant."""
     rng = numpy_generator(0, "tables")
     found = list({a.id: a for a in (SPACE.sample(rng) for _ in range(200))}.values())
     conv = np.array([[v for _, v in a.genes].count("nor_conv_3x3") for a in found], dtype=float)
@@ -93,7 +93,7 @@ def test_the_regret_of_the_oracle_is_zero_and_reproducible(zenfront: Zenfront, t
         assert float(rows[rule, "20"]["mean"]) == 0
         assert float(rows[rule, "20"]["whole_worst"]) == 0
     assert float(rows["random", "6"]["mean"]) > float(rows["random", "20"]["mean"]) > 0
-    assert float(rows["top:zen+ntk", "20"]["whole_worst"]) > 5  # all of them costly: nothing for the cheap levels
+    assert float(rows["top:zen+ntk", "20"]["whole_worst"]) > 5  # all selected are expensive, so cheap levels have none
     assert zenfront(*asked)[0] == 0
     assert (report / "regret.csv").read_text() == first
     assert "stratified:zen" in out

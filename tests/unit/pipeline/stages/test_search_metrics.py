@@ -1,4 +1,4 @@
-"""What a search exports, and that the Grafana dashboard asks for nothing else."""
+"""The metrics that a search exports; the Grafana dashboard uses no others."""
 
 import json
 import re
@@ -17,7 +17,7 @@ GRAFANA = Path(__file__).parents[4] / "tune_configs/cluster/grafana.json"
 
 
 class _Exported:
-    """Stands for Ray's counters and gauges."""
+    """Stand-in for Ray's counters and gauges."""
 
     def __init__(self) -> None:
         self.counters: Counter[str] = Counter()

@@ -31,7 +31,7 @@ def _experiment(**select: Any) -> Experiment:
 
 
 def _scored(rows: list[tuple[float, float, float]]) -> list[Scores]:
-    """Architectures with these (zen, flops, params), told apart by their widths."""
+    """Return scores with the given (zen, flops, params), for architectures that differ in their widths."""
     space = spaces.load("anynet3")
     genes = {f"{g}{i}": v for i in (1, 2, 3) for g, v in {"d": 1, "w": 8, "b": 1, "g": 1}.items()}
     widths, result = space.levels["w1"].values, []

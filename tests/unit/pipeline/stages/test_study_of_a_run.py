@@ -1,4 +1,4 @@
-"""A run as an Optuna study: every architecture a trial, the best trials the front."""
+"""The export of a run as an Optuna study: every architecture is a trial, and the best trials are the front."""
 
 from collections.abc import Callable
 from pathlib import Path
