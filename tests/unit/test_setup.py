@@ -64,7 +64,7 @@ def test_it_is_brought_up_to_date_when_a_file_changes(name: str, machine: Machin
     assert machine.installed == 2
 
 
-def test_another_interpreter_recreates_the_environment(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_interpreter_begins_anew(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """An environment of two interpreters would load the libraries of the one into the other."""
     machine.setup.main()
     monkeypatch.setattr(machine.setup.sys, "base_prefix", "/opt/another")
@@ -73,7 +73,7 @@ def test_another_interpreter_recreates_the_environment(machine: Machine, monkeyp
     assert machine.made == [False, True]
 
 
-def test_after_an_interruption_the_environment_is_recreated(machine: Machine) -> None:
+def test_after_an_interruption_it_begins_anew(machine: Machine) -> None:
     machine.outcome = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
         machine.setup.main()

@@ -106,9 +106,9 @@ def test_the_input_of_a_none_operation_makes_no_difference() -> None:
 
 
 def test_a_third_of_two_node_cells_counted_by_hand() -> None:
-    """One operation, two nodes: node 2 reads {00, 01, 11}, node 3 two of {0, 1, 2}: 3 * 6 cells up to edge order.
+    """With one operation, node 2 reads {00, 01, 11} and node 3 two of {0, 1, 2}: 3 * 6 cells up to edge order.
 
-    Of the 9 where node 3 does not read node 2, the two nodes can be swapped: 3 pairs are equal, 6 become 3.
+    In 9 of them node 3 does not read node 2, and the two nodes can be swapped: 3 pairs are equal, 6 become 3.
     """
     cells = {
         canonical_cell((((a, "op"), (b, "op")), ((c, "op"), (d, "op"))))
