@@ -11,7 +11,7 @@ from zenfront.pipeline.experiment.config_file import load_experiment
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
-VERBS = set(re.findall(r"^([a-z]+)[^:\n]*:(?!=)", (ROOT / "Justfile").read_text(encoding="utf-8"), re.MULTILINE))
+VERBS = set(re.findall(r"^([a-z-]+)[^:\n]*:(?!=)", (ROOT / "Justfile").read_text(encoding="utf-8"), re.MULTILINE))
 STAGES = {"search", "select", "train", "report"}
 COMMANDS = STAGES | {
     "run",

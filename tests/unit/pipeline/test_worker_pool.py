@@ -1,4 +1,4 @@
-"""How many workers a cluster has room for."""
+"""The number of workers that fit on the machines of a cluster."""
 
 from collections.abc import Callable
 from typing import Any
