@@ -1,4 +1,4 @@
-"""One proxy on one network: the straightforward way, ours and the exact value, one after the other."""
+"""Comparison of one proxy on one network: the straightforward implementation, ours, and the exact value."""
 
 import time
 from collections.abc import Callable
@@ -18,18 +18,18 @@ T = TypeVar("T")
 TASK = Task(3, 32, 32, 10)
 SPACE = spaces.load("anynet3")
 STRAIGHTFORWARD_OPTIONS: dict[str, dict[str, Any]] = {"zen": {"mode": "reference", "images": 64}}
-OF_ZERO_COST_NAS = ("grad_norm", "snip", "synflow", "fisher")
+ZERO_COST_NAS = ("grad_norm", "snip", "synflow", "fisher")
 Row = dict[str, float]
 
 
-def plainly_built(architecture: Architecture) -> Network:
-    """As the published code builds: on the CPU, every layer initialising itself."""
+def build_plainly(architecture: Architecture) -> Network:
+    """Build the network as the published code does: on the CPU, with every layer initialising itself."""
     with torch.random.fork_rng(devices=[]):
         return SPACE.build(architecture, TASK)
 
 
-def ready(name: str, architecture: Architecture, *, plainly: bool, seed: int) -> Network:
-    network = plainly_built(architecture) if plainly else SPACE.network(architecture, TASK)
+def build_initialised(name: str, architecture: Architecture, *, plainly: bool, seed: int) -> Network:
+    network = build_plainly(architecture) if plainly else SPACE.network(architecture, TASK)
     weights = proxies.load(name).weights
     assert weights != "none"
     return initialise(network, torch_generator(seed, architecture.id, weights), weights)
@@ -39,49 +39,49 @@ def generator(name: str, architecture: Architecture, seed: int) -> torch.Generat
     return torch_generator(seed, architecture.id, name)
 
 
-def prunable_copy(architecture: Architecture, network: Network) -> Network:
-    """As zero-cost-nas makes one for every measure (``get_prunable_copy``): the network is built a second time."""
-    copy = plainly_built(architecture)
+def make_prunable_copy(architecture: Architecture, network: Network) -> Network:
+    """Build the network a second time, as zero-cost-nas does for every measure (``get_prunable_copy``)."""
+    copy = build_plainly(architecture)
     copy.load_state_dict(network.state_dict())
     return copy
 
 
-def straightforward(name: str, architecture: Architecture, batch: Batch) -> float:
-    network = ready(name, architecture, plainly=True, seed=0)
-    if name in OF_ZERO_COST_NAS:
-        network = prunable_copy(architecture, network)
+def score_straightforwardly(name: str, architecture: Architecture, batch: Batch) -> float:
+    network = build_initialised(name, architecture, plainly=True, seed=0)
+    if name in ZERO_COST_NAS:
+        network = make_prunable_copy(architecture, network)
     if name in SCORES:
         return SCORES[name](network.train(), batch.images, batch.labels)
     options = STRAIGHTFORWARD_OPTIONS.get(name, {"mode": "reference"})
     return proxies.load(name).score(network, batch, generator(name, architecture, 0), **options)
 
 
-def ours(name: str, architecture: Architecture, batch: Batch, seed: int = 0, **options: Any) -> float:
-    network = ready(name, architecture, plainly=False, seed=seed)
+def score(name: str, architecture: Architecture, batch: Batch, seed: int = 0, **options: Any) -> float:
+    network = build_initialised(name, architecture, plainly=False, seed=seed)
     return proxies.load(name).score(network, batch, generator(name, architecture, seed), **options)
 
 
-def exact(name: str, architecture: Architecture, batch: Batch) -> float:
+def score_exactly(name: str, architecture: Architecture, batch: Batch) -> float:
     if name == "zen":
-        return ours(name, architecture, batch, precision="float64", images=64)
+        return score(name, architecture, batch, precision="float64", images=64)
     if name in ("synflow", "zico"):
-        return ours(name, architecture, batch, precision="float64")
-    return ours(name, architecture, replace(batch, images=batch.images.double()))
+        return score(name, architecture, batch, precision="float64")
+    return score(name, architecture, replace(batch, images=batch.images.double()))
 
 
-def timed(work: Callable[[], T]) -> tuple[T, float]:
-    """Its result and the seconds of processor time: with one thread the same as by the clock on an idle machine."""
+def measure_time(work: Callable[[], T]) -> tuple[T, float]:
+    """Return the result of `work` and its processor seconds, which with one thread equal elapsed ones when idle."""
     start = time.process_time()
     value = work()
     return value, time.process_time() - start
 
 
 def compare(name: str, architecture: Architecture, batch: Batch) -> Row:
-    plain, plain_seconds = timed(lambda: straightforward(name, architecture, batch))
-    value, seconds = timed(lambda: ours(name, architecture, batch))
-    true = plain if name == "ntk" else exact(name, architecture, batch)
+    plain, plain_seconds = measure_time(lambda: score_straightforwardly(name, architecture, batch))
+    value, seconds = measure_time(lambda: score(name, architecture, batch))
+    true = plain if name == "ntk" else score_exactly(name, architecture, batch)
     row = {"exact": true, "value": value, "seconds": seconds, "straightforward_seconds": plain_seconds}
-    if name in OF_ZERO_COST_NAS:
-        network = ready(name, architecture, plainly=True, seed=0)
-        row["copy_seconds"] = timed(lambda: prunable_copy(architecture, network))[1]
+    if name in ZERO_COST_NAS:
+        network = build_initialised(name, architecture, plainly=True, seed=0)
+        row["copy_seconds"] = measure_time(lambda: make_prunable_copy(architecture, network))[1]
     return row

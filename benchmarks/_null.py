@@ -1,8 +1,9 @@
-"""A search space and proxies that cost next to nothing: what is left of a search is the engine.
+"""A search space and proxies of negligible cost, to measure the search engine itself.
 
-The genes are those of `anynet3`, canonical form and all; the network is empty and knows its size. The proxies take the
-same few microseconds for every network: a trade-off between size and cost with noise from the generator, so that there
-are fronts of some hundred members. Offered through the entry points of a package, as anyone's would be.
+The genes and the canonical form are those of `anynet3`; the network is empty and stores the size of its architecture.
+The proxies take the same few microseconds for every network. They define a trade-off between size and cost with noise
+from the generator, so that fronts have some hundred members. Zenfront finds them through entry points, as it does with
+the plug-ins of any other package.
 """
 
 import math
@@ -15,7 +16,7 @@ from zenfront import spaces
 from zenfront.pipeline.proxies import Batch, Proxy
 from zenfront.spaces import Architecture, Network, Space, Task
 
-WHERE = "the benchmark of the engine"
+SOURCE = "the benchmark of the engine"
 ENTRY_POINTS = """[zenfront.spaces]
 null = _null:SPACE
 [zenfront.proxies]
@@ -27,7 +28,7 @@ null_params = _null:PARAMS
 
 
 class Genes(nn.Module):
-    """Passes on what it gets, and knows the size of the architecture."""
+    """Identity that stores the size of the architecture."""
 
     def __init__(self, size: float) -> None:
         super().__init__()
@@ -66,15 +67,15 @@ def params(network: Network, batch: Batch, generator: torch.Generator) -> float:
     return _size(network)
 
 
-SPACE = Space("null", spaces.load("anynet3").distributions, _build, WHERE, spaces.load("anynet3").canonical)
-ZEN = Proxy("null_zen", zen, "1", "maximise", WHERE)
-NTK = Proxy("null_ntk", ntk, "1", "minimise", WHERE)
-FLOPS = Proxy("null_flops", flops, "1", "minimise", WHERE, weights="none")
-PARAMS = Proxy("null_params", params, "1", "minimise", WHERE, weights="none")
+SPACE = Space("null", spaces.load("anynet3").distributions, _build, SOURCE, spaces.load("anynet3").canonical)
+ZEN = Proxy("null_zen", zen, "1", "maximise", SOURCE)
+NTK = Proxy("null_ntk", ntk, "1", "minimise", SOURCE)
+FLOPS = Proxy("null_flops", flops, "1", "minimise", SOURCE, weights="none")
+PARAMS = Proxy("null_params", params, "1", "minimise", SOURCE, weights="none")
 
 
 def install(folder: Path) -> str:
-    """Writes the package's metadata there; returns the PYTHONPATH under which it is installed."""
+    """Write the metadata of the package to `folder` and return the PYTHONPATH that makes it importable."""
     package = folder / "null-1.0.dist-info"
     package.mkdir(parents=True, exist_ok=True)
     (package / "METADATA").write_text("Metadata-Version: 2.1\nName: null\nVersion: 1.0\n")

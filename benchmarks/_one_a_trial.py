@@ -1,6 +1,9 @@
-"""What many do: Ray Tune with `OptunaSearch`, a candidate a trial, workers reused; the same space and the same scores.
+"""The common set-up as a baseline: Ray Tune with `OptunaSearch`, one candidate per trial, on reused workers.
 
-python _one_a_trial.py EXPERIMENT.json WORKERS CANDIDATES: prints the candidates per second after the first quarter.
+The space and the scores are those of the experiment. The script prints the candidates per second after the first
+quarter of the candidates:
+
+    python _one_a_trial.py EXPERIMENT.json WORKERS CANDIDATES
 """
 
 import json
@@ -9,7 +12,7 @@ import tempfile
 import time
 from typing import Any
 
-from zenfront.pipeline.cluster import session  # sets Ray's environment, and must do so before Ray is imported
+from zenfront.pipeline.cluster import session  # sets Ray's environment variables, so it is imported before Ray
 
 import optuna  # isort: skip
 from ray import tune  # isort: skip
@@ -21,7 +24,7 @@ from zenfront.pipeline.scoring import Scoring
 
 
 class Candidate(tune.Trainable):  # type: ignore[misc]
-    """Scores one architecture."""
+    """Trainable that scores one architecture."""
 
     def setup(self, config: dict[str, Any], scoring: Scoring) -> None:
         self.scoring = scoring
@@ -37,7 +40,7 @@ class Candidate(tune.Trainable):  # type: ignore[misc]
 
 
 class Clock(tune.Callback):  # type: ignore[misc]
-    """When each trial was over."""
+    """Callback that records the end of each trial, in seconds since the epoch."""
 
     def __init__(self) -> None:
         self.times: list[float] = []

@@ -1,4 +1,4 @@
-"""pymoo's NSGA-II as its guide sets it up for integers: what `nsga2` is compared with."""
+"""pymoo's NSGA-II as its guide sets it up for integers; a baseline for `nsga2`."""
 
 import numpy as np
 from pymoo.algorithms.moo.nsga2 import NSGA2
@@ -17,7 +17,7 @@ from zenfront.pipeline.seeds import seed_for
 
 
 class PlainPymoo:
-    """Knows nothing of canonical forms, nor of what left its population: it asks architectures again."""
+    """pymoo's NSGA-II without canonical forms and without a memory of removed members: it repeats architectures."""
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem

@@ -1,4 +1,4 @@
-"""Searches as a user starts them: the console command, on a terminal, in a process of its own."""
+"""Searches as a user starts them: the console command on a terminal, in a separate process."""
 
 import json
 import os
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def null_experiment(name: str, evaluations: int, population: int = 1000, **search: Any) -> dict[str, Any]:
-    """Three objectives and a constraint, as in a real experiment."""
+    """Return an experiment with three objectives and a constraint, as in a real one."""
     return {
         "name": name,
         "space": "null",
@@ -37,14 +37,14 @@ def null_experiment(name: str, evaluations: int, population: int = 1000, **searc
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """With the null package installed, and one thread a process."""
+    """Return environment variables with the null package on the path and one thread per process."""
     path = os.pathsep.join(filter(None, [str(ROOT), install(folder / "null"), os.environ.get("PYTHONPATH")]))
     return os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "TERM": "xterm-256color"}
 
 
 @dataclass
 class Search:
-    """A search in a process of its own, whose terminal is read and thrown away."""
+    """A search in a separate process, whose terminal output goes to a log file."""
 
     process: subprocess.Popen[bytes]
     folder: RunFolder
@@ -65,43 +65,43 @@ class Search:
         return Search(process, RunFolder(runs / experiment["name"]), time.time())
 
     def wait(self) -> None:
-        """Waits for its end."""
+        """Wait for the end of the search; raise `RuntimeError` if it failed."""
         if self.process.wait():
             raise RuntimeError(f"the search ended with {self.process.returncode}: see {self.folder.path}.log")
 
     def kill(self) -> None:
-        """As the out-of-memory killer would; Ray's own processes end when they miss it."""
+        """Kill the driver as the out-of-memory killer would; Ray's own processes then end by themselves."""
         self.process.kill()
         self.process.wait()
 
     def peak_memory(self) -> int:
-        """Of the driver so far, in bytes: the highest resident set, without Ray's own processes."""
+        """Return the peak resident memory of the driver in bytes, without Ray's own processes."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return 1024 * int(status.partition("VmHWM:")[2].split()[0])
 
     def processor_seconds(self) -> float:
-        """Of the driver so far: what it costs, whatever else the machine is doing."""
+        """Return the processor seconds of the driver so far, which do not depend on the load of the machine."""
         user, system = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     @property
-    def scored(self) -> int:
-        """Bytes of the record: it grows with every candidate."""
+    def record_bytes(self) -> int:
+        """Size of the record in bytes, which grows with every candidate."""
         return self.folder.scores.stat().st_size if self.folder.scores.exists() else 0
 
     @property
-    def told(self) -> list[dict[str, Any]]:
-        """One row a generation."""
+    def generations(self) -> list[dict[str, Any]]:
+        """Recorded rows of the finished generations."""
         return read_ledger(self.folder.generations)[0]
 
 
 def _drain(terminal: int, log: Path) -> None:
-    with log.open("wb") as file, suppress(OSError):  # the terminal is gone when the process is
+    with log.open("wb") as file, suppress(OSError):  # reading fails when the process has closed the terminal
         while data := os.read(terminal, 1 << 16):
             file.write(data)
 
 
-def rate(told: list[dict[str, Any]], first: int = 0, last: int = -1) -> float:
-    """Candidates per second between two generations."""
-    early, late = told[first], told[last]
+def rate(generations: list[dict[str, Any]], first: int = 0, last: int = -1) -> float:
+    """Return the candidates per second between two generations."""
+    early, late = generations[first], generations[last]
     return float((late["evaluations"] - early["evaluations"]) / (late["time"] - early["time"]))

@@ -1,8 +1,8 @@
-"""Many workers on a virtual clock: the real loop, algorithm, account and record, without Ray.
+"""Simulation of many workers on a virtual clock: the real loop, algorithm, statistics and record, without Ray.
 
-What a candidate takes is drawn from recorded seconds of real scoring. The driver handles one event after the other; an
-event takes what Tune needs for it (measured on two workers) and the processor time of our own code, which is run. A
-worker that has reported goes on when the driver has handled the report, as under Tune.
+The time of a candidate is drawn from recorded times of real scoring. The driver handles one event after the other. An
+event takes the time that Tune needs for it (measured with two workers) plus the processor time of our own code, which
+really runs. A worker that has reported continues when the driver has handled the report, as under Tune.
 """
 
 import heapq
@@ -26,23 +26,23 @@ from zenfront.pipeline.stages.search.statistics import SearchStatistics
 from zenfront.spaces import Architecture
 
 TUNE_TRIAL = 0.014
-"""Processor seconds of Tune's controller for the end of a trial and the start of the next; 224 trials, two workers."""
+"""Processor seconds of Tune's controller to end a trial and start the next; from 224 trials on two workers."""
 TUNE_REPORT = 0.003
-"""For a report in between; 1,038 reports, two workers."""
+"""Processor seconds of Tune's controller for a report within a trial; from 1,038 reports on two workers."""
 OBJECTIVES = (Objective("zen", "maximise"), Objective("ntk", "minimise"), Objective("flops", "minimise"))
 
 
 class Cluster:
-    """Workers, a driver and their clock.
+    """Simulated workers and driver on a virtual clock.
 
     Args:
-        recorded: Seconds that candidates took; those of this cluster are drawn from them.
-        workers: How many.
-        population: Of a generation.
-        lookahead: Generations in flight.
-        batch: Candidates of a trial, or ``auto``.
-        evaluations: In all.
-        record: The ledger's file.
+        recorded: Scoring times in seconds from which the times of the candidates are drawn.
+        workers: Number of workers.
+        population: Number of candidates in a generation.
+        lookahead: Number of generations in flight.
+        batch: Number of candidates in a trial, or ``auto``.
+        evaluations: Total number of evaluations.
+        record: File of the ledger.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Cluster:
     ) -> None:
         self.recorded, self.workers, self.batch = recorded, workers, batch
         self.ledger = Ledger(record)
-        self.account = SearchStatistics(OBJECTIVES, ())
+        self.statistics = SearchStatistics(OBJECTIVES, ())
         self.driver_free = self.driver_busy = self.worked = 0.0
         self.scored = self.trials = 0
         self.idle = list(range(workers))
@@ -70,11 +70,11 @@ class Cluster:
             evaluations=evaluations,
             lookahead=lookahead,
             known=(),
-            told=lambda _, scored: self.account.add(scored),
+            told=lambda _, scored: self.statistics.add(scored),
         )
 
     def run(self) -> dict[str, float]:
-        """Candidates per second, trials, and the shares of time in which workers idle and the driver works."""
+        """Run the search and return candidates per second, trials, and the shares of idle workers and busy driver."""
         with self.ledger:
             self._handle(0.0, 0.0, self.loop.start)
             self._hand_out()
@@ -96,7 +96,7 @@ class Cluster:
         }
 
     def _handle(self, now: float, tune: float, work: Any) -> None:
-        """The driver handles an event that arrives now, after those before it."""
+        """Let the driver handle an event that arrives at `now`, after all earlier events."""
         start = time.process_time()
         work()
         taken = tune + time.process_time() - start
@@ -118,7 +118,7 @@ class Cluster:
             self._step(worker)
 
     def _step(self, worker: int) -> None:
-        """The worker scores until it is time to report."""
+        """Let the worker score candidates until its next report."""
         queue, taken, scores = self.queues[worker], 0.0, list[Scores]()
         while queue and taken < trial_seconds(self.workers) / REPORTS:
             architecture = queue.pop()
@@ -136,7 +136,7 @@ def _values(architecture: Architecture, number: int) -> dict[str, float]:
     return {"zen": size + noise[0], "ntk": math.exp(0.2 * size + noise[1]), "flops": math.exp(size)}
 
 
-def simulated(recorded: Sequence[float], **settings: Any) -> dict[str, Any]:
-    """One cluster's result beside its settings."""
+def simulate(recorded: Sequence[float], **settings: Any) -> dict[str, Any]:
+    """Simulate one cluster and return its settings together with the result."""
     with tempfile.TemporaryDirectory() as folder:
         return settings | Cluster(recorded, **settings, record=Path(folder) / "scores.jsonl").run()

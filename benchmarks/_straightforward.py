@@ -1,7 +1,8 @@
-"""What the published code computes, written the same plain way: the baseline of `proxies.py`.
+"""Straightforward implementations of published proxies: the baseline of `proxies.py`.
 
-ZenNAS, TE-NAS and ZiCo are the proxies' own reference modes; here are zero-cost-nas (Abdelfattah et al.) and NASWOT.
-Each takes a network with weights, images (N, C, H, W) and labels, and returns the score.
+They follow zero-cost-nas (Abdelfattah et al.) and NASWOT; for ZenNAS, TE-NAS and ZiCo the baseline is the reference
+mode of the proxy itself. Each function takes a network with weights, images (N, C, H, W) and labels, and returns the
+score.
 """
 
 from collections.abc import Iterator

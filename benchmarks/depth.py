@@ -1,9 +1,10 @@
-"""Does a second objective, or a bound, keep the Zen-score from over-deep networks, and does accuracy gain?
+"""Test whether a depth bound or a second objective keeps a search for the Zen-score from over-deep networks.
 
-Searches of anynet3 under the same budget of FLOPs and parameters, each with several seeds: for the Zen-score alone,
-with the depth bounded, and with the NTK condition number as a second objective. NSGA-II, 256 evaluations; the best (of
-a front: its knee) is trained for 8 epochs on 5,000 images of CIFAR-10 and tested on all 10,000. In this process,
-without Ray; every line is recorded beside the results, and the same command goes on where it was interrupted.
+The benchmark searches anynet3 under one budget of FLOPs and parameters with several seeds: for the Zen-score alone,
+with bounded depth, and with the NTK condition number as a second objective (NSGA-II, 256 evaluations). The best
+architecture, or the knee of the front, is trained for 8 epochs on 5,000 images of CIFAR-10 and tested on all 10,000.
+The searches run in this process, without Ray. Every row is recorded beside the results, and the same command continues
+after an interruption.
 
     python benchmarks/depth.py IMAGES    # a folder with train.parquet and test.parquet; about half an hour on one core
 """
@@ -44,8 +45,8 @@ EPOCHS = 8
 RECIPE = Recipe(batch_size=64, learning_rate=0.1, warmup_epochs=2, flip=True, crop_padding=4)
 
 
-def found(objectives: tuple[Objective, ...], constraints: tuple[Constraint, ...], seed: int, batch: Batch) -> Scores:
-    """The best of a search: with several objectives the member of the front with the best trade-off."""
+def search(objectives: tuple[Objective, ...], constraints: tuple[Constraint, ...], seed: int, batch: Batch) -> Scores:
+    """Search and return the best architecture; with several objectives, the knee of the front."""
     names = [o.score for o in objectives] + [c.score for c in constraints]
     scoring = Scoring(SPACE, TASK, names, batch, seed, constraints=constraints)
     algorithm = algorithms.load("nsga2").make(Problem(SPACE, objectives, constraints, POPULATION, seed))
@@ -59,24 +60,24 @@ def found(objectives: tuple[Objective, ...], constraints: tuple[Constraint, ...]
     return told[front[int(np.argmax(tradeoff(loss[front])))]]
 
 
-def trained(scores: Scores, images: data.Images, seed: int) -> float:
-    """Test accuracy."""
+def train_and_test(scores: Scores, images: data.Images, seed: int) -> float:
+    """Train the architecture and return its test accuracy in [0, 1]."""
     network = SPACE.network(scores.architecture, TASK)
     for _ in loop.train(network, images, RECIPE, epochs=EPOCHS, seed=seed, device=torch.device("cpu")):
         pass
     return loop.evaluate(network, images.test(), images)[1]
 
 
-def row(variant: str, seed: int, images: data.Images) -> dict[str, Any]:
-    """What a search found, with all its scores, and its accuracy."""
+def run_variant(variant: str, seed: int, images: data.Images) -> dict[str, Any]:
+    """Search, train and test once; return the architecture found, its scores and its accuracy."""
     objectives, constraints = VARIANTS[variant]
     batch = Batch(*data.proxy_batch(images, BATCH, seed))
-    best = found(objectives, constraints, seed, batch)
+    best = search(objectives, constraints, seed, batch)
     values = (
         Scoring(SPACE, TASK, ["depth", "flops", "params", "zen", "ntk"], batch, seed).score(best.architecture).values
     )
     name = {"variant": variant, "seed": seed, "architecture": SPACE.notation(best.architecture)}
-    return name | {"accuracy": trained(best, images, seed)} | values
+    return name | {"accuracy": train_and_test(best, images, seed)} | values
 
 
 def main() -> None:
@@ -92,7 +93,7 @@ def main() -> None:
         for seed in range(options.seeds):
             for variant in VARIANTS:
                 if not any((r["variant"], r["seed"]) == (variant, seed) for r in rows):
-                    rows.append(row(variant, seed, images))
+                    rows.append(run_variant(variant, seed, images))
                     ledger.append(rows[-1:])
                     print(rows[-1], flush=True)
     options.out.write_text(json.dumps([{k: v for k, v in r.items() if k != "check"} for r in rows], indent=1) + "\n")

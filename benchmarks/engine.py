@@ -1,20 +1,21 @@
-"""What the engine adds to the scores: candidates per second, growth, memory, resuming, and the workers' share.
+"""Measure the overhead of the search engine: throughput, growth, memory, resuming, and the share of the workers' time.
 
     just bench engine                                   # all parts, about fifteen minutes on two idle cores
     just bench engine throughput growth --out /tmp/engine.json
 
-The parts that are named replace their results in the file; the others stay. Searches are started as a user starts
-them, the console command on a terminal, live view and MLflow included; the rates come from the record and begin with
-the first generation that is told.
+The parts named on the command line replace their results in the file; the other results are kept. Searches start as
+for a user: the console command on a terminal, including the live view and MLflow. The rates are computed from the
+record, beginning with the first finished generation.
 
-* throughput: with null proxies (`_null.py`): by workers, candidates per trial and lookahead, between two runs of one
-  candidate a trial (`_one_a_trial.py`);
-* growth: 100,000 evaluations with null proxies: cost per candidate, memory, and the time to go on after a kill;
-* proxies: the share of the workers' time that real proxies take; their seconds are what the simulation draws from;
+* throughput: candidates per second with null proxies (`_null.py`) by workers, candidates per trial and lookahead,
+  between two runs of one candidate per trial (`_one_a_trial.py`);
+* growth: 100,000 evaluations with null proxies: cost per candidate, memory, and the time to continue after a kill;
+* proxies: the share of the workers' time spent in real proxies; the simulation draws from the recorded times;
 * simulation: 64 and 512 workers on a virtual clock (`_simulation.py`).
 
-Everything in a worker runs for null proxies as for others: architecture from JSON, construction, initialisation,
-generators, ledger row. What is constant and next to nothing is what the proxies and the network themselves take.
+With null proxies, a worker does everything that it does with real ones: architecture from JSON, construction,
+initialisation, generators and ledger row. Only the cost of the proxies and of the network itself is constant and
+negligible.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from _searches import Search, environment, null_experiment, rate
-from _simulation import simulated
+from _simulation import simulate
 
 from zenfront.pipeline import proxies
 from zenfront.pipeline.record.ledger import read_ledger
@@ -55,7 +56,7 @@ SIMULATED += [(1024, 2, 1), (1024, 2, 8), (1024, 2, 64)]
 
 
 def one_a_trial(runs: Path, workers: int) -> float:
-    """Candidates per second of Ray Tune with `OptunaSearch`."""
+    """Return the candidates per second of Ray Tune with `OptunaSearch`."""
     experiment = null_experiment("one", ONE_A_TRIAL, 64) | {"resources": {"device": "cpu"}}
     script = str(Path(__file__).with_name("_one_a_trial.py"))
     command = [sys.executable, script, json.dumps(experiment), str(workers), str(ONE_A_TRIAL)]
@@ -63,8 +64,8 @@ def one_a_trial(runs: Path, workers: int) -> float:
     return float(json.loads(done.stdout.splitlines()[-1])["rate"])
 
 
-def searched(runs: Path, workers: int, batch: int | str, lookahead: int) -> dict[str, Any]:
-    """A search that is long enough for its batch size to take some seconds after start-up."""
+def run_search(runs: Path, workers: int, batch: int | str, lookahead: int) -> dict[str, Any]:
+    """Run a search long enough to take some seconds after start-up at its batch size."""
     evaluations = {1: 300, 64: 6000}.get(batch if isinstance(batch, int) else 0, 15_000)
     population = min(1000, evaluations // 3)
     name = f"workers-{workers}-batch-{batch}-lookahead-{lookahead}"
@@ -72,60 +73,62 @@ def searched(runs: Path, workers: int, batch: int | str, lookahead: int) -> dict
     search = Search.start(experiment, runs, workers)
     search.wait()
     settings = {"workers": workers, "batch": batch, "lookahead": lookahead}
-    return settings | {"evaluations": evaluations, "population": population, "rate": round(rate(search.told), 1)}
+    return settings | {"evaluations": evaluations, "population": population, "rate": round(rate(search.generations), 1)}
 
 
 def throughput(runs: Path) -> dict[str, Any]:
-    """Both ways on the same machine at the same time of day: one candidate a trial at the beginning and at the end."""
+    """Measure all settings between two runs of the baseline, so that both see the same load of the machine."""
     before = one_a_trial(runs, 2)
-    found = [searched(runs, workers, batch, lookahead) for workers, batch, lookahead in SETTINGS]
+    found = [run_search(runs, workers, batch, lookahead) for workers, batch, lookahead in SETTINGS]
     both = [round(rate, 1) for rate in (before, one_a_trial(runs, 2))]
     usual = statistics.fmean(both)
     return {"one_a_trial": both, "searches": [row | {"ratio": round(row["rate"] / usual, 1)} for row in found]}
 
 
 def growth(runs: Path) -> dict[str, Any]:
-    """A run is killed after 100,000 evaluations, and goes on."""
+    """Kill a search after 100,000 evaluations and resume it."""
     experiment = null_experiment("long", EVALUATIONS + 5000)
     search = Search.start(experiment, runs, 2)
     processor = []
-    while len(told := search.told) * 1000 < EVALUATIONS:
-        processor.append((len(told), search.processor_seconds()))
+    while len(generations := search.generations) * 1000 < EVALUATIONS:
+        processor.append((len(generations), search.processor_seconds()))
         time.sleep(1.0)
     peak = search.peak_memory()
     search.kill()
-    scored = search.scored
+    recorded = search.record_bytes
     again = Search.start(experiment, runs, 2)
-    while again.scored == scored:
+    while again.record_bytes == recorded:
         time.sleep(0.02)
     resumed = time.time() - again.started
     resumed_peak = again.peak_memory()
     again.kill()
-    early, late = rate(told, 0, 9), rate(told, EVALUATIONS // 1000 - 10, EVALUATIONS // 1000 - 1)
+    early, late = rate(generations, 0, 9), rate(generations, EVALUATIONS // 1000 - 10, EVALUATIONS // 1000 - 1)
     return {
         "evaluations": EVALUATIONS,
-        "rate": round(rate(told), 1),
-        "rate_of_each_10000": [round(rate(told, max(i - 1, 0), i + 9), 1) for i in range(0, len(told) - 9, 10)],
+        "rate": round(rate(generations), 1),
+        "rate_of_each_10000": [
+            round(rate(generations, max(i - 1, 0), i + 9), 1) for i in range(0, len(generations) - 9, 10)
+        ],
         "cost_per_candidate_late_over_early": round(early / late, 3),
         "driver_processor_seconds": processor[:: max(1, len(processor) // 20)],
         "driver_peak_mib": round(peak / 2**20),
         "resumed_seconds_to_first_new_candidate": round(resumed, 1),
         "resumed_driver_peak_mib": round(resumed_peak / 2**20),
-        "front": told[-1]["front"],
+        "front": generations[-1]["front"],
     }
 
 
-def share(runs: Path) -> dict[str, Any]:
-    """Share of the workers' time between the first generation and the last that is spent in proxies."""
+def proxy_share(runs: Path) -> dict[str, Any]:
+    """Return the share of the workers' time spent in proxies, between the first generation and the last."""
     workers = 2
     search = Search.start(REAL, runs, workers)
     search.wait()
-    told = search.told
-    rows = read_ledger(search.folder.scores)[0][told[0]["evaluations"] :]
+    generations = search.generations
+    rows = read_ledger(search.folder.scores)[0][generations[0]["evaluations"] :]
     known = set(proxies.names())
     scored = sum(seconds for row in rows for proxy, seconds in row["seconds"].items() if proxy in known)
     built = sum(row["seconds"].get("build", 0.0) for row in rows)
-    available = workers * (told[-1]["time"] - told[0]["time"])
+    available = workers * (generations[-1]["time"] - generations[0]["time"])
     Path(__file__).with_name("engine_seconds.json").write_text(
         json.dumps(sorted(round(sum(row["seconds"].values()), 4) for row in rows)) + "\n"
     )
@@ -138,17 +141,17 @@ def share(runs: Path) -> dict[str, Any]:
 
 
 def simulation(runs: Path) -> list[dict[str, Any]]:
-    """Population, lookahead and batch size with more workers than there are here."""
+    """Simulate populations, lookaheads and batch sizes with 64 and 512 workers."""
     recorded = json.loads(Path(__file__).with_name("engine_seconds.json").read_text())
     found = []
     for workers in (64, 512):
         for population, lookahead, batch in SIMULATED:
             settings = {"workers": workers, "population": population, "lookahead": lookahead, "batch": batch}
-            found.append(simulated(recorded, evaluations=max(4096, 4 * population), **settings))
+            found.append(simulate(recorded, evaluations=max(4096, 4 * population), **settings))
     return found
 
 
-PARTS = {"throughput": throughput, "growth": growth, "proxies": share, "simulation": simulation}
+PARTS = {"throughput": throughput, "growth": growth, "proxies": proxy_share, "simulation": simulation}
 
 
 def circumstances() -> dict[str, Any]:
@@ -164,9 +167,9 @@ def circumstances() -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all if none is named")
+    parser.add_argument("parts", nargs="*", help=f"parts to run, from {', '.join(PARTS)}; default: all")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
-    parser.add_argument("--data", type=Path, help="CIFAR-10's images for the part proxies; digits if not given")
+    parser.add_argument("--data", type=Path, help="folder of CIFAR-10 images for the part proxies; default: digits")
     options = parser.parse_args()
     if options.data:
         REAL["task"] |= {"channels": 3, "height": 32, "width": 32}

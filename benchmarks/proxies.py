@@ -1,19 +1,20 @@
-"""How fast the proxies are against the straightforward way, and how near to the exact value.
+"""Compare the proxies with a straightforward implementation in speed, and with the exact values in rank.
 
-Networks of the three-stage bottleneck space at 32 x 32: a random sample, and the 64 best of a finished search (zen, ntk
-and flops; NSGA-II; within `CONSTRAINTS`). For every network and proxy, one after the other in one process, each with
-the construction of the network:
+The networks are those of the three-stage bottleneck space at 32 x 32: a random sample, and the 64 best of a finished
+search (zen, ntk and flops; NSGA-II; within `CONSTRAINTS`). For every network, each proxy is computed in three ways, one
+after the other in one process. The construction of the network is included in the time.
 
-* straightforward: what the published code does: the reference mode of zen (64 images), ntk and zico; and
-  `_straightforward.py`. zero-cost-nas builds a second network for every measure; the ratio without is there, too;
+* straightforward: what the published code does, that is, the reference mode of zen (64 images), ntk and zico, and
+  `_straightforward.py` for the others. zero-cost-nas builds a second network for every measure; the ratio without this
+  copy is reported, too;
 * ours: the default mode;
 * exact: zen's paper mode in float64 with 64 images; ntk row by row (the straightforward run itself: float32 rows,
   float64 Gram matrix and eigenvalues, which agrees with float64 rows to 1e-6); the others in float64.
 
-Seconds are of processor time, with one thread. Every comparison is recorded beside the results (`.rows`): the same
-command goes on where it was interrupted, or where `--seconds` ended it. Delete the record when the code changes.
+Times are processor seconds with one thread. Every comparison is recorded beside the results (`.rows`): the same command
+continues after an interruption, or after the end set by `--seconds`. Delete the record when the code changes.
 
-    just bench proxies                  # the whole table, an hour and a quarter on one core
+    just bench proxies                  # the whole table; an hour and a quarter on one core
     just bench proxies --networks 8 --evaluations 0 --out /tmp/proxies.json
 """
 
@@ -29,7 +30,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from _comparison import SPACE, TASK, Row, compare, ours, timed
+from _comparison import SPACE, TASK, Row, compare, measure_time, score
 from pymoo.algorithms.moo.nsga2 import RankAndCrowding
 from pymoo.core.population import Population
 from pymoo.core.problem import Problem as PymooProblem
@@ -64,7 +65,7 @@ ELITE = list(ELITE_TARGETS)
 
 
 def real_batch(source: str) -> Batch:
-    """Normalised images of a data source, digits enlarged to 32 x 32 and three channels where there is no other."""
+    """Return normalised images of a data source; digits are enlarged to 32 x 32 pixels and three channels."""
     if source != "digits":
         return Batch(*training_data.proxy_batch(training_data.load(Data(source=source), TASK, 0), BATCH, 0))
     images = training_data.load(Data(source="digits"), Task(1, 8, 8, 10), 0)
@@ -73,7 +74,7 @@ def real_batch(source: str) -> Batch:
 
 
 def random_sample(count: int) -> list[Architecture]:
-    """Uniform over the levels of every gene."""
+    """Draw architectures uniformly over the levels of every gene."""
     rng = numpy_generator(0, "benchmark of proxies")
     return [SPACE.sample(rng) for _ in range(count)]
 
@@ -84,7 +85,7 @@ def cost(name: str, network: Network) -> float:
 
 
 class Record:
-    """What was computed so far, by key; computes nothing new after the deadline."""
+    """Record of computed values by key; nothing new is computed after the deadline."""
 
     def __init__(self, path: Path, seconds: float) -> None:
         self._ledger = Ledger(path)
@@ -92,7 +93,7 @@ class Record:
         self._deadline = time.monotonic() + seconds
 
     def get(self, *key: str | int, work: Callable[[], Any]) -> Any:
-        """The recorded value, or a new one; `TimeoutError` after the deadline."""
+        """Return the recorded value, or compute and record it; raise `TimeoutError` after the deadline."""
         if key not in self._found:
             if time.monotonic() > self._deadline:
                 raise TimeoutError
@@ -106,7 +107,7 @@ class Record:
 
 
 def best_of_a_search(evaluations: int, batch: Batch, record: Record) -> list[Architecture]:
-    """The 64 best by rank and crowding distance of all that a search scored."""
+    """Search, and return the 64 best architectures by rank and crowding distance."""
     names = list(dict.fromkeys([o.score for o in OBJECTIVES] + [c.score for c in CONSTRAINTS]))
     scoring = Scoring(SPACE, TASK, names, batch, seed=0, constraints=CONSTRAINTS)
     algorithm = algorithms.load("nsga2").make(Problem(SPACE, OBJECTIVES, CONSTRAINTS, population=64, seed=0))
@@ -169,11 +170,11 @@ def summary(found: list[Row]) -> dict[str, Any]:
 def reseed(names: list[str], sample: list[Architecture], batch: Batch, seeds: int, record: Record) -> None:
     for a in sample:
         for n in names:
-            record.get("seeds", n, a.id, work=lambda n=n, a=a: [ours(n, a, batch, seed=seed) for seed in range(seeds)])
+            record.get("seeds", n, a.id, work=lambda n=n, a=a: [score(n, a, batch, seed=seed) for seed in range(seeds)])
 
 
 def standard_error(name: str, found: list[Any]) -> dict[str, float]:
-    """Of one score over fresh weights, in its own unit; relative for ntk; beside its spread over the networks."""
+    """Return the standard error of one score over fresh weights and the spread over networks; relative for ntk."""
     values = np.log(found) if name == "ntk" else np.array(found)
     return {
         "networks": len(values),
@@ -189,7 +190,7 @@ def costs_of_50_layers() -> dict[str, Any]:
     network = SPACE.network(architecture, TASK)
     found: dict[str, Any] = {"layers": cost("depth", network)}
     for name in COSTS:
-        seconds = [timed(lambda name=name: cost(name, network))[1] for _ in range(21)][1:]
+        seconds = [measure_time(lambda name=name: cost(name, network))[1] for _ in range(21)][1:]
         found[name] = {"milliseconds": spread(1e3 * np.array(seconds)), "n": len(seconds)}
     return found
 
@@ -232,12 +233,14 @@ def table(results: dict[str, Any]) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", type=int, default=64, help="size of the random sample")
-    parser.add_argument("--evaluations", type=int, default=256, help="of the search; 0: none")
-    parser.add_argument("--seeds", type=int, default=4, help="for the standard error, at least 2")
+    parser.add_argument("--evaluations", type=int, default=256, help="evaluations of the search; 0 for no search")
+    parser.add_argument("--seeds", type=int, default=4, help="seeds for the standard error, at least 2")
     parser.add_argument("--proxies", nargs="+", default=TIMED, choices=TIMED)
     parser.add_argument("--data", default="digits", help="source of the real images, as in an experiment")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long; run again to go on")
+    parser.add_argument(
+        "--seconds", type=float, default=float("inf"), help="stop after this time; run again to continue"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     batch, record = real_batch(options.data), Record(options.out.with_suffix(".rows"), options.seconds)

@@ -1,17 +1,18 @@
-"""What the search algorithms find in as many evaluations: hypervolume, or the best score, over five seeds.
+"""Compare the search algorithms at equal numbers of evaluations: hypervolume, or best score, over five seeds.
 
-Three contests, each with real scores, in this process, without Ray:
+There are three contests with real scores, run in this process without Ray:
 
 * nasbench201: test accuracy after 200 epochs against FLOPs; a class whose accuracy is not in the table fails;
 * nasbench201 with the accuracy alone;
 * anynet3 as in tune_configs/quickstart.yaml: Zen-score against FLOPs under its constraints.
 
-An evaluation is what an algorithm asks. pymoo on its own asks for architectures again; with "repeats free" only
-distinct ones count, at the price of more and smaller generations. Hypervolumes are shares of that of a reference
-front (the table's, or that of all that was found), with the reference point at 1.1 of its box. A difference is nsga2's
-(or zennas') value minus the other's, paired by seed: its mean and the half-width of its 95 % interval by Student's t.
+Every proposal of an algorithm is an evaluation. pymoo by itself proposes architectures more than once; with "repeats
+free" only distinct ones count, which allows more generations, but smaller ones. Hypervolumes are relative to that of a
+reference front (the front of the table, or of all architectures found), with the reference point at 1.1 times its
+bounding box. A difference is the value of nsga2 (or zennas) minus that of the other algorithm, paired by seed; its mean
+is given with the half-width of the 95 % interval by Student's t.
 
-    just bench search                   # about ten minutes on one core; again, with the scores kept: two
+    just bench search                   # about ten minutes on one core; two when the scores are already recorded
     just bench search --seeds 2 --share 0.25 --out /tmp/search.json
 """
 
@@ -49,14 +50,14 @@ ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT.parent / "shared/data/nasbench201_cifar10.parquet"
 POPULATION = 32
 FREE = ", repeats free"
-STRANGERS = {"plain pymoo": PLAIN_PYMOO, "plain pymoo" + FREE: PLAIN_PYMOO}
-MANY = ("nsga2", "random", "optuna_nsga2", *STRANGERS)
+BASELINES = {"plain pymoo": PLAIN_PYMOO, "plain pymoo" + FREE: PLAIN_PYMOO}
+MULTI_OBJECTIVE = ("nsga2", "random", "optuna_nsga2", *BASELINES)
 Losses = np.ndarray
 
 
 @dataclass(frozen=True)
 class Contest:
-    """The first of the algorithms is compared with every other."""
+    """A comparison of the first of the algorithms with all others on one problem."""
 
     name: str
     space: Space
@@ -65,15 +66,15 @@ class Contest:
     score: Callable[[Architecture], Scores]
     evaluations: int
     algorithms: Sequence[str]
-    reference: Losses | None = None  # feasible losses that the reference front is taken from; None: of all found
+    reference: Losses | None = None  # feasible losses that define the reference front; None: those of all algorithms
 
     @property
     def measure(self) -> str:
         return "hypervolume" if len(self.objectives) > 1 else self.objectives[0].score
 
 
-def tabulated(path: Path) -> Callable[[Architecture], Scores]:
-    """Accuracy in per cent and multiply-adds of the classes of a table: the mean over the members of a class."""
+def look_up_scores(path: Path) -> Callable[[Architecture], Scores]:
+    """Return a look-up in a table: mean accuracy of a class in percent, and multiply-adds of its cheapest member."""
     space, rows = spaces.load("nasbench201"), dict[Architecture, list[tuple[float, float]]]()
     columns = parquet.read_table(path, columns=["architecture", "test_accuracy", "flops"]).to_pydict()
     for text, accuracy, flops in zip(*columns.values(), strict=True):
@@ -90,8 +91,8 @@ def tabulated(path: Path) -> Callable[[Architecture], Scores]:
     return score
 
 
-def recorded(scoring: Scoring, ledger: Ledger) -> Callable[[Architecture], Scores]:
-    """Scores that are taken once and kept."""
+def record_scores(scoring: Scoring, ledger: Ledger) -> Callable[[Architecture], Scores]:
+    """Return a function that scores each architecture once and keeps the scores in the ledger."""
     known = {scores.architecture: scores for scores in map(Scores.from_row, ledger.rows)}
 
     def score(architecture: Architecture) -> Scores:
@@ -104,13 +105,13 @@ def recorded(scoring: Scoring, ledger: Ledger) -> Callable[[Architecture], Score
 
 
 def search(contest: Contest, name: str, seed: int) -> tuple[list[Scores], float]:
-    """The scores of what an algorithm asks, in order, and its own seconds."""
+    """Search; return the scores in the order of evaluation, and the processor seconds of the algorithm itself."""
     problem = Problem(contest.space, contest.objectives, contest.constraints, POPULATION, seed)
-    method = STRANGERS.get(name) or algorithms.load(name)
+    spec = BASELINES.get(name) or algorithms.load(name)
     told: list[Scores] = []
     scoring, start = 0.0, time.process_time()
     loop = SearchLoop(
-        method.make(problem),
+        spec.make(problem),
         population=POPULATION,
         evaluations=10 * contest.evaluations if name.endswith(FREE) else contest.evaluations,
         lookahead=1,
@@ -118,21 +119,21 @@ def search(contest: Contest, name: str, seed: int) -> tuple[list[Scores], float]
         told=lambda number, scored: told.extend(scored),
     )
     loop.start()
-    while (batch := loop.take(POPULATION)) and len(counted(name, told)) < contest.evaluations:
+    while (batch := loop.take(POPULATION)) and len(evaluations(name, told)) < contest.evaluations:
         before = time.process_time()
         scored = [contest.score(architecture) for architecture in batch]
         scoring += time.process_time() - before
         loop.receive(scored)
-    return counted(name, told)[: contest.evaluations], time.process_time() - start - scoring
+    return evaluations(name, told)[: contest.evaluations], time.process_time() - start - scoring
 
 
-def counted(name: str, told: Sequence[Scores]) -> list[Scores]:
-    """What counts as an evaluation."""
+def evaluations(name: str, told: Sequence[Scores]) -> list[Scores]:
+    """Return the scores that count as evaluations: all, or only those of distinct architectures."""
     return list({s.architecture: s for s in told}.values()) if name.endswith(FREE) else list(told)
 
 
-def measured(contest: Contest, found: Sequence[Scores], reference: Losses) -> list[float]:
-    """Hypervolume, or the best score, after every population."""
+def measure(contest: Contest, found: Sequence[Scores], reference: Losses) -> list[float]:
+    """Return the hypervolume, or the best score, after every generation."""
     loss, violation = losses(found, contest.objectives), violations(found, contest.constraints)
     ideal, nadir = bounding_box(reference)
     whole = normalised_hypervolume(reference, ideal, nadir)
@@ -151,8 +152,8 @@ def feasible_front(contest: Contest, found: Sequence[Scores]) -> Losses:
     return loss[front_indices(loss, violations(found, contest.constraints))]
 
 
-def held(contest: Contest, seeds: int) -> dict[str, Any]:
-    """Curves (seeds, generations) and the algorithm's own milliseconds an evaluation, by algorithm."""
+def run_contest(contest: Contest, seeds: int) -> dict[str, Any]:
+    """Return, by algorithm, the curves (seeds, generations) and its own milliseconds per evaluation."""
     runs: dict[str, list[tuple[list[Scores], float]]] = {}
     for name in contest.algorithms:
         for seed in range(seeds):
@@ -162,15 +163,15 @@ def held(contest: Contest, seeds: int) -> dict[str, Any]:
     reference = contest.reference if contest.reference is not None else feasible_front(contest, everything)
     return {
         name: {
-            "curves": [measured(contest, found, reference) for found, _ in several],
+            "curves": [measure(contest, found, reference) for found, _ in several],
             "ms": float(np.mean([1e3 * seconds / len(found) for found, seconds in several])),
         }
         for name, several in runs.items()
     }
 
 
-def compared(results: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Final values, and the first algorithm's advantage over each other one, paired by seed."""
+def compare(results: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Return the final values and the advantage of the first algorithm over each other one, paired by seed."""
     final = {name: np.array([curve[-1] for curve in result["curves"]]) for name, result in results.items()}
     first = next(iter(final.values()))
     quantile = student_t.ppf(0.975, len(first) - 1)
@@ -192,7 +193,7 @@ def table(name: str, contest: Mapping[str, Any]) -> str:
     first = next(iter(rows))
     lines = [
         f"{name}: {contest['measure']} after {contest['evaluations']} evaluations, {contest['seeds']} seeds",
-        f"{'':<28}{'mean':>9}{'sd':>9}   {first + ' is better by':<28}{'ms an ask':>10}",
+        f"{'':<28}{'mean':>9}{'sd':>9}   {first + ' is better by':<28}{'ms':>10}",
     ]
     for algorithm, row in rows.items():
         better = "" if algorithm == first else f"{row['advantage']:+.4f} ± {row['half_width']:.4f}"
@@ -200,8 +201,8 @@ def table(name: str, contest: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def drawn(document: Mapping[str, Any], path: Path) -> None:
-    """A panel a contest: means over the seeds, and bands of a standard error on both sides."""
+def plot(document: Mapping[str, Any], path: Path) -> None:
+    """Plot one panel per contest: means over the seeds, with bands of one standard error on either side."""
     names = list(dict.fromkeys(name for contest in document.values() for name in contest["curves"]))
     figure, panels = plt.subplots(1, len(document), figsize=(5.4 * len(document), 4.2), squeeze=False)
     for panel, (name, contest) in zip(panels[0], document.items(), strict=True):
@@ -214,14 +215,14 @@ def drawn(document: Mapping[str, Any], path: Path) -> None:
             panel.plot(steps, mean, colour, label=algorithm)
             panel.fill_between(steps, mean - error, mean + error, color=colour, alpha=0.15, linewidth=0)
             means.append(mean)
-        panel.set(title=name, xlabel="architectures asked", ylabel=contest["measure"])
-        panel.set_ylim(bottom=float(np.nanquantile(means, 0.08)))  # the first generations are far below
+        panel.set(title=name, xlabel="evaluations", ylabel=contest["measure"])
+        panel.set_ylim(bottom=float(np.nanquantile(means, 0.08)))  # cuts off the first generations, which lie far below
         panel.legend(frameon=False, loc="lower right", fontsize="small")
     figure.tight_layout()
     figure.savefig(path, dpi=110)
 
 
-def contests(options: argparse.Namespace, ledger: Ledger) -> list[Contest]:
+def make_contests(options: argparse.Namespace, ledger: Ledger) -> list[Contest]:
     quick = load_experiment("quickstart")
     space, task = spaces.load(quick.space), quick.task.value()
     constraints = quick.constraint_values()
@@ -233,16 +234,16 @@ def contests(options: argparse.Namespace, ledger: Ledger) -> list[Contest]:
         space,
         (zen, flops),
         constraints,
-        recorded(scoring, ledger),
+        record_scores(scoring, ledger),
         int(160 * options.share),
-        MANY,
+        MULTI_OBJECTIVE,
     )
     if not options.table.exists():
-        print(f"{options.table} is missing: without NAS-Bench-201", file=sys.stderr)
+        print(f"{options.table} is missing: the contests on NAS-Bench-201 are skipped", file=sys.stderr)
         return [widths]
-    score, cells = tabulated(options.table), spaces.load("nasbench201")
+    score, cells = look_up_scores(options.table), spaces.load("nasbench201")
     accuracy = Objective("accuracy", "maximise")
-    several = (*MANY, "nsga3", "rank_sum", "optuna_tpe")
+    several = (*MULTI_OBJECTIVE, "nsga3", "rank_sum", "optuna_tpe")
     alone = ("zennas", "regularized_evolution", "random", "nsga2", "optuna_nsga2", "optuna_tpe")
     budget = int(512 * options.share)
     both = Contest(
@@ -265,9 +266,11 @@ def contests(options: argparse.Namespace, ledger: Ledger) -> list[Contest]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--share", type=float, default=1.0, help="of the evaluations")
-    parser.add_argument("--table", type=Path, default=TABLE, help="accuracies of NAS-Bench-201, parquet")
-    parser.add_argument("--only", default="", help="contests whose name contains this; the others stay in --out")
+    parser.add_argument("--share", type=float, default=1.0, help="run this share of the evaluations")
+    parser.add_argument("--table", type=Path, default=TABLE, help="parquet file of NAS-Bench-201 accuracies")
+    parser.add_argument(
+        "--only", default="", help="run contests whose name contains this text; keep the others' results"
+    )
     parser.add_argument(
         "--scores", type=Path, default=ROOT / "runs/benchmark_search.jsonl", help="record of the scores"
     )
@@ -275,20 +278,20 @@ def main() -> None:
     options = parser.parse_args()
     document = json.loads(options.out.read_text(encoding="utf-8")) if options.only and options.out.exists() else {}
     with Ledger(options.scores) as ledger:
-        for contest in contests(options, ledger):
+        for contest in make_contests(options, ledger):
             if options.only in contest.name:
-                result = held(contest, options.seeds)
+                result = run_contest(contest, options.seeds)
                 document[contest.name] = {
                     "measure": contest.measure,
                     "evaluations": contest.evaluations,
                     "population": POPULATION,
                     "seeds": options.seeds,
-                    "final": compared(result),
+                    "final": compare(result),
                     "curves": {name: np.round(several["curves"], 6).tolist() for name, several in result.items()},
                 }
     print("\n\n".join(table(name, contest) for name, contest in document.items()))
     options.out.write_text(json.dumps(document, separators=(",", ":")) + "\n", encoding="utf-8")
-    drawn(document, options.out.with_suffix(".png"))
+    plot(document, options.out.with_suffix(".png"))
 
 
 if __name__ == "__main__":

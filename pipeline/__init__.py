@@ -1,1 +1,1 @@
-"""The rooms behind the face `zenfront`: search, training, record, evidence, tracking and the command line."""
+"""The implementation behind `zenfront`: search, training, record, evaluation, tracking and the command line."""

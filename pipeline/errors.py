@@ -1,12 +1,12 @@
-"""The two ways in which Zenfront says no."""
+"""The exceptions that Zenfront raises."""
 
 
 class UserError(Exception):
-    """Something that the user can put right: the rule, the value, the place, what to do.
+    """An error that the user can correct; the message states the rule, the value, the place and the remedy.
 
-    The command line prints the message alone and ends with exit code 2.
+    The command line prints the message without a traceback and exits with code 2.
     """
 
 
 class ScoreUndefined(Exception):
-    """A proxy has no finite value on this network; the message is the reason and goes into the ledger."""
+    """A proxy has no finite value on a network; the message is recorded in the ledger as the reason."""

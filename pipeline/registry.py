@@ -1,4 +1,4 @@
-"""The folder is the registry: a module without underscore is an entry, its constant the thing itself."""
+"""Registries of plug-ins: each module of a folder without underscore is an entry, exported as a constant."""
 
 import importlib
 import pkgutil
@@ -25,15 +25,15 @@ def _public_modules(package: str) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Registry:
-    """What a folder (and the entry points of other packages) offers under a name.
+    """The named entries of a folder and of the entry points of other packages.
+
+    Other packages add entries through the entry-point group ``zenfront.<last part of package>``. An entry point names
+    the object itself or a module that exports the constant.
 
     Attributes:
-        package: Dotted name of the folder, ``zenfront.pipeline.proxies``.
-        constant: What each of its modules exports, ``PROXY``.
-        kind: The word for messages, ``proxy``.
-
-    Other packages add entries through the entry-point group ``zenfront.<last part of package>``;
-    an entry point names the object itself or a module that exports the constant.
+        package: Dotted name of the folder, e.g. ``zenfront.pipeline.proxies``.
+        constant: Constant that each of its modules exports, e.g. ``PROXY``.
+        kind: Name of an entry in messages, e.g. ``proxy``.
     """
 
     package: str
@@ -45,13 +45,13 @@ class Registry:
         return _entry_points(f"zenfront.{self.package.rpartition('.')[2]}")
 
     def names(self) -> list[str]:
-        """All known names, sorted; the project's own win over entry points of the same name."""
+        """Return all known names, sorted; modules of the folder take precedence over entry points of the same name."""
         return sorted({*_public_modules(self.package), *self._foreign})
 
     def _foreign_object(self, point: EntryPoint) -> Any:
         try:
             loaded = point.load()
-        except Exception as error:  # another package's code: whatever it does wrong is for its author to put right
+        except Exception as error:  # the code of another package may raise anything
             raise UserError(
                 f"The {self.kind} {point.name!r} of another package cannot be loaded from {point.value}: "
                 f"{type(error).__name__}: {error}"
@@ -59,10 +59,11 @@ class Registry:
         return getattr(loaded, self.constant, loaded)
 
     def load(self, name: str) -> Any:
-        """The object of that name; a wrong name's error lists the known ones.
+        """Return the object of that name.
 
         Raises:
-            UserError: No such name; another package's entry cannot be loaded.
+            UserError: There is no entry of that name (the message lists the known ones), or the entry of another
+                package cannot be loaded.
         """
         if name in set(_public_modules(self.package)):
             return getattr(importlib.import_module(f"{self.package}.{name}"), self.constant)

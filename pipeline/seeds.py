@@ -1,4 +1,4 @@
-"""Randomness from names, never from order or time."""
+"""Random seeds derived from names, independent of order and time."""
 
 import hashlib
 
@@ -7,21 +7,21 @@ import torch
 
 
 def seed_for(root: int, *names: str) -> int:
-    """A seed in [0, 2**63) that depends on the root seed and the names alone.
+    """Return a seed in [0, 2**63) that depends on the root seed and the names alone.
 
     Args:
-        root: The experiment's seed.
-        names: What the randomness is for, e.g. an architecture's id and a proxy's name.
+        root: Seed of the experiment.
+        names: Names of the purpose, e.g. the id of an architecture and the name of a proxy.
     """
     text = "\x1f".join([str(root), *names])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 def torch_generator(root: int, *names: str, device: torch.device | str = "cpu") -> torch.Generator:
-    """A torch generator seeded by `seed_for`."""
+    """Return a torch generator seeded with `seed_for`."""
     return torch.Generator(device=device).manual_seed(seed_for(root, *names))
 
 
 def numpy_generator(root: int, *names: str) -> np.random.Generator:
-    """A NumPy generator seeded by `seed_for`."""
+    """Return a NumPy generator seeded with `seed_for`."""
     return np.random.default_rng(seed_for(root, *names))

@@ -1,16 +1,16 @@
-"""Values in words: numbers, percentages and durations for a person to read."""
+"""Formatting of numbers, percentages, durations and untrusted text for display."""
 
 import math
 import unicodedata
 
 
 def clean(text: object) -> str:
-    """The text on one line without control characters: what the work says cannot steer the terminal."""
+    """Return the text on one line without control characters, so that it cannot send commands to the terminal."""
     return "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp", "Cs") else c for c in str(text))
 
 
 def number(value: object) -> str:
-    """A value for reading: whole numbers with thousands separators, others with four significant digits."""
+    """Format a value: whole numbers with thousands separators, others with four significant digits; ``-`` for None."""
     if value is None:
         return "-"
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -21,7 +21,7 @@ def number(value: object) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as ``1:02:03`` or ``2:03``; ``-`` if unknown."""
+    """Format seconds as ``1:02:03`` or ``2:03``; ``-`` if unknown."""
     if seconds is None:
         return "-"
     minutes, rest = divmod(round(max(seconds, 0)), 60)
@@ -30,5 +30,5 @@ def duration(seconds: float | None) -> str:
 
 
 def percent(fraction: float | None) -> str:
-    """Return a fraction in percent with one decimal; ``-`` if unknown."""
+    """Format a fraction in percent with one decimal; ``-`` if unknown."""
     return "-" if fraction is None else f"{100 * fraction:.1f} %"

@@ -1,4 +1,4 @@
-"""Search algorithms: they ask and are told. A module without underscore is one; it exports ``ALGORITHM``."""
+"""Search algorithms with an ask-and-tell interface. A module without underscore is one; it exports ``ALGORITHM``."""
 
 from zenfront.pipeline.algorithms._algorithm import Algorithm, AlgorithmSpec, Problem
 from zenfront.pipeline.algorithms._fixed_list import FixedList
@@ -8,14 +8,18 @@ ALGORITHMS = Registry("zenfront.pipeline.algorithms", "ALGORITHM", "search algor
 
 
 def names() -> list[str]:
-    """The names of all search algorithms."""
+    """Return the names of all search algorithms."""
     return ALGORITHMS.names()
 
 
 def load(name: str) -> AlgorithmSpec:
-    """The algorithm of that name; `UserError` lists the known ones."""
-    method: AlgorithmSpec = ALGORITHMS.load(name)
-    return method
+    """Return the algorithm of that name.
+
+    Raises:
+        UserError: There is no such algorithm; the message lists the known ones.
+    """
+    spec: AlgorithmSpec = ALGORITHMS.load(name)
+    return spec
 
 
 __all__ = ["ALGORITHMS", "Algorithm", "AlgorithmSpec", "FixedList", "Problem", "load", "names"]

@@ -1,4 +1,4 @@
-"""What a search algorithm is."""
+"""The interface of a search algorithm."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from zenfront.spaces import Architecture, Space
 
 @dataclass(frozen=True)
 class Problem:
-    """What is searched, and for what.
+    """A search problem: the space, the objectives and the constraints.
 
     Attributes:
         space: The search space.
-        objectives: As many as the algorithm takes.
-        constraints: Any number.
-        population: Candidates in a generation.
-        seed: Root of the algorithm's randomness.
+        objectives: Objectives; an `AlgorithmSpec` states how many its algorithm supports.
+        constraints: Constraints, any number.
+        population: Number of candidates in a generation.
+        seed: Root seed of the algorithm's randomness.
     """
 
     space: Space
@@ -29,29 +29,33 @@ class Problem:
 
 
 class Algorithm(Protocol):
-    """Deterministic in its seed and in the sequence of calls; knows nothing of time or workers."""
+    """Interface of a search algorithm.
+
+    The result is determined by the seed and the sequence of calls; it does not depend on time or on workers.
+    """
 
     def ask(self, count: int) -> list[Architecture]:
-        """The next generation: at most `count` canonical architectures, none asked before.
+        """Return the next generation: at most `count` canonical architectures, none of which was returned before.
 
-        May be called again before the last generation is told. Fewer than `count`: no more were found; none: the
-        space is exhausted.
+        It may be called again before the scores of the last generation are reported. A generation is shorter than
+        `count` if no more new architectures were found, and empty if the space is exhausted.
         """
 
     def tell(self, scored: Sequence[Scores]) -> None:
-        """The scores of the oldest generation not told yet, in the order in which it was asked."""
+        """Report the scores of the oldest generation in flight, in the order in which `ask` returned it."""
 
 
 @dataclass(frozen=True)
 class AlgorithmSpec:
-    """A search algorithm as its module exports it: how one is made, and what it can take on.
+    """A search algorithm as its module exports it: its constructor and its limits.
 
     Attributes:
-        make: Problem -> Algorithm, at its first generation.
-        source: Paper or library, on one line; the module's docstring says more.
-        least: Objectives that it needs.
-        most: Objectives that it can take; None: any number.
-        evaluations: Architectures that it can take, where asking grows too dear; None: any number.
+        make: Problem -> Algorithm before its first generation.
+        source: Paper or library, on one line; the module's docstring gives details.
+        least: Minimum number of objectives.
+        most: Maximum number of objectives; None for no limit.
+        evaluations: Maximum number of evaluations, for algorithms whose proposals become too expensive; None for no
+            limit.
     """
 
     make: Callable[[Problem], Algorithm]
@@ -62,7 +66,7 @@ class AlgorithmSpec:
 
     @property
     def objectives(self) -> str:
-        """How many objectives it takes, in words."""
+        """Number of supported objectives, in words."""
         if self.least == self.most:
             return str(self.least)
         return f"{self.least} or more" if self.most is None else f"{self.least} to {self.most}"

@@ -1,11 +1,11 @@
-"""Evolution by mutation alone: who survives is a function of all that was told."""
+"""Evolution by mutation alone; a function of the whole archive selects the survivors."""
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from zenfront.pipeline.algorithms._algorithm import Problem
-from zenfront.pipeline.algorithms._genes import mutated
+from zenfront.pipeline.algorithms._genes import mutate_levels
 from zenfront.pipeline.algorithms._seen_architectures import SeenArchitectures
 from zenfront.pipeline.objectives import losses, violations
 from zenfront.pipeline.results import Scores
@@ -17,16 +17,18 @@ Survivors = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 
 
 class Evolution:
-    """A child is a mutant of the best of a few random members of the population; a known mutant is mutated again.
+    """Evolutionary algorithm without crossover.
 
-    Failures are no members; those that violate a constraint are as far as `survivors` lets them.
+    A child is a mutation of the best of `tournament` random members of the population. A mutation that yields a known
+    architecture is mutated again. Failed architectures never join the population; `survivors` decides about
+    architectures that violate a constraint.
 
     Args:
-        problem: What is searched.
-        name: Names the randomness.
-        survivors: (losses (n, m), violation (n,), size) of all that was told without failure, oldest first ->
-            indices of the population, at most `size`, best first.
-        tournament: How many random members, with replacement, a parent is the best of.
+        problem: The search problem.
+        name: Name under which the seed of the randomness is derived.
+        survivors: (losses (n, m), violation (n,), size) of all architectures scored so far, oldest first -> indices of
+            the population, at most `size`, best first.
+        tournament: Number of members drawn with replacement for the selection of a parent.
     """
 
     def __init__(self, problem: Problem, name: str, survivors: Survivors, tournament: int = 1) -> None:
@@ -41,21 +43,24 @@ class Evolution:
         self._population: list[Architecture] = []
 
     def ask(self, count: int) -> list[Architecture]:
-        """Mutants of the population; uniform samples while there is none, and where mutation finds nothing new."""
+        """Return mutations of the population.
+
+        Uniform samples take their place as long as the population is empty and where mutation finds nothing new.
+        """
         children = [child for _ in range(count) if self._population and (child := self._child())]
         return children + self._asked.sample(count - len(children))
 
     def _child(self) -> Architecture | None:
-        """A new mutant, at most `STEPS` mutations from its parent."""
+        """Return a new architecture at most `STEPS` mutations away from its parent, or None if none was found."""
         child = self._population[self._generator.integers(len(self._population), size=self._tournament).min()]
         for _ in range(STEPS):
-            child = mutant(self._problem.space, child, self._generator)
+            child = mutate(self._problem.space, child, self._generator)
             if self._asked.add(child):
                 return child
         return None
 
     def tell(self, scored: Sequence[Scores]) -> None:
-        """Adds what did not fail to the archive, and takes the population from it."""
+        """Add the scored architectures to the archive and select the population from it."""
         alive = [s for s in scored if s.failure is None]
         self._archive += [s.architecture for s in alive]
         self._losses = np.vstack([self._losses, losses(alive, self._problem.objectives)])
@@ -64,8 +69,12 @@ class Evolution:
         self._population = [self._archive[i] for i in chosen]
 
 
-def mutant(space: Space, architecture: Architecture, generator: np.random.Generator) -> Architecture:
-    """One mutation of the space, if it has its own; else of one gene: a number by a step, a category to any other."""
+def mutate(space: Space, architecture: Architecture, generator: np.random.Generator) -> Architecture:
+    """Return the architecture after one mutation.
+
+    A space that defines its own mutations provides it. Otherwise one gene changes: a number by a step, a category to
+    any other.
+    """
     if space.mutations is not None:
         mutations = list(space.mutations(architecture))
         return space.architecture(mutations[generator.integers(len(mutations))])
@@ -75,9 +84,9 @@ def mutant(space: Space, architecture: Architecture, generator: np.random.Genera
     chosen[0, generator.choice(np.flatnonzero(upper > 0))] = True
     ordered = np.array([level.ordered for level in levels])
     genes = np.array([space.encode(architecture)])
-    return space.decode(mutated(genes, chosen, upper, ordered, generator)[0])
+    return space.decode(mutate_levels(genes, chosen, upper, ordered, generator)[0])
 
 
 def best_first(losses: np.ndarray, violation: np.ndarray) -> np.ndarray:
-    """Indices (n,) of the rows by violation (n,), then by the only loss (n, 1); ties in their order."""
+    """Return the indices (n,) that sort by violation (n,), then by the single loss (n, 1); ties keep their order."""
     return np.lexsort((losses[:, 0], violation))

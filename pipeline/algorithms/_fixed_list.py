@@ -1,4 +1,4 @@
-"""No search: a given list is asked, in its order."""
+"""Evaluation of a fixed list of architectures in place of a search."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -8,18 +8,18 @@ from zenfront.spaces import Architecture
 
 
 class FixedList:
-    """Asks these architectures, each once.
+    """Algorithm that returns the given architectures in their order, each once.
 
     Args:
-        architectures: Canonical and distinct.
+        architectures: Canonical and distinct architectures.
     """
 
     def __init__(self, architectures: Iterable[Architecture]) -> None:
         self._left = deque(architectures)
 
     def ask(self, count: int) -> list[Architecture]:
-        """The next of them."""
+        """Return the next architectures of the list."""
         return [self._left.popleft() for _ in range(min(count, len(self._left)))]
 
     def tell(self, scored: Sequence[Scores]) -> None:
-        """Nothing is learnt from scores."""
+        """Ignore the scores: the list is fixed."""

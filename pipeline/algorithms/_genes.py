@@ -1,4 +1,4 @@
-"""Integer-coded genes for pymoo: variation that respects their kind, and no architecture twice."""
+"""pymoo operators on integer-coded genes, and the elimination of duplicate architectures."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from zenfront.pipeline.algorithms._algorithm import Problem
 
 
 class GeneProblem(PymooProblem):  # type: ignore[misc]
-    """The levels of every gene as integer variables; evaluated elsewhere."""
+    """pymoo problem whose integer variables are the levels of the genes; it is never evaluated through pymoo."""
 
     def __init__(self, problem: Problem) -> None:
         levels = list(problem.space.levels.values())
@@ -30,32 +30,36 @@ class GeneProblem(PymooProblem):  # type: ignore[misc]
 
 
 class UniformSampling(Sampling):  # type: ignore[misc]
-    """Every gene uniform over its levels."""
+    """Sample every gene uniformly over its levels."""
 
     def _do(self, problem: GeneProblem, n_samples: int, *, random_state: np.random.Generator, **_: Any) -> np.ndarray:
         return random_state.integers(problem.xl, problem.xu + 1, size=(n_samples, problem.n_var))
 
 
 class GeneMutation(Mutation):  # type: ignore[misc]
-    """Changes each gene with probability 1 / n; a child that is left as a parent was is bred again."""
+    """Change each gene with probability 1 / n.
+
+    pymoo breeds again if a child is left unchanged: `EliminateSeen` drops it as a duplicate.
+    """
 
     def _do(self, problem: GeneProblem, X: np.ndarray, *, random_state: np.random.Generator, **_: Any) -> np.ndarray:
         chosen = random_state.random(X.shape) < 1 / np.count_nonzero(problem.xu)
-        return mutated(X, chosen, problem.xu, problem.ordered, random_state)
+        return mutate_levels(X, chosen, problem.xu, problem.ordered, random_state)
 
 
-def mutated(
+def mutate_levels(
     levels: np.ndarray, chosen: np.ndarray, upper: np.ndarray, ordered: np.ndarray, generator: np.random.Generator
 ) -> np.ndarray:
-    """New levels (n, genes) where `chosen` (n, genes) says so: numbers by a step, categories to any other.
+    """Return levels (n, genes) in which the chosen genes have mutated.
 
-    Steps are +-s with P(s) = 2^-s, reflected at the bounds: mostly the next level, now and then far.
+    Ordered genes move by +-s with P(s) = 2^-s, reflected at the bounds: half of the steps lead to a neighbouring level,
+    the others further. Unordered genes change to any other level with equal probability.
 
     Args:
-        levels: (n, genes), 0 .. upper.
-        chosen: (n, genes), bool.
-        upper: (genes,), the highest levels.
-        ordered: (genes,), whether neighbouring levels are alike.
+        levels: Levels (n, genes), each in 0 .. upper.
+        chosen: Mask (n, genes), bool, of the genes to mutate.
+        upper: Highest levels (genes,).
+        ordered: Mask (genes,), bool, of the genes whose neighbouring levels are alike.
         generator: Source of all randomness.
     """
     step = generator.geometric(0.5, levels.shape) * generator.choice([-1, 1], levels.shape)
@@ -70,16 +74,16 @@ def _reflect(levels: np.ndarray, upper: np.ndarray) -> np.ndarray:
     return np.where(upper > 0, np.minimum(folded, period - folded), 0)
 
 
-class NeverTwice(DuplicateElimination):  # type: ignore[misc]
-    """Replaces genes by their canonical form and drops architectures that were asked before."""
+class EliminateSeen(DuplicateElimination):  # type: ignore[misc]
+    """Replace genes by their canonical form and drop architectures that `ask` returned before."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__()
         self.space = problem.space
-        self.asked: set[bytes] = set()
+        self.seen: set[bytes] = set()
 
     def do(self, pop: Population, *others: Population, **_: Any) -> Population:
-        """The individuals of `pop` that are new, each once."""
+        """Return the individuals of `pop` that are neither seen nor in `others`, without duplicates."""
         taken = {_key(x) for other in others for x in other.get("X")}
         kept = []
         for individual in pop:
@@ -87,14 +91,14 @@ class NeverTwice(DuplicateElimination):  # type: ignore[misc]
             individual.X = np.array(self.space.encode(architecture))
             individual.data["architecture"] = architecture
             key = _key(individual.X)
-            if key not in self.asked and key not in taken:
+            if key not in self.seen and key not in taken:
                 taken.add(key)
                 kept.append(individual)
         return Population.create(*kept)
 
     def remember(self, pop: Population) -> None:
-        """Marks these as asked."""
-        self.asked.update(_key(x) for x in pop.get("X"))
+        """Mark the individuals of `pop` as seen."""
+        self.seen.update(_key(x) for x in pop.get("X"))
 
 
 def _key(x: np.ndarray) -> bytes:

@@ -1,4 +1,4 @@
-"""pymoo's genetic algorithms, asked and told by generations."""
+"""Ask-and-tell adapter of pymoo's genetic algorithms."""
 
 import warnings
 from collections import deque
@@ -13,71 +13,72 @@ from pymoo.operators.crossover.ux import UniformCrossover
 from pymoo.problems.static import StaticProblem
 
 from zenfront.pipeline.algorithms._algorithm import Problem
-from zenfront.pipeline.algorithms._genes import GeneMutation, GeneProblem, NeverTwice, UniformSampling
+from zenfront.pipeline.algorithms._genes import EliminateSeen, GeneMutation, GeneProblem, UniformSampling
 from zenfront.pipeline.objectives import losses, violations
 from zenfront.pipeline.results import Scores
 from zenfront.pipeline.seeds import seed_for
 from zenfront.spaces import Architecture
 
 TRIES = 100
-CROSSOVER = 0.5  # of the couples; with 0.9, the usual, uniform crossover breaks up cells (benchmarks/search.py)
+CROSSOVER = 0.5  # at the usual rate of 0.9, uniform crossover breaks up good cells (benchmarks/search.py)
 
 
 class Genetic:
-    """Uniform crossover of half the couples, one mutation per child on average; the rest is the algorithm's choice.
+    """Genetic algorithm with uniform crossover of half of the couples and one mutation per child on average.
 
-    Failures are infeasible individuals, worse than any that violates a constraint: finite losses, violation > 0.
+    All other operators are those of the pymoo algorithm. Failed architectures enter it as infeasible individuals with
+    finite losses and a violation larger than that of any architecture that exceeds a constraint.
 
     Args:
-        problem: What is searched.
-        name: Names the randomness.
-        algorithm: pymoo's class.
-        **settings: Its further arguments.
+        problem: The search problem.
+        name: Name under which the seed of the randomness is derived.
+        algorithm: Class of the pymoo algorithm.
+        **settings: Further arguments of that class.
     """
 
     def __init__(self, problem: Problem, name: str, algorithm: type[GeneticAlgorithm], **settings: object) -> None:
         self._problem = problem
         self._genes = GeneProblem(problem)
-        self._never_twice = NeverTwice(problem)
+        self._seen = EliminateSeen(problem)
         self._in_flight: deque[Population] = deque()
         self._algorithm = algorithm(
             pop_size=problem.population,
             sampling=UniformSampling(),
             crossover=UniformCrossover(prob=CROSSOVER),
             mutation=GeneMutation(),
-            eliminate_duplicates=self._never_twice,
+            eliminate_duplicates=self._seen,
             seed=seed_for(problem.seed, name),
             **settings,
         )
         self._algorithm.setup(self._genes, termination=NoTermination())
 
     def ask(self, count: int) -> list[Architecture]:
-        """The next generation: sampled uniformly until the first is told, then bred."""
+        """Return the next generation: uniform samples until the first one has been scored, then children."""
         algorithm = self._algorithm
         algorithm.n_offsprings = min(count, self._problem.population)
         bred = algorithm.ask() if algorithm.is_initialized else None
-        algorithm.termination.force_termination = False  # pymoo ends where breeding found nothing new
+        algorithm.termination.force_termination = False  # pymoo terminates when breeding finds nothing new
         asked = self._fill(Population.empty() if bred is None else bred, algorithm.n_offsprings)
-        self._never_twice.remember(asked)
+        self._seen.remember(asked)
         if len(asked):
             self._in_flight.append(asked)
         return [individual.data["architecture"] for individual in asked]
 
     def _fill(self, asked: Population, count: int) -> Population:
-        """Adds uniform samples where breeding found too few new architectures."""
+        """Add uniform samples if breeding found fewer than `count` new architectures."""
         for _ in range(TRIES):
             if len(asked) >= count:
                 break
             sampled = UniformSampling().do(self._genes, count, random_state=self._algorithm.random_state)
-            asked = Population.merge(asked, self._never_twice.do(sampled, asked))[:count]
+            asked = Population.merge(asked, self._seen.do(sampled, asked))[:count]
         return asked
 
     def tell(self, scored: Sequence[Scores]) -> None:
-        """Survival of the fittest among the population and the oldest generation in flight."""
+        """Select the survivors among the population and the oldest generation in flight."""
         infills = self._in_flight.popleft()
         values = losses(scored, self._problem.objectives)
         violation = violations(scored, self._problem.constraints)
         static = StaticProblem(self._genes, F=values, G=violation[:, np.newaxis])
         Evaluator().eval(static, infills)
-        with warnings.catch_warnings():  # NSGA-III switches all warnings off
+        with warnings.catch_warnings():  # pymoo's NSGA-III turns all warnings off
             self._algorithm.tell(infills=infills)

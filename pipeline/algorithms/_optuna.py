@@ -1,4 +1,4 @@
-"""Optuna's samplers, asked and told by generations. The study lives in memory: the ledger is the record."""
+"""Ask-and-tell adapter of Optuna's samplers. The study is kept in memory, since the ledger is the record."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -19,17 +19,21 @@ MakeSampler = Callable[[int], BaseSampler]
 
 
 class OptunaSearch:
-    """Trials are asked one by one, each knowing of those before it, and told in the order of asking.
+    """Search by an Optuna sampler.
 
-    Samplers propose the same again, and two proposals may be one architecture. Such a trial fails at once and another
-    is asked; after `tries` in a row the architecture is sampled uniformly. What fails to be scored is a failed trial.
-    Where a constraint was violated before all scores were taken, the missing ones count as the mean of the others'.
+    The trials of a generation are created one by one, so that each proposal takes the running trials before it into
+    account, and they end in the order of their creation.
+
+    Samplers repeat proposals, and different proposals may have the same canonical architecture. The trial of a
+    duplicate fails at once and another one is created; after `tries` duplicates in a row, the architecture is sampled
+    uniformly. An architecture whose scoring failed is a failed trial. If an architecture violated a constraint before
+    all its objectives were scored, each missing value is replaced by the mean of the values observed so far.
 
     Args:
-        problem: What is searched.
-        name: Names the randomness.
-        sampler: Makes the sampler from a seed in [0, 2**32).
-        tries: Proposals for one architecture.
+        problem: The search problem.
+        name: Name under which the seed of the randomness is derived.
+        sampler: Seed in [0, 2**32) -> sampler.
+        tries: Maximum number of proposals for one architecture.
     """
 
     def __init__(self, problem: Problem, name: str, sampler: MakeSampler, tries: int = 10) -> None:
@@ -39,7 +43,7 @@ class OptunaSearch:
         self._distributions = dict(problem.space.distributions)
         self._asked = SeenArchitectures(problem.space, numpy_generator(problem.seed, name))
         self._in_flight: deque[list[Trial]] = deque()
-        self._taken: dict[str, list[float]] = {o.score: [] for o in problem.objectives}
+        self._observed: dict[str, list[float]] = {o.score: [] for o in problem.objectives}
         self._study = optuna.create_study(
             directions=[DIRECTIONS[o.direction] for o in problem.objectives],
             sampler=sampler(seed_for(problem.seed, name) % 2**32),
@@ -47,7 +51,7 @@ class OptunaSearch:
         )
 
     def ask(self, count: int) -> list[Architecture]:
-        """The sampler's next proposals."""
+        """Return the sampler's next proposals."""
         trials, architectures = [], []
         for _ in range(count):
             proposed = self._propose() or self._sample()
@@ -69,14 +73,14 @@ class OptunaSearch:
         return None
 
     def _sample(self) -> tuple[Trial, Architecture] | None:
-        """A uniform sample, as a trial whose parameters are fixed."""
+        """Return a uniform sample and its trial, whose parameters are fixed; None if no new one is found."""
         for architecture in self._asked.sample(1):
             self._study.enqueue_trial(dict(architecture.genes))
             return self._study.ask(self._distributions), architecture
         return None
 
     def tell(self, scored: Sequence[Scores]) -> None:
-        """Ends the trials of the oldest generation in flight."""
+        """End the trials of the oldest generation in flight."""
         for trial, scores in zip(self._in_flight.popleft(), scored, strict=True):
             if scores.failure:
                 self._study.tell(trial, state=TrialState.FAIL)
@@ -84,11 +88,11 @@ class OptunaSearch:
             for constraint in dict.fromkeys(self._problem.constraints):
                 value = scores.values.get(constraint.score)
                 trial.set_constraint(str(constraint), 0.0 if value is None else constraint.excess(value))
-            self._study.tell(trial, [self._value(scores, name) for name in self._taken])
+            self._study.tell(trial, [self._value(scores, name) for name in self._observed])
 
     def _value(self, scores: Scores, name: str) -> float:
-        taken = self._taken[name]
+        observed = self._observed[name]
         if name in scores.values:
-            taken.append(scores.values[name])
-            return taken[-1]
-        return sum(taken) / len(taken) if taken else 0.0
+            observed.append(scores.values[name])
+            return observed[-1]
+        return sum(observed) / len(observed) if observed else 0.0

@@ -1,4 +1,4 @@
-"""What was asked, and uniform samples of what was not."""
+"""The set of architectures that a search has seen, and uniform sampling outside of it."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ TRIES = 100
 
 
 class SeenArchitectures:
-    """The architectures of a space that an algorithm has asked; none is asked twice."""
+    """The architectures of a space that `ask` has returned, so that none is returned twice."""
 
     def __init__(self, space: Space, generator: np.random.Generator) -> None:
         self._space = space
@@ -16,13 +16,16 @@ class SeenArchitectures:
         self._asked: set[Architecture] = set()
 
     def add(self, architecture: Architecture) -> bool:
-        """Marks a canonical architecture as asked; returns whether it is new."""
+        """Mark a canonical architecture as seen; return whether it is new."""
         new = architecture not in self._asked
         self._asked.add(architecture)
         return new
 
     def sample(self, count: int) -> list[Architecture]:
-        """Up to `count` new ones, now asked: fewer where 100 draws for each do not find more."""
+        """Return up to `count` new architectures and mark them as seen.
+
+        Fewer are returned if 100 draws per architecture do not find enough.
+        """
         found: list[Architecture] = []
         for _ in range(TRIES * count):
             if len(found) == count:

@@ -1,7 +1,7 @@
-"""NSGA-II: rank, then crowding distance.
+"""NSGA-II: selection by rank, then by crowding distance.
 
-Constraint domination, binary tournaments, uniform crossover of half the couples, one mutation per child on average;
-pymoo's, on integer genes. Deviation: nothing is asked twice.
+pymoo's implementation on integer-coded genes: constraint domination, binary tournaments, uniform crossover of half of
+the couples, and one mutation per child on average. Deviation: no architecture is proposed twice.
 
 Source: Deb et al., IEEE TEC 6(2), 2002.
 """

@@ -1,8 +1,9 @@
-"""NSGA-III: rank, then nearness to reference directions; for three objectives and more.
+"""NSGA-III: selection by rank, then by distance to reference directions; for three or more objectives.
 
-pymoo's, on integer genes, with the operators of `nsga2`. The directions are those of Das and Dennis, with as many
-partitions as keep them no more than the population: 64 give 64 directions in two objectives, 55 in three, 56 in four.
-Deviation: nothing is asked twice.
+pymoo's implementation on integer-coded genes, with the operators of `nsga2`. The reference directions are those of Das
+and Dennis with the largest number of partitions that yields no more directions than the population has members: a
+population of 64 has 64 directions for two objectives, 55 for three and 56 for four. Deviation: no architecture is
+proposed twice.
 
 Source: Deb and Jain, IEEE TEC 18(4), 2014; Das and Dennis, SIAM J. Optim. 8(3), 1998.
 """
@@ -18,9 +19,9 @@ from zenfront.pipeline.algorithms._genetic import Genetic
 
 
 def reference_directions(objectives: int, population: int) -> np.ndarray:
-    """Das and Dennis' points (h, objectives) on the unit simplex, h = C(p + m - 1, m - 1) <= population.
+    """Return Das and Dennis' points (h, objectives) on the unit simplex, h = C(p + m - 1, m - 1) <= population.
 
-    Of a population smaller than the number of objectives, so many of the corners.
+    A population smaller than the number of objectives gets the first `population` corners of the simplex.
     """
     partitions = 1
     while comb(partitions + objectives, objectives - 1) <= population:

@@ -1,10 +1,11 @@
-"""Optuna's Gaussian process: for scores that take minutes, and few evaluations.
+"""Optuna's Gaussian-process sampler, for few evaluations of expensive scores.
 
-A proposal costs seconds where those of other algorithms cost milliseconds, and with n results the cube of n in the
-end: on one core about 1 s at 50 results with one objective, 5 s at 300 with two. Hence the limit.
+A proposal takes seconds, where those of other algorithms take milliseconds, and the time grows with the cube of the
+number of results: on one core it was about 1 s at 50 results with one objective, and 5 s at 300 results with two. The
+number of evaluations is therefore limited.
 
-Source: Optuna 5, `optuna.samplers.GPSampler`: log expected (hypervolume) improvement, constraints by their
-probability.
+Source: Optuna 5, `optuna.samplers.GPSampler`: log expected (hypervolume) improvement, weighted with the probability of
+feasibility.
 """
 
 from optuna.samplers import GPSampler

@@ -1,7 +1,7 @@
-"""Optuna's NSGA-II: for comparison with `nsga2`.
+"""Optuna's NSGA-II, for comparison with `nsga2`.
 
-Uniform crossover, mutation by uniform sampling, parents by tournament; Optuna's defaults, with the experiment's
-population. It costs some milliseconds a candidate, growing with their number.
+It uses Optuna's defaults with the experiment's population: uniform crossover, mutation by uniform sampling, and
+selection of parents by tournament. A proposal takes some milliseconds, growing with the number of candidates.
 
 Source: Optuna 5, `optuna.samplers.NSGAIISampler`; Deb et al., IEEE TEC 6(2), 2002.
 """

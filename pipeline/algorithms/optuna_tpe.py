@@ -1,8 +1,8 @@
 """Optuna's tree-structured Parzen estimator.
 
-A proposal costs 10 to 20 ms with one objective and 30 to 60 ms with several, growing with the number of results.
+A proposal takes 10 to 20 ms with one objective and 30 to 60 ms with several, growing with the number of results.
 
-Source: Optuna 5, `optuna.samplers.TPESampler`; Bergstra et al., NeurIPS 2011; with several objectives Ozaki et al.,
+Source: Optuna 5, `optuna.samplers.TPESampler`; Bergstra et al., NeurIPS 2011; for several objectives Ozaki et al.,
 JAIR 73, 2022.
 """
 

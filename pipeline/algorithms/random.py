@@ -1,4 +1,4 @@
-"""Uniform sampling without replacement: what every other algorithm is to be compared with."""
+"""Uniform sampling without replacement: the baseline of every other algorithm."""
 
 from collections.abc import Sequence
 
@@ -10,17 +10,17 @@ from zenfront.spaces import Architecture
 
 
 class Random:
-    """Every gene from its distribution; learns nothing."""
+    """Random search: samples every gene from its distribution."""
 
     def __init__(self, problem: Problem) -> None:
         self._asked = SeenArchitectures(problem.space, numpy_generator(problem.seed, "random"))
 
     def ask(self, count: int) -> list[Architecture]:
-        """New architectures, whatever was told."""
+        """Return new architectures, independent of all scores."""
         return self._asked.sample(count)
 
     def tell(self, scored: Sequence[Scores]) -> None:
-        """Takes no note."""
+        """Ignore the scores."""
 
 
 ALGORITHM = AlgorithmSpec(Random, "uniform sampling without replacement; the baseline")

@@ -1,13 +1,14 @@
-"""Many scores made one: the sum of the logarithms of their ranks, as in AZ-NAS; then evolution on that sum.
+"""AZ-NAS: evolution on the sum of the logarithms of the ranks of several scores.
 
-s_i = sum over scores k of log(r_ik / n): of the n feasible architectures told so far, r_ik have score k no better than
-architecture i has; the best has log(n / n) = 0, and one bad rank costs more than good ranks of the others repay. The
-ranks are taken over the whole archive and anew in every generation.
+s_i = sum over scores k of log(r_ik / n). Among the n feasible architectures scored so far, r_ik is the number whose
+score k is no better than that of architecture i. The best architecture has log(n / n) = 0; one bad rank costs more than
+good ranks in the other scores make up for. The ranks are computed over the whole archive, anew in every generation.
 
-The evolution is that of `zennas`. The front of such a search is what it found on its way to one point.
+The evolution is that of `zennas`. Since the search aims at a single point, its front consists of what it met on the
+way.
 
-Source: Lee and Ham, AZ-NAS, CVPR 2024, arXiv:2403.19232, and its `evolution_search_az.py`: equal values share their
-mean rank. Deviations: those of `zennas`.
+Source: Lee and Ham, AZ-NAS, CVPR 2024, arXiv:2403.19232, and its `evolution_search_az.py`: ties share their mean rank.
+Deviations: those of `zennas`.
 """
 
 import numpy as np
@@ -18,13 +19,13 @@ from zenfront.pipeline.algorithms._evolution import Evolution, best_first
 
 
 def log_rank_sum(losses: np.ndarray) -> np.ndarray:
-    """The sums (n,) <= 0 of the rows of losses (n, m): higher is better, 0 is best in everything."""
+    """Return the sums (n,) <= 0 for losses (n, m): higher is better; 0 means best in every score."""
     ranks = rankdata(-losses, axis=0)
     return np.asarray(np.log(ranks / len(losses)).sum(1))
 
 
 def survivors(losses: np.ndarray, violation: np.ndarray, size: int) -> np.ndarray:
-    """The highest sums of the feasible, then the least violations."""
+    """Return the feasible architectures with the highest sums, then those with the smallest violations."""
     feasible = violation <= 0
     loss = np.zeros((len(losses), 1))
     loss[feasible, 0] = -log_rank_sum(losses[feasible])

@@ -1,12 +1,12 @@
-"""The evolutionary algorithm of ZenNAS: one score, under a budget.
+"""The evolutionary algorithm of ZenNAS: one score under a budget.
 
-A parent is drawn uniformly from the population, one mutation makes a child, the child joins if it keeps to the budget,
-and the lowest is dropped. The budget is the experiment's constraints.
+A parent is drawn uniformly from the population and mutated once. The child joins the population if it is within the
+budget, and the member with the lowest score is dropped. The budget is given by the experiment's constraints.
 
-Deviations: a generation of children is told at once, so that the result does not depend on workers; the first
-generation is sampled uniformly (the paper starts near the budget, its code from one tiny network); nothing is scored
-twice; what exceeds the budget joins only while there are fewer within it than the population has room for, the
-slightest excess first, so that a tight budget is found at all; the mutation is the space's.
+Deviations: a generation of children is reported at once, so that the result does not depend on workers; the first
+generation is sampled uniformly (the paper starts near the budget, its code from one tiny network); no architecture is
+scored twice; architectures over the budget fill the places that feasible ones leave free, smallest excess first, so
+that the search can find a tight budget; the mutation is that of the space.
 
 Source: Lin et al., ICCV 2021, arXiv:2102.01063, algorithm 2.
 """
@@ -18,7 +18,7 @@ from zenfront.pipeline.algorithms._evolution import Evolution, best_first
 
 
 def survivors(losses: np.ndarray, violation: np.ndarray, size: int) -> np.ndarray:
-    """The best of all: whoever was dropped was the lowest, and would be again."""
+    """Return the best of the whole archive: a member that was dropped once had the lowest score and still has."""
     return best_first(losses, violation)[:size]
 
 

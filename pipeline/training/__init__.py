@@ -1,1 +1,1 @@
-"""Training of one network: pure torch, without Ray and without MLflow."""
+"""Training of one network in plain PyTorch, without Ray or MLflow."""

@@ -1,4 +1,4 @@
-"""Where images come from: scikit-learn's digits, local parquet files or image folders, the Hugging Face hub."""
+"""Sources of images: scikit-learn's digits, local parquet files or image folders, and the Hugging Face Hub."""
 
 import io
 from collections.abc import Callable, Iterator, Mapping
@@ -18,15 +18,15 @@ from zenfront.spaces import Task
 Role = Literal["train", "test"]
 DIGITS = "digits"
 ROLES: tuple[Role, Role] = ("train", "test")
-CHANNELS = {"L": 1, "RGB": 3}  # Pillow's modes with 8 bits a channel
+CHANNELS = {"L": 1, "RGB": 3}  # Pillow's modes with 8 bits per channel
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """The training or the test data, not yet decoded.
+    """The training or the test data before decoding.
 
     Attributes:
-        labels: (N,) int64, in 0 .. classes - 1.
+        labels: Labels (N,), int64, in 0 .. classes - 1.
         decode: (n,) indices -> (n, C, H, W) uint8 images.
     """
 
@@ -35,10 +35,10 @@ class Encoded:
 
 
 def read(data: Data, task: Task, role: Role) -> Encoded:
-    """The labels of one part of the data, checked against the task, and the means to decode its images.
+    """Return the labels of the training or test data, checked against the task, with a decoder of the images.
 
     Raises:
-        UserError: The data are missing, damaged, empty, or not what the task says.
+        UserError: The data are missing, damaged, empty, or do not match the task.
     """
     if data.source == DIGITS:
         return _digits(task, role)
@@ -63,7 +63,7 @@ def _digits(task: Task, role: Role) -> Encoded:
     digits = load_digits()
     images = digits.images.astype(np.uint8)[:, None]  # (1797, 1, 8, 8), values 0 .. 16
     labels = digits.target.astype(np.int64)
-    # It comes without test data: a fifth is, whatever the experiment's seed, so that runs can be compared.
+    # The data set has no test part. A fifth is set aside, independently of the experiment's seed, to compare runs.
     test, train = stratified(labels, len(labels) // 5, numpy_generator(0, "digits", "test"))
     chosen = test if role == "test" else train
     return Encoded(labels[chosen], lambda indices: images[chosen[indices]])
@@ -71,7 +71,7 @@ def _digits(task: Task, role: Role) -> Encoded:
 
 @dataclass(frozen=True)
 class _Rows:
-    """The rows of a data set: encoded images and raw labels."""
+    """The rows of a data set, with encoded images and raw labels."""
 
     place: str
     image: str
@@ -100,15 +100,15 @@ class _Rows:
         except (OSError, ValueError, TypeError, RuntimeError, DatasetsError) as error:
             raise UserError(
                 f"train.data.source {data.source}: the {role} data cannot be read "
-                f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no more is known'}). "
-                "Check the name, the network, or restore the files."
+                f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'without a message'}). "
+                "Check the name and the network connection, or restore the files."
             ) from error
         if not images:
-            raise UserError(f"{place}: there must be images, but got none.")
+            raise UserError(f"{place}: there must be at least one image, but got none. Restore the data.")
         return _Rows(place, image, label, images, labels)
 
     def checked_labels(self, task: Task) -> np.ndarray:
-        """(N,) int64."""
+        """Return the labels (N,), int64."""
         for row, label in enumerate(self.labels):
             if type(label) is not int or not 0 <= label < task.classes:
                 raise UserError(
@@ -118,7 +118,7 @@ class _Rows:
         return np.array(self.labels, dtype=np.int64)
 
     def decode(self, indices: np.ndarray, task: Task) -> np.ndarray:
-        """(n, C, H, W) uint8."""
+        """Return the images (n, C, H, W), uint8."""
         pixels = np.empty((len(indices), task.height, task.width, task.channels), dtype=np.uint8)
         for position, index in enumerate(indices.tolist()):
             place = f"{self.place}, row {index}, column {self.image!r}"
@@ -127,27 +127,27 @@ class _Rows:
 
 
 def _dataset(data: Data, role: Role) -> tuple[str, str, str, Any]:
-    """What to call it in messages, the columns of images and labels, and the rows as a `datasets` data set."""
+    """Return the name of the data for messages, the columns of images and labels, and the rows."""
     from datasets import load_dataset
 
     folder = Path(data.source).expanduser()
     parquet = {part: str(folder / f"{part}.parquet") for part in ROLES}
     if all(Path(path).is_file() for path in parquet.values()):
-        # Streamed, because the other way leaves a copy of all data in the user's cache and locks it between workers.
-        # A batch size of its own: the default is the size of the first row group, and an empty file has none.
+        # Without streaming, `datasets` copies all data to the user's cache and locks it between workers.
+        # The batch size is explicit: the default is the size of the first row group, and an empty file has none.
         rows = load_dataset("parquet", data_files=parquet, split=role, streaming=True, batch_size=1000)
         return parquet[role], data.image, data.label, rows
     if all((folder / part).is_dir() for part in ROLES):
         folders = {part: str(folder / part / "**") for part in ROLES}
         rows = load_dataset("imagefolder", data_files=folders, split=role, streaming=True, drop_labels=False)
-        return str(folder / role), "image", "label", rows  # the columns that an image folder has
+        return str(folder / role), "image", "label", rows  # the column names that `datasets` gives an image folder
     if folder.is_dir():
         raise UserError(
             f"train.data.source {folder}: the folder must hold train.parquet and test.parquet, or the image folders "
             f"train/ and test/, but it holds: {', '.join(_listing(folder)) or 'nothing'}."
         )
-    if data.source.startswith((".", "/", "~")) or data.source.count("/") > 1:  # a name on the hub is [owner/]name
-        raise UserError(f"train.data.source {data.source}: there is no such folder.")
+    if data.source.startswith((".", "/", "~")) or data.source.count("/") > 1:  # names on the Hub are [owner/]name
+        raise UserError(f"train.data.source {data.source}: there is no such folder. Correct the path.")
     return data.source, data.image, data.label, load_dataset(data.source, split=role)
 
 
@@ -159,20 +159,25 @@ def _listing(folder: Path) -> Iterator[str]:
 
 
 def _pixels(encoded: Mapping[str, Any] | None, task: Task, place: str) -> np.ndarray:
-    """(H, W, C) uint8, or (H, W) without a dimension for one channel, made (H, W, 1)."""
+    """Return the pixels (H, W, C), uint8, of an encoded image, checked against the task."""
     if encoded is None:
-        raise UserError(f"{place}: there is no image.")
+        raise UserError(f"{place}: there is no image. Remove the row or restore the image.")
     data, path = encoded["bytes"], encoded["path"]
     try:
         with Image.open(path if data is None else io.BytesIO(data)) as image:
             image.load()
-            pixels = np.asarray(image.convert("RGB") if image.mode == "P" else image)  # P: RGB by a palette
+            pixels = np.asarray(image.convert("RGB") if image.mode == "P" else image)  # mode P: colours by a palette
             mode = "RGB" if image.mode == "P" else image.mode
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = "unknown format" if isinstance(error, UnidentifiedImageError) else error
-        raise UserError(f"{place}: the image {path or 'stored there'} cannot be decoded ({reason}).") from error
+        raise UserError(
+            f"{place}: the image {path or 'stored there'} cannot be decoded ({reason}). Replace it."
+        ) from error
     if mode not in CHANNELS:
-        raise UserError(f"{place}: an image must be grey or RGB with 8 bits a channel, but got Pillow's mode {mode!r}.")
+        raise UserError(
+            f"{place}: an image must be greyscale or RGB with 8 bits per channel, but got Pillow's mode {mode!r}. "
+            "Convert it."
+        )
     found = (CHANNELS[mode], *pixels.shape[:2])
     if found != (task.channels, task.height, task.width):
         raise UserError(

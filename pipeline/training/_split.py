@@ -1,21 +1,22 @@
-"""Drawing from labelled data so that every class keeps its share."""
+"""Stratified splits of labelled data."""
 
 import numpy as np
 
 
 def stratified(labels: np.ndarray, count: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Draws `count` of N items, each class in proportion to its size.
+    """Draw `count` of N items, each class in proportion to its size.
 
-    In random order, the r-th of the n items of a class stands at (r + u) / n, u uniform in [0, 1) for each class;
-    the first `count` are drawn. So a class gives its share of `count` to within one item.
+    The r-th of the n items of a class, in random order, gets the position (r + u) / n with one u per class, uniform in
+    [0, 1). The `count` items with the lowest positions are drawn. Each class thus contributes its share of `count` to
+    within one item.
 
     Args:
-        labels: (N,) classes.
-        count: 0 .. N.
+        labels: Classes (N,) of the items.
+        count: Number of items to draw, 0 .. N.
         generator: Source of all randomness.
 
     Returns:
-        The indices drawn, (count,), and the others, (N - count,); each ascending.
+        Indices (count,) of the items drawn and indices (N - count,) of the others, both ascending.
     """
     position = np.empty(len(labels))
     for label in np.unique(labels):

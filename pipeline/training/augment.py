@@ -1,8 +1,9 @@
 """Augmentation of a mini-batch on its device.
 
-kornia draws from torch's global generator and takes no other (0.9, `augmentation/_2d/base.py`), so the parameters
-are drawn here, from NumPy's generator (torch's has no Beta distribution), and handed to kornia. Crops and mixup are
-plain tensor operations: kornia's crop copies image by image, its mixup has uniform weights instead of Beta's.
+kornia draws from torch's global generator and accepts no other (0.9, `augmentation/_2d/base.py`). The parameters are
+therefore drawn here, from a NumPy generator (torch generators have no Beta distribution), and passed to kornia. Crops
+and mixup are plain tensor operations, since kornia's crop copies image by image, and the weights of its mixup are
+uniform instead of Beta-distributed.
 """
 
 from typing import Any
@@ -15,20 +16,20 @@ from torch.nn import functional as F
 
 from zenfront.pipeline.experiment.config import Recipe
 
-_FLIP = RandomHorizontalFlip(p=0.5)  # any p < 1: `batch_prob` decides, and it is given
+_FLIP = RandomHorizontalFlip(p=0.5)  # any p < 1 will do: the `batch_prob` that is passed decides
 _ERASE = RandomErasing(p=0.5)
 
 
 def augment(images: Tensor, recipe: Recipe, generator: np.random.Generator) -> Tensor:
-    """Crops, flips and cuts out, as the recipe says.
+    """Apply the crops, flips and cutout of the recipe.
 
     Args:
-        images: (N, C, H, W) float32, normalised: 0 is the mean, which fills padding and cut-outs.
-        recipe: Which, and how much.
+        images: Normalised images (N, C, H, W), float32; padding and cutouts are filled with 0, the mean.
+        recipe: Recipe that selects the augmentations and their strength.
         generator: Source of all randomness.
 
     Returns:
-        (N, C, H, W), new where anything changed.
+        Images (N, C, H, W); a new tensor if any augmentation is active.
     """
     if recipe.crop_padding:
         images = crop(images, recipe.crop_padding, generator)
@@ -40,7 +41,7 @@ def augment(images: Tensor, recipe: Recipe, generator: np.random.Generator) -> T
 
 
 def crop(images: Tensor, padding: int, generator: np.random.Generator) -> Tensor:
-    """Pads with zeros on all sides, then cuts (H, W) out of each image at a uniform place."""
+    """Pad with zeros on all sides, then crop each image to (H, W) at a uniformly drawn position."""
     count, _, height, width = images.shape
     windows = F.pad(images, (padding,) * 4).unfold(2, height, 1).unfold(3, width, 1)  # (N, C, 2p+1, 2p+1, H, W), a view
     top, left = torch.from_numpy(generator.integers(2 * padding + 1, size=(2, count))).to(images.device)
@@ -48,13 +49,13 @@ def crop(images: Tensor, padding: int, generator: np.random.Generator) -> Tensor
 
 
 def flip(images: Tensor, generator: np.random.Generator) -> Tensor:
-    """Mirrors each image left to right with probability 1/2."""
+    """Flip each image horizontally with probability 1/2."""
     mirrored = torch.from_numpy(generator.random(len(images)) < 0.5)
     return _FLIP(images, params=_parameters(images, mirrored))  # type: ignore[no-any-return]
 
 
 def cutout(images: Tensor, side: int, generator: np.random.Generator) -> Tensor:
-    """Sets a square to 0 around a uniform pixel of each image; what lies outside of the image is lost.
+    """Set a square around a uniformly drawn pixel of each image to 0; the square is clipped at the border.
 
     Source: DeVries, Taylor, 2017, arXiv:1708.04552, sec. 3.2.
     """
@@ -68,15 +69,20 @@ def cutout(images: Tensor, side: int, generator: np.random.Generator) -> Tensor:
 
 
 def mixup(images: Tensor, targets: Tensor, alpha: float, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Replaces images and targets by lambda x + (1 - lambda) x of another order, one lambda ~ Beta(alpha, alpha).
+    """Mix images and targets with those of a random permutation of the mini-batch.
+
+    x_i becomes lambda x_i + (1 - lambda) x_p(i), with one lambda ~ Beta(alpha, alpha); targets are mixed the same way.
 
     Args:
-        images: (N, C, H, W).
-        targets: (N, K) probabilities.
-        alpha: Above 0; the greater, the stronger.
+        images: Images (N, C, H, W).
+        targets: Class probabilities (N, K).
+        alpha: Parameter of the Beta distribution, above 0; larger values mix more strongly.
         generator: Source of all randomness.
 
-    Source: Zhang et al., ICLR 2018, arXiv:1710.09412, sec. 2 (one lambda a mini-batch, as in their code).
+    Returns:
+        Mixed images (N, C, H, W) and targets (N, K).
+
+    Source: Zhang et al., ICLR 2018, arXiv:1710.09412, sec. 2 (one lambda per mini-batch, as in the authors' code).
     """
     weight = generator.beta(alpha, alpha)
     other = torch.from_numpy(generator.permutation(len(images))).to(images.device)

@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or not there: written aside, checksummed, the last two kept."""
+"""Atomic checkpoints with a checksum; the last two are kept."""
 
 import hashlib
 import io
@@ -20,16 +20,16 @@ _log = logging.getLogger(__name__)
 
 
 def save(folder: Path, epoch: int, identity: Mapping[str, Any], state: Mapping[str, Any]) -> None:
-    """Writes ``<folder>/<epoch>.pt`` whole or not at all; of the others only that of the epoch before stays.
+    """Write ``<folder>/<epoch>.pt`` atomically and delete all checkpoints but that of the epoch before.
 
     Args:
-        folder: Of one training run.
-        epoch: Completed epochs, from 1.
-        identity: What the run depends on, as JSON values; `load` compares it.
-        state: Tensors, numbers, texts, lists and dictionaries.
+        folder: Checkpoint folder of one training run.
+        epoch: Number of completed epochs, from 1.
+        identity: Everything that the run depends on, as JSON values; `load` compares it.
+        state: State to save, made of tensors, numbers, strings, lists and dictionaries.
 
     Raises:
-        UserError: It cannot be written.
+        UserError: The checkpoint cannot be written.
     """
     buffer = io.BytesIO()
     torch.save({"identity": dict(identity), "state": dict(state)}, buffer)
@@ -47,25 +47,25 @@ def save(folder: Path, epoch: int, identity: Mapping[str, Any], state: Mapping[s
             if path not in (target, before):
                 path.unlink()
     except OSError as error:
-        with suppress(OSError):  # the first error is the one to tell
+        with suppress(OSError):  # the first error is the one to report
             aside.unlink(missing_ok=True)
         raise UserError(
-            f"cannot write the checkpoint {target}: {error.strerror}. The earlier one is intact: "
-            "make room and run the same command to go on."
+            f"cannot write the checkpoint {target}: {error.strerror}. The previous one is intact: "
+            "free some space and run the same command to continue."
         ) from error
 
 
 def load(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The state of the newest intact checkpoint, on the CPU; None if there is none. Damaged ones are logged.
+    """Return the state of the newest intact checkpoint, on the CPU; None if there is none. Log damaged checkpoints.
 
     Raises:
-        UserError: It belongs to another run, or cannot be read.
+        UserError: The checkpoint belongs to another run, or cannot be read.
     """
     paths = sorted(folder.glob("*.pt"), reverse=True)
     for path in paths:
         stored = _read(path)
         if stored is None:
-            _log.warning("%s is damaged: it is left out, an earlier checkpoint is looked for", path)
+            _log.warning("%s is damaged and is skipped: looking for an earlier checkpoint", path)
             continue
         if difference := list(differences(stored["identity"], dict(identity))):
             raise UserError(
@@ -74,16 +74,16 @@ def load(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
         state: dict[str, Any] = stored["state"]
         return state
     if paths:
-        _log.warning("no checkpoint in %s is usable: training starts again from its first epoch", folder)
+        _log.warning("no checkpoint in %s is usable: training restarts from the first epoch", folder)
     return None
 
 
 def _path(folder: Path, epoch: int) -> Path:
-    return folder / f"{epoch:06d}.pt"  # zeros, so that the order of the names is that of the epochs
+    return folder / f"{epoch:06d}.pt"  # zero-padded, so that names sort in the order of the epochs
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """The content of an undamaged checkpoint, else None."""
+    """Return the content of a checkpoint, or None if it is damaged."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -96,6 +96,6 @@ def _read(path: Path) -> dict[str, Any] | None:
         return None
     try:
         stored: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError):  # another version of torch, or not made by us
+    except (pickle.UnpicklingError, RuntimeError):  # from another version of torch, or not written by Zenfront
         return None
     return stored

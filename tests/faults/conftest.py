@@ -1,4 +1,4 @@
-"""Faults that come at a known point of the work, however fast or slow the machine is."""
+"""Faults that occur at a known point of the work, independent of the speed of the machine."""
 
 import os
 import signal
@@ -52,12 +52,12 @@ KilledDriver = Callable[..., None]
 
 @pytest.fixture
 def out_of_time() -> Callable[[float], None]:
-    """Work that does not end before its limit of so many seconds, which comes at once."""
+    """Return work (limit) that does not end before its time limit, which expires almost at once."""
 
     def work(limit: float) -> None:
         left, _ = signal.getitimer(signal.ITIMER_REAL)
         assert limit / 2 < left <= limit
-        signal.setitimer(signal.ITIMER_REAL, 0.01)  # the clock is put forward
+        signal.setitimer(signal.ITIMER_REAL, 0.01)  # moves the alarm forward
         time.sleep(1000)
 
     return work
@@ -65,7 +65,7 @@ def out_of_time() -> Callable[[float], None]:
 
 @pytest.fixture
 def once(monkeypatch: pytest.MonkeyPatch) -> Iterator[Once]:
-    """Does something once a ledger of this process has so many lines; it has happened before the next one is there."""
+    """Call a function when a ledger of this process reaches a number of lines, before the next line is written."""
     append = Ledger.append
     threads: list[Thread] = []
 
@@ -84,14 +84,14 @@ def once(monkeypatch: pytest.MonkeyPatch) -> Iterator[Once]:
 
     yield start
     for thread in threads:
-        thread.join()  # an error, if it never came to that
+        thread.join()  # raises if the line was never written
 
 
 @pytest.fixture
 def killed_driver() -> KilledDriver:
-    """Starts a stage in a process that is killed when its record has so many lines, or so many seconds later.
+    """Start a stage in a process that is killed when its record has a given number of lines, or some seconds later.
 
-    In these seconds nothing is recorded any more: the work cannot be over before the process is killed.
+    During these seconds nothing is recorded, so the work cannot end before the process is killed.
     """
 
     def run(
@@ -106,6 +106,6 @@ def killed_driver() -> KilledDriver:
             assert driver.wait() == -signal.SIGKILL, f"the driver ended before it was killed: {said.read_text()}"
         finally:
             with suppress(ProcessLookupError):
-                os.killpg(driver.pid, signal.SIGKILL)  # Ray's agents outlive it
+                os.killpg(driver.pid, signal.SIGKILL)  # ends Ray's agents, which outlive the driver
 
     return run

@@ -1,4 +1,4 @@
-"""Candidates that crash, hang or take all memory: each is recorded with its reason, and harms nobody else."""
+"""Candidates that crash, hang or exhaust memory are recorded with the reason and do not affect others."""
 
 import math
 import os
@@ -45,12 +45,12 @@ from zenfront.pipeline.proxies import Proxy
 def bad(network, batch, generator):
     parameters = sum(p.numel() for p in network.parameters())
     match parameters % 13:
-        case 1:  # as the kernel does when a process has taken all memory, and Ray a little earlier
+        case 1:  # as the kernel kills a process that uses all memory, and Ray does a little earlier
             os.kill(os.getpid(), signal.SIGKILL)
         case 6:
-            signal.setitimer(signal.ITIMER_REAL, 0.1)  # the clock is put forward
+            signal.setitimer(signal.ITIMER_REAL, 0.1)  # moves the alarm forward
             time.sleep(1000)
-        case 7:  # in native code, and the interpreter is not let go of
+        case 7:  # in native code that holds the interpreter
             faulthandler.dump_traceback_later(0.1, exit=True)
             sum(range(10**15))
         case 10:
@@ -125,7 +125,7 @@ def test_each_bad_candidate_is_recorded_with_its_reason_and_the_others_are_score
 
 @pytest.fixture
 def worker(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Makes a worker for candidates, one of whose proxies does what is given: (work, settings) -> worker."""
+    """Return a function (work, settings) -> worker that scores candidates with a proxy that does `work`."""
 
     def make(work: Callable[[], None], **config: Any) -> Any:
         def score(network: Network, batch: Batch, generator: torch.Generator) -> float:
@@ -153,20 +153,20 @@ def out_of_memory() -> None:
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
 
-def test_what_does_not_fit_beside_others_is_to_be_scored_again(worker: Callable[..., Any]) -> None:
+def test_a_candidate_that_does_not_fit_beside_others_is_scored_again(worker: Callable[..., Any]) -> None:
     result = worker(out_of_memory).step()
     assert [row["id"] for row in result["rows"]] == [good.id, other.id]
     assert result["again"] == [bad.id]
     assert result["done"]
 
 
-def test_what_does_not_fit_alone_is_recorded(worker: Callable[..., Any]) -> None:
+def test_a_candidate_that_does_not_fit_alone_is_recorded(worker: Callable[..., Any]) -> None:
     result = worker(out_of_memory, candidates=[bad.to_json()], alone=True).step()
     assert [(row["id"], row["failure"]) for row in result["rows"]] == [(bad.id, CROWDED)]
     assert result["again"] == []
 
 
-def test_what_takes_too_long_is_recorded_and_the_next_is_scored(
+def test_a_candidate_that_takes_too_long_is_recorded_and_the_next_is_scored(
     worker: Callable[..., Any], out_of_time: Callable[[float], None]
 ) -> None:
     handler = signal.getsignal(signal.SIGALRM)
@@ -175,8 +175,8 @@ def test_what_takes_too_long_is_recorded_and_the_next_is_scored(
     assert signal.getsignal(signal.SIGALRM) is handler
 
 
-def test_where_no_exception_gets_through_the_process_ends() -> None:
-    """Python's handlers of signals do not run in native code; here the signal is blocked, to the same effect."""
+def test_a_process_that_no_exception_reaches_is_ended() -> None:
+    """Python's signal handlers do not run in native code; blocking the signal has the same effect."""
     code = (
         "import signal, time; from zenfront.pipeline.cluster.time_limit import time_limit\n"
         "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])\n"

@@ -1,4 +1,4 @@
-"""Training runs that hang or raise in their worker: told as text, and the worker is not used again."""
+"""Training runs that hang or raise are reported as text, and their worker is not used again."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ Worker = Callable[[Callable[[], None]], Any]
 
 @pytest.fixture
 def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worker:
-    """A worker whose second epoch does what is given."""
+    """Return a worker whose second epoch calls the given function."""
 
     def make(work: Callable[[], None]) -> Any:
         def train(*_: Any, **__: Any) -> Iterator[loop.EpochResult]:
@@ -60,7 +60,7 @@ def mistaken() -> None:
         (False, "OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB."),
     ],
 )
-def test_a_failure_is_told_as_text_and_ends_the_worker(
+def test_a_failure_is_reported_as_text_and_ends_the_worker(
     worker: Worker, out_of_time: Callable[[float], None], late: bool, reason: str
 ) -> None:
     at_work = worker((lambda: out_of_time(LIMIT)) if late else full)
@@ -70,7 +70,7 @@ def test_a_failure_is_told_as_text_and_ends_the_worker(
         at_work.step()
 
 
-def test_what_the_user_can_put_right_is_no_failure(worker: Worker) -> None:
+def test_a_user_error_is_not_a_failure(worker: Worker) -> None:
     at_work = worker(mistaken)
     at_work.step()
     assert at_work.step() == {"error": "the data are gone"}

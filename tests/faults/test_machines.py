@@ -1,4 +1,4 @@
-"""Machines that leave a cluster and machines that come: the same result, and a clear end if none comes."""
+"""Machines that leave and join a cluster: the result is the same, and the run ends clearly if none joins."""
 
 import json
 import os
@@ -67,7 +67,7 @@ PROXY = Proxy("held", held, "1", "maximise", "a test", weights="none")
 
 
 class Rein:
-    """Lets the proxy of all workers be called so many times more; the next call waits. A byte of a file is a call."""
+    """Limit the calls of the proxy in all workers: each byte of a file allows one call, and further calls wait."""
 
     def __init__(self, folder: Path) -> None:
         self.calls, self.allowed = folder / "calls", folder / "allowed"
@@ -92,7 +92,7 @@ def until(condition: Callable[[], bool], driver: subprocess.Popen[str]) -> None:
 
 @pytest.fixture
 def rein(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rein:
-    """Of a proxy in every process that is started from now on."""
+    """Control the proxy in every process that is started from now on."""
     package = tmp_path / "plugin" / "held-1.0.dist-info"
     package.mkdir(parents=True)
     (package / "METADATA").write_text("Metadata-Version: 2.1\nName: held\nVersion: 1.0\n")
@@ -107,7 +107,7 @@ def rein(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rein:
 
 @pytest.fixture
 def cluster(rein: Rein) -> Iterator[Any]:
-    """A head without processors for workers."""
+    """A cluster whose head node has no processors for workers."""
     import_module("zenfront.pipeline.cluster.session")
     from ray.cluster_utils import Cluster
 
@@ -157,10 +157,10 @@ def result(folder: RunFolder) -> list[str]:
 
 
 @pytest.mark.slow
-def test_machines_leave_and_come_and_the_result_is_the_same(
+def test_machines_leave_and_join_and_the_result_is_the_same(
     cluster: Any, rein: Rein, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    """The only machine leaves in the middle; none is there for the patience; a later driver goes on with two others."""
+    """The only machine leaves and none joins within the patience; a later driver continues with two others."""
     expected, folder = RunFolder(tmp_path / "expected"), RunFolder(tmp_path / "run")
     node = cluster.add_node(num_cpus=1)
     rein.give(EVALUATIONS)
@@ -205,7 +205,7 @@ def test_a_worker_larger_than_any_machine_of_a_real_cluster_is_refused_at_once()
 
 
 class Machines:
-    """A cluster of machines that answer what they are told to; an exception is raised."""
+    """A cluster of machines with given answers; an answer that is an exception is raised."""
 
     def __init__(self, answers: dict[str, Any]) -> None:
         self.answers = answers
@@ -240,7 +240,7 @@ def test_other_code_on_a_machine_is_refused(monkeypatch: pytest.MonkeyPatch, ans
         session._require_same_code()
 
 
-def test_a_machine_that_is_going_away_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_leaving_machine_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     machines = Machines({"aa": source_digest(), "bb": ActorDiedError(), "cc": GetTimeoutError()})
     for name in ("nodes", "remote", "get"):
         monkeypatch.setattr(f"ray.{name}", getattr(machines, name))
@@ -267,7 +267,7 @@ class Driver:
         self.notes.append(text)
 
 
-def test_a_machine_that_comes_in_time_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_that_joins_in_time_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     here, now = {"CPU": 4.0, "GPU": 1.0}, [100.0]
     gone = {"Alive": False, "Resources": {}}
     monkeypatch.setattr("ray.nodes", lambda: [gone, *({"Alive": True, "Resources": here} for _ in range(2))])

@@ -1,4 +1,4 @@
-"""The search stage on Ray: any workers and batches, dying workers and killed drivers, one result."""
+"""The search stage on Ray gives one result for any workers and batches, dying workers and killed drivers."""
 
 import json
 import os
@@ -48,7 +48,7 @@ def experiment_of(workers: int = 1, batch: int | str = 4, **search: Any) -> Expe
 
 
 def run(experiment: Experiment, folder: RunFolder) -> str:
-    """Searches and selects; what the view said."""
+    """Search and select; return the output of the view."""
     said = StringIO()
     with ConsoleView(Console(file=said, width=200)) as view:
         search(experiment, folder, view)
@@ -57,7 +57,7 @@ def run(experiment: Experiment, folder: RunFolder) -> str:
 
 
 def result(folder: RunFolder) -> tuple[Any, list[str]]:
-    """The selection, and every score by architecture: without times and order."""
+    """Return the selection and every score by architecture, without times and order."""
     rows = sorted(json.dumps([r["id"], r["values"], r["failure"]]) for r in read_ledger(folder.scores)[0])
     return json.loads(folder.front.read_text()), rows
 
@@ -105,7 +105,7 @@ def test_a_finished_search_says_so_and_does_nothing(whole: Callable[[int], RunFo
 
 
 def test_killed_workers_lose_nothing(whole: Callable[[int], RunFolder], tmp_path: Path, once: Once) -> None:
-    """All are killed when the first batch of a generation is there, and others of it are not."""
+    """All workers are killed when the first batch of a generation has returned and others have not."""
     folder = RunFolder(tmp_path)
     once(folder.scores, 9, kill_the_workers)
     run(experiment_of(2, 3), folder)
@@ -120,7 +120,7 @@ def kill_the_workers() -> None:
 
 
 def scoring_workers() -> Iterator[int]:
-    """The scoring workers of the Ray that this process started; processes may vanish while we look."""
+    """Return the scoring workers of this process's Ray; processes may vanish during the search for them."""
     for entry in Path("/proc").iterdir():
         with suppress(FileNotFoundError, ProcessLookupError):
             if entry.name.isdigit() and (entry / "cmdline").read_bytes().startswith(b"ray::ScoringWorker"):
@@ -133,7 +133,7 @@ def scoring_workers() -> Iterator[int]:
 def test_a_search_whose_driver_was_killed_at_random_moments_ends_the_same(
     whole: Callable[[int], RunFolder], tmp_path: Path, killed_driver: KilledDriver
 ) -> None:
-    """From the first moments of a driver to the last rows of its search; ZENFRONT_KILLS=20 kills twenty drivers."""
+    """Kills range from the start of a driver to the last rows of its search; ZENFRONT_KILLS=20 kills twenty drivers."""
     folder, experiment = RunFolder(tmp_path), experiment_of(2, 3)
     moments = numpy_generator(0, "kills")
     for lines in sorted(moments.integers(0, 22, KILLS)):

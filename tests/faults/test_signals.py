@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM (preemption): the process is gone soon, the record is whole, and nothing stays behind."""
+"""On Ctrl-C and SIGTERM (preemption) the process ends soon, the record is intact, and no process remains."""
 
 import os
 import signal
@@ -61,7 +61,7 @@ def stuck(start: Start, patience: float) -> subprocess.Popen[str]:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts Python in a session of its own, of which nothing stays when the test is over."""
+    """Start Python in a separate session, all processes of which end with the test."""
     started: list[subprocess.Popen[str]] = []
 
     def begin(*words: str, **environment: str) -> subprocess.Popen[str]:
@@ -103,7 +103,7 @@ def test_work_that_does_not_end_after_the_first_signal_is_ended(start: Start) ->
     assert process.wait(HANGING) == 143
 
 
-def test_the_patience_is_less_than_that_of_what_stops_machines() -> None:
+def test_the_patience_is_shorter_than_that_of_container_runtimes() -> None:
     """Container runtimes wait ten seconds between SIGTERM and SIGKILL."""
     assert 0 < PATIENCE < 10
 
@@ -116,7 +116,7 @@ def test_a_block_that_ends_by_itself_leaves_the_handlers_as_they_were() -> None:
 
 
 def workers_of(session: int) -> list[str]:
-    """Ray's workers among the processes of a session: of those that hold work, processors or a GPU."""
+    """Return Ray's workers among the processes of a session: those that hold work, processors or a GPU."""
     found = []
     for entry in Path("/proc").iterdir():
         with suppress(FileNotFoundError, ProcessLookupError):
@@ -127,7 +127,7 @@ def workers_of(session: int) -> list[str]:
 
 
 def until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    """Waits for what a process does."""
+    """Wait until a condition on a process holds."""
     while not condition():
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
@@ -135,7 +135,7 @@ def until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None
 
 @pytest.fixture
 def search(start: Start, tmp_path: Path) -> Callable[[], subprocess.Popen[str]]:
-    """Starts a search all of whose candidates hang."""
+    """Start a search all of whose candidates hang."""
     plugin = tmp_path / "plugin" / "sleeper-1.0.dist-info"
     plugin.mkdir(parents=True)
     (plugin / "METADATA").write_text("Metadata-Version: 2.1\nName: sleeper\nVersion: 1.0\n")
@@ -148,7 +148,7 @@ def search(start: Start, tmp_path: Path) -> Callable[[], subprocess.Popen[str]]:
 
 
 def ended_soon(process: subprocess.Popen[str], number: signal.Signals) -> str:
-    """Sends the signal; what was said on standard error."""
+    """Send the signal and return the standard error."""
     process.send_signal(number)
     assert process.wait(HANGING) == 128 + number
     while workers_of(process.pid):

@@ -1,4 +1,4 @@
-"""MLflow down, hanging, or cut off anywhere: the work goes on, and a later sync completes what is there."""
+"""If MLflow is down, hangs or is cut off at any point, the work continues, and a later sync completes the mirror."""
 
 import contextlib
 import os
@@ -51,7 +51,7 @@ sync(RunFolder(Path(sys.argv[1])))
 
 
 def _counts(uri: str) -> dict[str, dict[str, int]]:
-    """Points per metric of every run, by architecture; fails if a run is there twice."""
+    """Return the points per metric of every run, by architecture; fail if a run exists twice."""
     client = MlflowClient(uri)
     runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
     counts = {
@@ -81,7 +81,7 @@ def trained(fake_run: FakeRun, fake_training: FakeTraining, empty_store: bytes) 
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """Nobody listens on it, and nobody else gets it; a server that reuses addresses can."""
+    """A port without a listener that no other process gets, except a server that reuses addresses."""
     with socket.socket() as held:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.bind(("127.0.0.1", 0))
@@ -90,7 +90,7 @@ def closed_port() -> Iterator[int]:
 
 @pytest.fixture
 def senders(monkeypatch: pytest.MonkeyPatch) -> Queue[str]:
-    """The threads that have begun to send, each time that one has."""
+    """A queue of the threads that have begun to send."""
     names, send = Queue[str](), _mirror._Session.send
 
     def observed(session: Any, status: Any) -> dict[str, str]:
@@ -101,7 +101,7 @@ def senders(monkeypatch: pytest.MonkeyPatch) -> Queue[str]:
     return names
 
 
-def test_a_server_that_is_down_costs_the_work_nothing_and_is_told_once(
+def test_a_server_that_is_down_does_not_stop_the_work_and_is_reported_once(
     trained: tuple[Experiment, RunFolder], closed_port: int, senders: Queue[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
@@ -126,7 +126,7 @@ def test_a_server_that_is_down_costs_the_work_nothing_and_is_told_once(
 def test_a_server_that_hangs_is_not_waited_for(
     trained: tuple[Experiment, RunFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its answer would never come: whoever waited for it would hang."""
+    """The server never answers, so waiting for it would hang the test."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1000")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     experiment, folder = trained
@@ -143,7 +143,7 @@ def test_a_server_that_hangs_is_not_waited_for(
     assert "zenfront sync fake" in told[0]
     for thread in threading.enumerate():
         if thread.name == "mlflow-mirror":
-            thread.join()  # or it would still be at it in the next test
+            thread.join()  # so that it does not run on into the next test
 
 
 def test_an_exception_in_the_work_passes_and_is_the_status(trained: tuple[Experiment, RunFolder]) -> None:
@@ -157,7 +157,7 @@ def test_an_exception_in_the_work_passes_and_is_the_status(trained: tuple[Experi
     assert statuses == ["FAILED"]
 
 
-def test_the_mirror_sends_while_the_work_goes_on(trained: tuple[Experiment, RunFolder]) -> None:
+def test_the_mirror_sends_during_the_work(trained: tuple[Experiment, RunFolder]) -> None:
     experiment, folder = trained
     told: list[str] = []
     with Mirror(folder, experiment, told.append, period=1000, patience=PATIENCE) as mirror:
@@ -191,7 +191,7 @@ def test_a_store_that_is_locked_is_waited_for_in_the_background(
             ledger.append([ledger.rows[0] | {"generation": 1, "time": 1.8e9}])
         mirror.poke()
         assert senders.get() == "mlflow-mirror"
-        time.sleep(0.3)  # for it to come to the lock: if it does not, nothing fails
+        time.sleep(0.3)  # lets the sender reach the lock; the test does not fail if it has not
         holder.rollback()
         holder.close()
     assert told == []
@@ -204,7 +204,7 @@ class _CutOffError(Exception):
 
 @contextlib.contextmanager
 def _cut_off(patch: pytest.MonkeyPatch, call: int, *, carried_out: bool) -> Iterator[None]:
-    """The given writing call fails, before or after MLflow has carried it out."""
+    """Make the given writing call fail before or after MLflow has executed it."""
     made = 0
 
     def breaking(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -228,7 +228,7 @@ def _cut_off(patch: pytest.MonkeyPatch, call: int, *, carried_out: bool) -> Iter
 
 @pytest.mark.slow
 @pytest.mark.parametrize("carried_out", [False, True])
-def test_cut_off_at_any_call_and_sent_again_is_complete_and_has_nothing_twice(
+def test_a_sync_cut_off_at_any_call_is_completed_without_duplicates(
     trained: tuple[Experiment, RunFolder], empty_store: bytes, monkeypatch: pytest.MonkeyPatch, carried_out: bool
 ) -> None:
     _, folder = trained
@@ -247,7 +247,7 @@ def test_cut_off_at_any_call_and_sent_again_is_complete_and_has_nothing_twice(
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle_and_sent_again_is_complete(trained: tuple[Experiment, RunFolder]) -> None:
+def test_a_killed_sync_is_completed_by_the_next(trained: tuple[Experiment, RunFolder]) -> None:
     _, folder = trained
     killed = subprocess.run([sys.executable, "-c", KILLED, str(folder.path)], check=False)
     assert killed.returncode == -signal.SIGKILL
@@ -274,7 +274,7 @@ def test_a_real_server_that_comes_up_late(
     assert len(told) == 2
     command = [sys.executable, "-m", "mlflow", "server", "--port", str(closed_port), "--workers", "1"]
     store = ["--backend-store-uri", default_uri(folder.path.parent), "--artifacts-destination", str(tmp_path / "a")]
-    alone = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # without five more processes
+    alone = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # saves five processes
     with subprocess.Popen([*command, *store], env=alone, start_new_session=True, stderr=subprocess.DEVNULL) as server:
         try:
             _wait_for(closed_port, server)

@@ -1,4 +1,4 @@
-"""The training stage's decisions survive a kill at every point: all of it but Ray and torch, with a simulated clock."""
+"""Decisions of the training stage survive a kill at every point; Ray, torch and the clock are simulated."""
 
 import heapq
 import itertools
@@ -38,7 +38,7 @@ def settings(scheduler: str, seeds: tuple[int, ...] = (0, 1)) -> Train:
 
 
 def train_epoch(trial: str, epoch: int) -> Epoch:
-    """A run's epoch is a function of its name and the number, as with checkpoints that are exact to the bit."""
+    """Return an epoch as a function of the run and its number, as with bit-exact checkpoints."""
     if DIVERGES.get(trial) == epoch:
         return Epoch(trial, epoch, {}, "training diverged")
     return Epoch(trial, epoch, {"val_accuracy": (seed_for(7, trial, str(epoch)) % 1000) / 1000})
@@ -46,7 +46,7 @@ def train_epoch(trial: str, epoch: int) -> Epoch:
 
 @dataclass
 class Machine:
-    """Workers, and a disk with checkpoints that outlives a kill."""
+    """Workers and a disk with checkpoints that survives a kill."""
 
     workers: int
     checkpoints: dict[str, int] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Machine:
         return 1 + seed_for(3, trial) % 97 / 20 if self.workers > 1 else 1.0
 
     def drive(self, runs: TrainingRuns, kill_after: float = float("inf")) -> None:
-        """Drives the stage as the Ray driver does, until it is complete or a number of results have come in."""
+        """Drive the stage as the Ray driver does, until it is complete or has received a number of results."""
         now, results, ticket = 0.0, 0, itertools.count()
         busy: list[tuple[float, int, Job, int]] = []
         while True:
@@ -73,7 +73,7 @@ class Machine:
                 continue
             result = self._train(name, epoch)
             if results == kill_after:
-                return  # this one is trained and on disk, but the driver never heard of it
+                return  # this epoch is trained and on disk, but its report never reaches the driver
             results += 1
             runs.receive(result)
             if runs.is_paused_or_done(name):
@@ -130,9 +130,7 @@ def test_successive_halving_does_not_depend_on_the_number_of_workers(tmp_path: P
 @pytest.mark.parametrize(
     ("scheduler", "workers"), [("successive_halving", 1), ("successive_halving", 3), ("asha", 1), ("fifo", 2)]
 )
-def test_killed_at_any_point_and_resumed_it_ends_as_if_nothing_had_happened(
-    tmp_path: Path, scheduler: str, workers: int
-) -> None:
+def test_a_stage_killed_at_any_point_and_resumed_ends_the_same(tmp_path: Path, scheduler: str, workers: int) -> None:
     train = settings(scheduler)
     whole = run(tmp_path / "whole", train, Machine(workers))
     expected = json.dumps(whole.document())
@@ -167,7 +165,7 @@ def test_asha_with_several_workers_keeps_every_decision_that_it_took(tmp_path: P
 
 
 def test_an_older_checkpoint_costs_time_but_changes_nothing(tmp_path: Path) -> None:
-    """The newest checkpoint may be damaged: epochs that come again are ignored."""
+    """The newest checkpoint may be damaged; repeated epochs are ignored."""
     train = settings("successive_halving")
     expected = run(tmp_path / "whole", train, Machine(1)).document()
     machine = Machine(1)

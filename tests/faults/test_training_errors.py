@@ -1,4 +1,4 @@
-"""What the training stage says when it cannot do its work; none of it starts Ray."""
+"""Messages of the training stage when it cannot work, without starting Ray."""
 
 import json
 from pathlib import Path
@@ -45,7 +45,7 @@ def test_without_a_selection_it_names_the_stage_before(experiment: Experiment, t
         train(experiment, RunFolder(tmp_path), ConsoleView())
 
 
-def test_missing_data_are_told_before_anything_is_started(experiment: Experiment, folder: RunFolder) -> None:
+def test_missing_data_are_reported_before_anything_starts(experiment: Experiment, folder: RunFolder) -> None:
     data = experiment.train.data.model_copy(update={"source": str(folder.path / "nowhere")})
     absent = experiment.model_copy(update={"train": experiment.train.model_copy(update={"data": data})})
     with pytest.raises(UserError, match="nowhere"):
@@ -53,7 +53,7 @@ def test_missing_data_are_told_before_anything_is_started(experiment: Experiment
     assert not folder.epochs.exists()
 
 
-def test_if_no_worker_could_train_anything_the_user_hears_why(experiment: Experiment, folder: RunFolder) -> None:
+def test_if_no_worker_can_train_the_user_gets_the_reason(experiment: Experiment, folder: RunFolder) -> None:
     chosen = json.loads(folder.front.read_text())["selected"][0]
     with Ledger(folder.epochs) as ledger:
         ledger.append([Epoch(f"{chosen}-0", 1, {}, WORKER_FAILED + "KeyError: 'd3'").to_row()])

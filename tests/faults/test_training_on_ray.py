@@ -1,4 +1,4 @@
-"""The training stage on Ray: tiny networks on digits, whole, with dying workers, and with killed drivers."""
+"""The training stage on Ray, with tiny networks on digits: uninterrupted, with dying workers and killed drivers."""
 
 import json
 import os
@@ -66,7 +66,7 @@ def selection(path: Path, members: list[dict[str, Any]] | None = None) -> RunFol
 
 
 def run(experiment: Experiment, folder: RunFolder) -> str:
-    """Trains; what the view said."""
+    """Train and return the output of the view."""
     said = StringIO()
     with ConsoleView(Console(file=said, width=200)) as view:
         train(experiment, folder, view)
@@ -111,7 +111,7 @@ def test_runs_are_stopped_finished_and_tested(whole: Callable[[str], RunFolder],
 
 
 def test_two_workers_and_the_seeds_of_survivors(whole: Callable[[str], RunFolder], tmp_path: Path) -> None:
-    """Successive halving decides as with one worker; the survivor alone is trained with the second seed."""
+    """Successive halving decides as with one worker; only the survivor is trained with the second seed."""
     folder = selection(tmp_path)
     said = run(experiment_of("successive_halving", 2, seeds=(0, 1)), folder)
     first = [row for row in trials(folder) if row["seed"] == 0]
@@ -124,7 +124,7 @@ def test_two_workers_and_the_seeds_of_survivors(whole: Callable[[str], RunFolder
 
 
 def busy_worker() -> int:
-    """The process of a training worker of the Ray that this process started."""
+    """Return the process of a training worker of this process's Ray."""
     for pid, name in processes():
         if name.startswith("ray::") and "Train" in name and parent(parent(pid)) == os.getpid():
             return pid
@@ -142,7 +142,7 @@ def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def test_a_killed_worker_is_replaced_and_its_run_goes_on_from_its_checkpoint(
+def test_a_killed_worker_is_replaced_and_its_run_continues_from_its_checkpoint(
     whole: Callable[[str], RunFolder], tmp_path: Path, once: Once
 ) -> None:
     expected = trials(whole("successive_halving"))
@@ -153,10 +153,10 @@ def test_a_killed_worker_is_replaced_and_its_run_goes_on_from_its_checkpoint(
     assert trials(folder) == expected
 
 
-def test_an_interrupt_ends_the_stage_which_then_goes_on(tmp_path: Path, ray_session: None, once: Once) -> None:
-    """ASHA on two workers: its decisions, before and after, are those that follow from the record alone."""
+def test_an_interrupted_stage_continues(tmp_path: Path, ray_session: None, once: Once) -> None:
+    """The decisions of ASHA on two workers, before and after the interrupt, follow from the record alone."""
     folder, experiment = selection(tmp_path), experiment_of("asha", 2)
-    before_the_tests = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
+    before_the_tests = signal.signal(signal.SIGINT, signal.default_int_handler)  # background processes ignore it
     once(folder.epochs, 3, lambda: os.kill(os.getpid(), signal.SIGINT))
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -171,11 +171,11 @@ def test_an_interrupt_ends_the_stage_which_then_goes_on(tmp_path: Path, ray_sess
     assert after == replayed(experiment, folder)
     assert {name: after[name] for name in before} == before
     assert "finished" in after.values()
-    assert set(after.values()) <= {"stopped", "finished"}  # whether any is stopped depends on who arrives first
+    assert set(after.values()) <= {"stopped", "finished"}  # the order of arrival decides whether any run is stopped
 
 
 def replayed(experiment: Experiment, folder: RunFolder) -> dict[str, str]:
-    """The state of every run, from the record."""
+    """Return the state of every run, computed from the record."""
     document = json.loads(folder.front.read_text())
     selected = [spaces.Architecture.from_dict(member | {"space": document["space"]}) for member in document["front"]]
     with Ledger(folder.epochs) as ledger:
@@ -183,7 +183,7 @@ def replayed(experiment: Experiment, folder: RunFolder) -> dict[str, str]:
         return {trial.name: runs.progress(trial.name).state for trial in runs.wanted()}
 
 
-def test_a_run_whose_worker_fails_each_time_is_recorded_and_the_others_go_on(
+def test_a_run_whose_worker_fails_each_time_is_recorded_and_the_others_continue(
     tmp_path: Path, ray_session: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("zenfront.pipeline.stages.train.driver.RETRIES", 1)
@@ -196,7 +196,7 @@ def test_a_run_whose_worker_fails_each_time_is_recorded_and_the_others_go_on(
     assert good["status"] == "finished"
 
 
-def test_an_error_of_the_user_in_a_worker_ends_the_stage_and_harms_no_run(tmp_path: Path, ray_session: None) -> None:
+def test_a_user_error_in_a_worker_ends_the_stage_and_harms_no_run(tmp_path: Path, ray_session: None) -> None:
     folder = selection(tmp_path)
     folder.checkpoints.write_text("a file where the folder of checkpoints belongs")
     with pytest.raises(UserError, match="cannot write the checkpoint"):

@@ -1,4 +1,4 @@
-"""ASHA and successive halving on learning curves of NAS-Bench-101, with a fake clock and drivers that are killed."""
+"""ASHA and successive halving on learning curves of NAS-Bench-101, with a fake clock and killed drivers."""
 
 import heapq
 import itertools
@@ -37,7 +37,7 @@ def settings(scheduler: str) -> Train:
 
 
 def train(path: Path, scheduler: str, workers: int = 1, kill_after: float = float("inf")) -> TrainingRuns:
-    """Trains until all is done, or until so many epochs have come in; larger networks take longer."""
+    """Train until the end, or until a number of epochs has been recorded; larger networks take longer."""
     with Ledger(path) as ledger:
         runs = TrainingRuns(list(CURVES), settings(scheduler), 0, ledger)
         speed = {name: 1 + rank % 7 / 3 for rank, name in enumerate(sorted(BY_NAME))}
@@ -68,7 +68,7 @@ def decisions(runs: TrainingRuns) -> dict[str, tuple[str, int, str]]:
 
 
 def test_curves_cross() -> None:
-    """Or the table would not be a test: the best after 4 epochs is not the best after 108."""
+    """The table is a meaningful test: the best run after 4 epochs is not the best after 108."""
     after = np.array(list(TABLE["accuracy"].values()))
     assert after.shape == (27, 4)
     assert after[:, 0].argmax() != after[:, 3].argmax()
@@ -87,7 +87,7 @@ def test_successive_halving_keeps_the_best_third_at_each_rung(tmp_path: Path, wo
 
 
 def test_asha_on_one_worker_stops_below_the_upper_third_of_the_earlier(tmp_path: Path) -> None:
-    """NumPy's quantile, over the runs in the order in which they are fed."""
+    """The expected cutoffs are NumPy's quantiles over the runs in their order of start."""
     runs = train(tmp_path / "epochs", "asha")
     at: dict[int, list[float]] = {rung: [] for rung in RUNGS[:-1]}
     for trial in runs.wanted():
@@ -104,7 +104,7 @@ def test_asha_on_one_worker_stops_below_the_upper_third_of_the_earlier(tmp_path:
 
 
 @pytest.mark.parametrize("scheduler", ["asha", "successive_halving"])
-def test_a_driver_killed_again_and_again_decides_as_one_that_lives(tmp_path: Path, scheduler: str) -> None:
+def test_a_repeatedly_killed_driver_makes_the_same_decisions(tmp_path: Path, scheduler: str) -> None:
     expected = decisions(train(tmp_path / "whole", scheduler))
     total = (tmp_path / "whole").read_bytes().count(b"\n")
     moments = sorted(numpy_generator(0, "kills", scheduler).integers(0, total, 20))
@@ -117,8 +117,8 @@ def test_a_driver_killed_again_and_again_decides_as_one_that_lives(tmp_path: Pat
     assert len({(row["trial"], row["epoch"]) for row in epochs}) == len(epochs) == total
 
 
-def test_asha_on_several_workers_never_takes_a_decision_back(tmp_path: Path) -> None:
-    """Which runs arrive first depends on the clock, and so on the kill; a decision is a function of the record."""
+def test_asha_on_several_workers_never_revises_a_decision(tmp_path: Path) -> None:
+    """The order of arrival depends on the clock and thus on the kill; a decision is a function of the record."""
     path = tmp_path / "epochs"
     taken: dict[str, tuple[str, int, str]] = {}
     for moment in sorted(numpy_generator(0, "kills").integers(1, 300, 20)):

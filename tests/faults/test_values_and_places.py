@@ -1,4 +1,4 @@
-"""Values that no proxy should give, places that no run expects, and records that something else has written."""
+"""Invalid values of proxies, unusual places of runs, and files written by other programs."""
 
 import json
 import os
@@ -53,7 +53,9 @@ ANY = SPACE.sample(numpy_generator(0, "any"))
         (10**400, "OverflowError: int too large to convert to float"),
     ],
 )
-def test_what_is_no_finite_number_is_a_reason(monkeypatch: pytest.MonkeyPatch, value: Any, reason: str) -> None:
+def test_a_value_that_is_not_a_finite_number_is_a_failure_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch, value: Any, reason: str
+) -> None:
     proxy = Proxy("odd", lambda network, batch, generator: value, "1", "maximise", "a test", weights="none")
     monkeypatch.setattr(proxies, "load", lambda name: proxy)
     scores = Scoring(SPACE, TASK, ["odd"], noise_batch(TASK, 2, 0), seed=0).score(ANY)
@@ -61,14 +63,14 @@ def test_what_is_no_finite_number_is_a_reason(monkeypatch: pytest.MonkeyPatch, v
 
 
 def test_huge_values_are_compared_and_measured() -> None:
-    """SynFlow reaches 1e61 in the literature's tables; squares and products of the largest floats overflow."""
+    """SynFlow reaches 1e61 in published tables; squares and products of the largest floats overflow."""
     account = SearchStatistics([Objective("a", "maximise"), Objective("b", "maximise")], [])
     architectures = [SPACE.sample(numpy_generator(0, "huge", str(i))) for i in range(4)]
     values = [(1e308, 1e-308), (1e-308, 1e308), (1e200, 1e200), (-1e308, -1e308)]
     account.add([Scores(a, {"a": x, "b": y}, None, 0) for a, (x, y) in zip(architectures, values, strict=True)])
     assert len(account.front) == 3
     assert account.hypervolume is not None
-    assert 0 <= account.hypervolume <= 1.21  # of the box, enlarged by a tenth on each side
+    assert 0 <= account.hypervolume <= 1.21  # in units of the box, which is enlarged by a tenth on each side
 
 
 def _enormous(architecture: Architecture, task: Task) -> Network:
@@ -76,8 +78,8 @@ def _enormous(architecture: Architecture, task: Task) -> Network:
     return Network(wide, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(200_000, task.classes)))
 
 
-def test_what_is_too_large_is_excluded_before_anything_is_allocated() -> None:
-    """Forty billion parameters, 160 GB; 2.56e12 multiply-adds."""
+def test_too_large_networks_are_excluded_before_any_allocation() -> None:
+    """The network has forty billion parameters, 160 GB, and 2.56e12 multiply-adds."""
     space = replace(SPACE, build=_enormous)
     limit = [Constraint("flops", at_most=1e12)]
     scores = Scoring(space, TASK, ["zen", "flops"], noise_batch(TASK, 2, 0), seed=0, constraints=limit).score(ANY)
@@ -104,7 +106,7 @@ def scored(architecture: Architecture) -> Scores:
 
 
 def search(folder: RunFolder, batches: int = 100) -> bytes:
-    """Searches without Ray, as far as so many batches of three lead; what front.json holds."""
+    """Search a number of batches of three without Ray; return the content of front.json."""
     experiment = experiment_of()
     with (
         folder.driving(experiment),
@@ -147,7 +149,7 @@ def test_a_clock_that_is_set_back_changes_nothing(
     assert runs[0].data.metrics["evaluations"] == 40
 
 
-def test_a_folder_that_was_moved_and_comes_from_another_host_goes_on(tmp_path: Path, expected: bytes) -> None:
+def test_a_moved_folder_of_another_host_continues(tmp_path: Path, expected: bytes) -> None:
     search(RunFolder(tmp_path / "there"), 5)
     (tmp_path / "there").rename(tmp_path / "here")
     (tmp_path / "here" / "lock").write_text("process 1 on a-host-that-is-no-more\n")
@@ -164,7 +166,7 @@ def test_two_drivers_on_one_folder(tmp_path: Path) -> None:
         pass
 
 
-def test_a_path_with_everything_in_it(zenfront: Zenfront, fake_run: FakeRun, tmp_path: Path) -> None:
+def test_a_path_with_special_characters(zenfront: Zenfront, fake_run: FakeRun, tmp_path: Path) -> None:
     fake_run("mine")
     odd = tmp_path / "läufe & 运行 x='y'"
     (tmp_path / "runs").rename(odd)
@@ -177,7 +179,7 @@ def test_a_path_with_everything_in_it(zenfront: Zenfront, fake_run: FakeRun, tmp
 
 
 @pytest.mark.parametrize("character", "%#?")
-def test_a_path_in_which_mlflow_finds_nothing_is_said_at_once(fake_run: FakeRun, character: str) -> None:
+def test_a_path_that_mlflow_cannot_use_is_reported_at_the_start(fake_run: FakeRun, character: str) -> None:
     _, folder = fake_run("mine")
     moved = folder.path.parent.rename(folder.path.parent.with_name(f"runs{character}41"))
     with pytest.raises(UserError, match=rf"MLflow cannot keep its database .* has '\{character}' in it"):
@@ -213,7 +215,7 @@ def test_a_file_that_something_else_wrote_is_one_message(
 
 @pytest.fixture
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A package that offers a search space; the file to write it to."""
+    """A package that provides a search space; the fixture is the file to write it to."""
     package = tmp_path / "site" / "broken-1.0.dist-info"
     package.mkdir(parents=True)
     (package / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
@@ -242,8 +244,8 @@ def test_a_space_that_cannot_be_loaded_is_one_message(plugin: Path, zenfront: Ze
     assert said in err
 
 
-def test_only_changes_that_do_not_change_the_result_are_taken_on_going_on(tmp_path: Path) -> None:
-    """More time, other machines, another store: yes. Another seed: no, and the difference is shown."""
+def test_resuming_accepts_only_changes_that_keep_the_result(tmp_path: Path) -> None:
+    """Other time limits, machines and stores are accepted; another seed is refused with the difference."""
     folder, settings = RunFolder(tmp_path / "tiny"), experiment_of().model_dump(mode="json")
     search(folder, 5)
     for key, value in (("search.time_limit", 5), ("train.time_limit", 5), ("resources.search.workers", 3)):
@@ -261,7 +263,7 @@ def test_only_changes_that_do_not_change_the_result_are_taken_on_going_on(tmp_pa
 
 
 def test_a_full_gpu_is_no_failure_of_the_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its worker is told, who has it scored alone."""
+    """The worker returns it to be scored alone."""
 
     def full(network: Network, batch: Batch, generator: torch.Generator) -> float:
         raise torch.OutOfMemoryError("CUDA out of memory")

@@ -1,4 +1,4 @@
-"""The golden networks and the values that the authors' own code gives on them.
+"""The golden networks, and their values by the authors' own code.
 
 ``proxies.json`` and ``proxies.npz`` were computed once with torch 2.13 on the CPU from ZenNAS d1d617e, ZiCo b0fec65,
 zero-cost-nas HEAD and TE-NAS: the scores, the inputs, the targets and the weights.
@@ -62,7 +62,7 @@ def depthwise() -> tuple[nn.Sequential, int]:
 
 
 def deep_narrow() -> tuple[nn.Sequential, int]:
-    """Ten plain layers of four channels: the case that a Zen-score over-rates."""
+    """Ten plain layers of four channels, which the Zen-score overrates."""
     layers: list[nn.Module] = [*conv_bn(3, 4), nn.ReLU()]
     for i in range(9):
         layers += [*conv_bn(4, 4, stride=2 if i == 4 else 1), nn.ReLU()]

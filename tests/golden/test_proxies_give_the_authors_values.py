@@ -1,4 +1,4 @@
-"""Reference mode gives what the authors' own code gives, within the tolerance of the golden values."""
+"""Reference mode reproduces the authors' own code within the tolerance of the golden values."""
 
 import math
 from typing import Any
@@ -32,7 +32,7 @@ KERNELS = [(statistics, precision) for statistics in ("train", "eval") for preci
 
 @pytest.fixture
 def noise(monkeypatch: pytest.MonkeyPatch, arrays: dict[str, Tensor]) -> None:
-    """Zen's two draws become the golden inputs."""
+    """Replace the two draws of Zen by the golden inputs."""
     draws = iter([arrays["inputs/0"], arrays["inputs/1"]])
     monkeypatch.setattr(zen_module, "gaussian", lambda *_: next(draws))
 
@@ -62,7 +62,7 @@ def test_zen(network: Network, golden: dict[str, float], batch: Batch, generator
 def test_the_batch_variances_of_zen_are_those_of_one_pass(
     network: Network, golden: dict[str, float], arrays: dict[str, Tensor], generator: torch.Generator
 ) -> None:
-    """With momentum 1 a batch norm keeps the variance of the last pass: paper mode's way to the variances."""
+    """With momentum 1, a batch norm keeps the variance of the last pass, from which paper mode takes it."""
     x, perturbed = arrays["inputs/0"], arrays["inputs/0"] + 1e-2 * arrays["inputs/1"]
     parameters = parameters_of(network.features, torch.float32)
     with torch.no_grad(), borrowed(network, generator):
@@ -100,7 +100,7 @@ def test_ntk_layer_by_layer_is_exact_with_running_statistics(
 def test_ntk_layer_by_layer_is_near_with_batch_statistics(
     network: Network, golden: dict[str, float], batch: Batch, generator: torch.Generator
 ) -> None:
-    """What is neglected changes kappa by 14 % at most here; kappa differs by a factor of 270 over these networks."""
+    """The approximation changes kappa by at most 14 %; over these networks, kappa varies by a factor of 270."""
     value = proxies.load("ntk").score(network, batch, generator)
     assert value == pytest.approx(golden["ntk_condition_number_train_float64"], rel=0.2)
 

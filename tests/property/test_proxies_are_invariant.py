@@ -1,4 +1,4 @@
-"""What does not change a score, and between which bounds it lies."""
+"""Invariances and bounds of scores."""
 
 import math
 from dataclasses import replace
@@ -34,7 +34,7 @@ SEEDS = st.integers(0, 2**32)
 
 
 def network(seed: int, *, norm: bool = True) -> Network:
-    """Two convolutions with BN (or biases) and ReLU, pooling, a linear layer."""
+    """A network of two convolutions with BN (or biases) and ReLU, pooling, and a linear layer."""
     with torch.device("meta"):
         layers: list[nn.Module] = []
         for w_in, w_out in ((3, 6), (6, 8)):
@@ -61,7 +61,7 @@ def test_the_order_of_the_images_does_not_count(name: str, seed: int, order: lis
     made, images = network(seed), batch(seed)
     shuffled = Batch(images.images[order], images.labels[order])
     options = {"precision": "float64"} if name == "ntk" else {}
-    # Sums in another order; plain is a difference of large sums, about 1 beside rounding errors of 1e-6.
+    # The order of summation changes; plain is a difference of large sums, about 1 beside rounding errors of 1e-6.
     assert score(name, made, images, **options) == pytest.approx(
         score(name, made, shuffled, **options), rel=2e-3, abs=1e-4
     )
@@ -84,7 +84,7 @@ def test_the_scale_of_the_weights_before_a_norm_counts_in_zen_by_its_logarithm(s
 @given(seed=SEEDS, power=st.integers(-4, 4))
 @settings(max_examples=15, deadline=None)
 def test_the_scale_of_the_images_does_not_count_without_biases(seed: int, power: int) -> None:
-    """With BN directly behind the first convolution (its eps: 1e-5 beside a variance of at least 1e-3)."""
+    """BN directly follows the first convolution (its eps is 1e-5, beside a variance of at least 1e-3)."""
     made, images = network(seed), batch(seed)
     scaled = replace(images, images=images.images * 2.0**power)
     for name in ("naswot", "snip"):
@@ -112,7 +112,7 @@ def test_scores_keep_their_bounds(seed: int) -> None:
 @given(seed=SEEDS)
 @settings(max_examples=15, deadline=None)
 def test_the_fast_kernel_is_near_the_exact_one(seed: int) -> None:
-    """Two batch norms: what the fast way neglects changes kappa by less than a factor of 1.5 (kappa: 2 to 200)."""
+    """With two batch norms, the approximation changes kappa by less than a factor of 1.5 (kappa is 2 to 200)."""
     made, images = network(seed), batch(seed)
     ratio = score("ntk", made, images, precision="float64") / score(
         "ntk", made, images, mode="reference", precision="float64"

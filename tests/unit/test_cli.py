@@ -1,4 +1,4 @@
-"""The command line: help, lists, tables, and the stages on files that are there."""
+"""The command line: help, lists, tables, and the stages on existing files."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""The files of tune_configs/cluster/: each is right for the tool that reads it, and asks for a token."""
+"""The files of tune_configs/cluster/ are valid for the tools that read them, and require a token."""
 
 import json
 import re
@@ -22,7 +22,7 @@ from zenfront.pipeline.experiment.config_file import load_experiment
 ROOT = Path(__file__).parents[2]
 CLUSTER = ROOT / "tune_configs" / "cluster"
 KUBERAY = json.loads((ROOT / "tests/golden/kuberay.json").read_text(encoding="utf-8"))
-# Of sbatch(1), Slurm 24.05: those that take a value, and those that take none.
+# Options of sbatch(1), Slurm 24.05: with a value, and without.
 SBATCH = {"job-name", "nodes", "ntasks-per-node", "cpus-per-task", "gpus-per-node", "time", "output", "open-mode"}
 SBATCH_FLAGS = {"exclusive", "requeue", "no-kill"}
 
@@ -32,7 +32,7 @@ def _yaml(name: str) -> Any:
 
 
 def _commands(text: str) -> list[list[str]]:
-    """The shell commands of a text, as words; comments and line continuations are taken away."""
+    """Return the shell commands of a text, split into words, without comments and line continuations."""
     text = re.sub(r"(^|\s)#.*", "", text, flags=re.MULTILINE).replace("\\\n", " ")
     return [shlex.split(line) for line in re.split(r"[;\n]", text) if line.strip() and line.count('"') % 2 == 0]
 
@@ -42,7 +42,7 @@ def _options(command: Command) -> set[str]:
 
 
 def _check_zenfront(words: list[str]) -> None:
-    """The command exists, and the overrides are keys of its experiment."""
+    """Check that the command exists and that its overrides are keys of the experiment."""
     assert words[:2] == ["zenfront", "run"]
     overrides = [value for option, value in pairwise(words) if option == "--set"]
     load_experiment("smoke" if words[2].startswith("-") else words[2], overrides)
@@ -126,8 +126,8 @@ def test_the_slurm_script_calls_rays_symmetric_run_and_our_command() -> None:
     _check_zenfront(after)
 
 
-def test_what_the_guide_calls_exists() -> None:
-    """The files of docs/cluster.md, and the keys that it sets."""
+def test_files_and_keys_in_the_guide_exist() -> None:
+    """Check the files that docs/cluster.md names and the keys that it sets."""
     guide = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
     for name in re.findall(r"tune_configs/[\w./-]+", guide):
         assert (ROOT / name).exists(), name

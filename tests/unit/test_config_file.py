@@ -1,4 +1,4 @@
-"""Experiments in YAML: what is read, what overrides change, what is written back."""
+"""Experiments in YAML: reading, overriding and writing."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What a person sees of the work: on a terminal, in a file, and when the output is gone."""
+"""The display of the work on a terminal, in a file, and after the output is closed."""
 
 import io
 import re
@@ -43,7 +43,7 @@ def test_without_a_terminal_a_generation_is_one_line() -> None:
     ]
 
 
-def test_without_a_terminal_a_run_is_told_once_and_when_it_is_over() -> None:
+def test_without_a_terminal_a_run_is_reported_once_and_at_its_end() -> None:
     view, file = _plain()
     states: list[TrialState] = ["waiting", "running", "running", "stopped", "stopped"]
     with view:
@@ -52,7 +52,7 @@ def test_without_a_terminal_a_run_is_told_once_and_when_it_is_over() -> None:
     assert file.getvalue() == "a-0 stopped at epoch 3/27, validation accuracy 50.0 %: rung 3: 0.5 < 0.6\n"
 
 
-def test_what_the_work_says_cannot_steer_the_terminal() -> None:
+def test_untrusted_text_cannot_control_the_terminal() -> None:
     view, file = _plain()
     with view:
         view.notify(HOSTILE)

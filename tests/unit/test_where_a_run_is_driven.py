@@ -1,4 +1,4 @@
-"""With ray:// the driver goes to the head node; a folder that would be deleted with a job is refused."""
+"""With ray://, the driver runs on the head node; a folder that is deleted together with a job is refused."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ Called = list[tuple[Any, ...]]
 
 @pytest.fixture
 def called(monkeypatch: pytest.MonkeyPatch) -> Called:
-    """What is called on a head node, in place of calling it."""
+    """Record the calls for the head node instead of making them."""
     calls: Called = []
     monkeypatch.setattr(head_node, "call", lambda *call: calls.append(call))
     return calls

@@ -1,4 +1,4 @@
-"""What a user sees when the input is wrong: one message with the place and the rule, exit code 2, no traceback."""
+"""Wrong input gives one message with the place and the rule, exit code 2 and no traceback."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ Zenfront = Callable[..., tuple[int, str, str]]
 
 @dataclass(frozen=True)
 class Wrong:
-    """A mistake and its answer."""
+    """A mistake and the expected message."""
 
     name: str
     said: str
@@ -261,7 +261,7 @@ def test_a_mistake_gets_one_message_and_exit_code_2(wrong: Wrong, zenfront: Zenf
     assert code == 2
 
 
-def test_every_mistake_in_a_file_is_told_with_its_line(zenfront: Zenfront) -> None:
+def test_every_mistake_in_a_file_is_reported_with_its_line(zenfront: Zenfront) -> None:
     Path("wrong.yaml").write_text(RIGHT.replace("score: zen", "scor: zen").replace("k: 3", "k: x"), encoding="utf-8")
     code, _, err = zenfront("config", "check", "wrong.yaml")
     assert code == 2
@@ -282,7 +282,7 @@ def test_a_used_name_is_refused_with_the_difference(zenfront: Zenfront) -> None:
     assert "search.seed: 0 -> 7" in err
 
 
-def test_a_message_cannot_steer_the_terminal(zenfront: Zenfront) -> None:
+def test_a_message_cannot_control_the_terminal(zenfront: Zenfront) -> None:
     code, _, err = zenfront("run", "a\x1b[31mb\r")
     assert code == 2
     assert "\x1b" not in err

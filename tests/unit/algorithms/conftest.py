@@ -1,4 +1,4 @@
-"""A space without networks, for landscapes that are known."""
+"""Search spaces without networks, for known landscapes."""
 
 import pytest
 from optuna.distributions import IntDistribution
@@ -14,12 +14,12 @@ def _nothing(architecture: Architecture, task: Task) -> Network:
 
 @pytest.fixture
 def lattice() -> Space:
-    """Eight genes of 0 .. 9."""
+    """Eight genes with values 0 .. 9."""
     genes = {f"x{i}": IntDistribution(0, LEVELS - 1) for i in range(8)}
     return Space("lattice", genes, _nothing, "eight genes of ten levels")
 
 
 @pytest.fixture
 def triangle() -> Space:
-    """Two genes of 0 .. 20."""
+    """Two genes with values 0 .. 20."""
     return Space("triangle", {name: IntDistribution(0, 20) for name in "ab"}, _nothing, "two genes of 21 levels")

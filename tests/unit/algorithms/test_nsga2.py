@@ -1,4 +1,4 @@
-"""NSGA-II finds more than chance does, and prefers feasible to infeasible to failed."""
+"""NSGA-II beats random search, and prefers feasible to infeasible to failed architectures."""
 
 import numpy as np
 import pytest
@@ -71,7 +71,7 @@ def test_mutation_changes_one_gene_on_average_and_mostly_to_a_neighbour() -> Non
     after = GeneMutation()._do(genes, before, random_state=rng)
     changed = after != before
     assert ((after >= genes.xl) & (after <= genes.xu)).all()
-    # Each gene with 1 / 12; a step that is reflected at a bound may end where it began.
+    # Each gene mutates with probability 1 / 12; a step that is reflected at a bound may end where it began.
     assert changed.sum(1).mean() == pytest.approx(0.95, abs=0.1)
     inner = changed & (before > 0) & (before < genes.xu)
     assert (np.abs(after - before)[inner] == 1).mean() == pytest.approx(0.5, abs=0.1)

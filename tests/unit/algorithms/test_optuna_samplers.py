@@ -1,4 +1,4 @@
-"""Optuna's samplers behind ask and tell: no proposal twice, failures and constraints as Optuna means them."""
+"""Optuna's samplers behind ask and tell: no repeated proposals; failures and constraints in Optuna's terms."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +20,7 @@ OBJECTIVES = (Objective("a", "maximise"), Objective("b", "minimise"))
 
 
 class Stubborn(BaseSampler):
-    """Always proposes the lowest levels."""
+    """A sampler that always proposes the lowest levels."""
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return {}
@@ -36,7 +36,7 @@ def trials(search: Any) -> list[FrozenTrial]:
     return list(search._study.trials)
 
 
-def test_what_was_proposed_before_fails_and_is_replaced_by_chance(triangle: Space) -> None:
+def test_a_repeated_proposal_fails_and_is_replaced_by_a_uniform_sample(triangle: Space) -> None:
     search = OptunaSearch(Problem(triangle, OBJECTIVES, (), 4, 0), "stubborn", lambda seed: Stubborn(), tries=3)
     asked = search.ask(4)
     assert asked[0].mapping == {"a": 0, "b": 0}
@@ -48,7 +48,7 @@ def test_what_was_proposed_before_fails_and_is_replaced_by_chance(triangle: Spac
     assert running == [a.mapping for a in asked]
 
 
-def test_trials_end_as_optuna_means_it(triangle: Space) -> None:
+def test_trials_end_in_the_states_that_optuna_defines(triangle: Space) -> None:
     constraints = (Constraint("b", at_most=10.0), Constraint("a", at_least=2.0))
     search: Any = algorithms.load("optuna_nsga2").make(Problem(triangle, OBJECTIVES, constraints, 4, 0))
     asked = search.ask(4)
@@ -57,7 +57,7 @@ def test_trials_end_as_optuna_means_it(triangle: Space) -> None:
     first, failed, early, last = trials(search)
     assert (first.state, first.values) == (TrialState.COMPLETE, [4.0, 5.0])
     assert (failed.state, failed.values) == (TrialState.FAIL, None)
-    # Its second constraint is not known; its first score counts as the mean so far. (20 - 10) / 10 = 1, squeezed.
+    # Its second constraint is unknown; the mean replaces its first score. The excess (20 - 10) / 10 = 1 is squeezed.
     assert (early.state, early.values) == (TrialState.COMPLETE, [4.0, 20.0])
     assert early.constraints == {"b <= 10": 0.5, "a >= 2": 0.0}
     assert last.values == [8.0, 10.0]
@@ -65,8 +65,8 @@ def test_trials_end_as_optuna_means_it(triangle: Space) -> None:
 
 
 @pytest.mark.parametrize("objectives", [1, 2])
-def test_the_gaussian_process_climbs_and_repeats_itself(triangle: Space, objectives: int) -> None:
-    """Ten at random, then two by the model: on a plane those are in or next to the best corner, a = 20 and b = 0."""
+def test_the_gaussian_process_climbs_and_is_reproducible(triangle: Space, objectives: int) -> None:
+    """After ten random samples, two proposals on a plane lie in or next to the best corner, a = 20 and b = 0."""
 
     def proposed() -> list[dict[str, Any]]:
         search = algorithms.load("optuna_gp").make(Problem(triangle, OBJECTIVES[:objectives], (), 10, 3))

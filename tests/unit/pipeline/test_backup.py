@@ -1,4 +1,4 @@
-"""The copy of a run folder: what one machine left, another goes on with; a broken storage stops nothing."""
+"""The copy of a run folder: another machine continues from it, and a failing storage does not stop the work."""
 
 import shutil
 from pathlib import Path
@@ -28,7 +28,7 @@ def _experiment(storage: Path, **changes: object) -> Experiment:
 
 
 class Machine:
-    """A driver of the run on a machine of its own."""
+    """A driver of the run on a separate machine."""
 
     def __init__(self, root: Path, storage: Path) -> None:
         self.said: list[str] = []
@@ -65,7 +65,7 @@ def there(tmp_path: Path, storage: Path) -> Machine:
     return Machine(tmp_path / "there", storage)
 
 
-def test_another_machine_goes_on_where_the_first_ended(here: Machine, there: Machine) -> None:
+def test_another_machine_continues_where_the_first_ended(here: Machine, there: Machine) -> None:
     with here.copy():
         here.score(1, 2)
         write_json(here.folder.report / "deep" / "table.json", {"a": 1})
@@ -81,7 +81,7 @@ def test_another_machine_goes_on_where_the_first_ended(here: Machine, there: Mac
     assert here.said == there.said == []
 
 
-def test_the_copy_is_made_while_the_work_goes_on(here: Machine, storage: Path) -> None:
+def test_the_copy_is_updated_during_the_work(here: Machine, storage: Path) -> None:
     with here.copy() as copy:
         here.score(1)
         while not (storage / "copied" / "scores.jsonl").exists():
@@ -89,7 +89,7 @@ def test_the_copy_is_made_while_the_work_goes_on(here: Machine, storage: Path) -
         assert (storage / "copied" / "scores.jsonl").read_bytes() == here.folder.scores.read_bytes()
 
 
-def test_what_the_last_driver_has_not_copied_is_kept_when_it_goes_on_itself(here: Machine) -> None:
+def test_uncopied_files_of_the_last_driver_are_kept_when_it_continues(here: Machine) -> None:
     with here.copy():
         here.score(1)
     here.score(2)  # killed before it was copied
@@ -109,7 +109,7 @@ def test_a_later_state_replaces_an_earlier_one_which_is_set_aside(here: Machine,
     assert [row["number"] for row in read_ledger(aside)[0]] == [1, 2]
 
 
-def test_a_driver_that_was_replaced_copies_no_more_and_says_so(here: Machine, there: Machine, storage: Path) -> None:
+def test_a_replaced_driver_stops_copying_and_reports_it(here: Machine, there: Machine, storage: Path) -> None:
     with here.copy():
         with there.copy():
             there.score(2)
@@ -127,7 +127,7 @@ def test_a_file_that_is_deleted_here_is_deleted_there(here: Machine, storage: Pa
     assert {path.name for path in (storage / "copied").iterdir()} == {"driver.json", "scores.jsonl"}
 
 
-def test_a_storage_that_breaks_does_not_stop_the_work_and_is_told(here: Machine, storage: Path) -> None:
+def test_a_failing_storage_does_not_stop_the_work_and_is_reported(here: Machine, storage: Path) -> None:
     with here.copy() as copy:
         shutil.rmtree(storage)
         storage.write_text("in the way")
@@ -144,7 +144,7 @@ def test_a_storage_that_breaks_does_not_stop_the_work_and_is_told(here: Machine,
     assert (storage / "copied" / "scores.jsonl").read_bytes() == here.folder.scores.read_bytes()
 
 
-def test_a_storage_that_cannot_be_used_is_said_before_any_work(here: Machine, storage: Path) -> None:
+def test_an_unusable_storage_is_reported_before_any_work(here: Machine, storage: Path) -> None:
     storage.parent.mkdir()
     storage.write_text("in the way")
     with pytest.raises(UserError, match=r"cluster\.storage: .* cannot be used \("), here.copy():
@@ -168,7 +168,7 @@ def test_another_experiment_of_the_same_name_is_refused_and_nothing_is_touched(h
 
 
 @pytest.mark.parametrize("key", ["bucket/run/../../../etc/passwd", "bucket/run/.."])
-def test_a_key_in_a_bucket_cannot_lead_out_of_the_run_folder(key: str) -> None:
+def test_a_key_in_a_bucket_cannot_point_outside_the_run_folder(key: str) -> None:
     assert _below("bucket/run/a/b", "bucket/run") == "a/b"
     with pytest.raises(OSError, match="leads out of its folder"):
         _below(key, "bucket/run")

@@ -1,4 +1,4 @@
-"""A search is warned of what is known not to hold on its space."""
+"""Warnings about objectives that are known to fail on the space of a search."""
 
 import json
 from typing import Any
@@ -51,7 +51,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("measured")
-def test_only_what_holds_neither_way_is_warned_of_and_where_it_was_measured() -> None:
+def test_a_warning_names_scores_that_fail_both_criteria_and_the_measurement() -> None:
     (line,) = checks.cautions(_experiment("nasbench201", "zen", "naswot", "synflow", "depth", "snip"))
     assert line.startswith("zen is not known to hold here: on nasbench201, it tells nothing at equal FLOPs (τ +0.00 [")
     assert "no more than params" in line
@@ -60,13 +60,13 @@ def test_only_what_holds_neither_way_is_warned_of_and_where_it_was_measured() ->
 
 
 @pytest.mark.usefixtures("measured")
-def test_the_family_is_warned_too_and_no_other_space() -> None:
+def test_the_warning_covers_the_family_and_no_other_space() -> None:
     (line,) = checks.cautions(_experiment("darts", "zen"))
     assert "on nasbench201, a space of the same family as darts" in line
     assert list(checks.cautions(_experiment("anynet3", "zen"))) == []
 
 
-def test_the_shipped_file_speaks_of_what_there_is_and_of_enough_architectures() -> None:
+def test_the_shipped_file_names_existing_entries_and_enough_architectures() -> None:
     shipped: dict[str, Any] = json.loads(checks.MEASURED.read_text(encoding="utf-8"))
     for space, measured in shipped.items():
         assert {space, *measured["family"]} <= set(spaces.names())

@@ -1,4 +1,4 @@
-"""The record: append-only, checksummed, torn tails dropped, damage named."""
+"""The ledger: append-only rows with checksums; incomplete tails are dropped, and damage is reported."""
 
 import errno
 import json

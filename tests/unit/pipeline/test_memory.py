@@ -1,4 +1,4 @@
-"""Memory: what is measured of a candidate, what a worker may take, and what the user is told."""
+"""The memory of a candidate, the limit of a worker, and the advice to the user."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from zenfront.pipeline.cluster.workers import GIB, WorkerPool
 
 
 @pytest.mark.skipif(memory.peak("cpu") is None, reason="this platform does not report the peak of a process")
-def test_the_peak_is_of_the_work_since_it_was_forgotten() -> None:
+def test_the_peak_covers_the_work_since_the_reset() -> None:
     memory.reset_peak("cpu")
     before = memory.peak("cpu") or 0
     block = torch.ones(200_000_000, dtype=torch.uint8)
@@ -22,7 +22,7 @@ def test_the_peak_is_of_the_work_since_it_was_forgotten() -> None:
     assert (memory.peak("cpu") or 0) < during - 150_000_000
 
 
-def test_on_a_gpu_it_is_what_pytorch_has_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_gpu_the_peak_is_that_of_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
     forgotten: list[bool] = []
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: forgotten.append(True))
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 12345)
@@ -32,7 +32,7 @@ def test_on_a_gpu_it_is_what_pytorch_has_allocated(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(("gpus", "expected"), [(0.25, [0.25]), (1.0, []), (0.0, []), (2.0, [])])
-def test_a_worker_with_a_part_of_a_gpu_has_that_part_of_its_memory(
+def test_a_worker_with_a_share_of_a_gpu_has_that_share_of_its_memory(
     monkeypatch: pytest.MonkeyPatch, gpus: float, expected: list[float]
 ) -> None:
     shares: list[float] = []
@@ -50,7 +50,7 @@ def _machines(monkeypatch: pytest.MonkeyPatch, *machines: dict[str, float]) -> N
     monkeypatch.setattr("ray.nodes", lambda: [{"Alive": True, "Resources": machine} for machine in machines])
 
 
-def test_more_than_the_share_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exceeding_the_share_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
     _machines(
         monkeypatch, {"CPU": 0, "memory": 64 * GIB}, {"CPU": 4, "memory": 16 * GIB}, {"CPU": 2, "memory": 9 * GIB}
     )
@@ -63,7 +63,7 @@ def test_more_than_the_share_is_said_once(monkeypatch: pytest.MonkeyPatch) -> No
     assert advisor.advice(_rows(9)) is None
 
 
-def test_the_share_that_the_experiment_gives_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_share_in_the_experiment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     _machines(monkeypatch, {"CPU": 4, "GPU": 1, "memory": 16 * GIB})
     assert MemoryAdvisor(WorkerPool(1, 1, 0, 2 * GIB)).advice(_rows(3)) is not None
     assert MemoryAdvisor(WorkerPool(4, 1, 0.25)).advice(_rows(9)) is None

@@ -35,7 +35,7 @@ def infinite(network: Network, batch: Batch, generator: torch.Generator) -> floa
 
 @pytest.fixture
 def with_score(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Adds the three proxies above to those that can be loaded."""
+    """Make the three proxies above loadable."""
     known = {f.__name__: Proxy(f.__name__, f, "1", "maximise", "a test") for f in (broken, undefined, infinite)}
     load = proxies.load
     monkeypatch.setattr(proxies, "load", lambda name: known.get(name) or load(name))
@@ -67,7 +67,7 @@ def test_repeats_give_mean_and_standard_error() -> None:
     assert more.errors["zen"] == pytest.approx(abs(second - single.values["zen"]) / 2)
 
 
-def test_what_a_cheap_constraint_excludes_is_not_scored_further() -> None:
+def test_architectures_excluded_by_a_cost_are_not_scored_further() -> None:
     tight = replace(SCORING, constraints=[Constraint("flops", at_most=10)])
     scores = tight.score(SMALL)
     assert set(scores.values) == {"flops", "depth"}
@@ -83,7 +83,7 @@ def test_what_a_cheap_constraint_excludes_is_not_scored_further() -> None:
         ("infinite", "infinite: the value is inf"),
     ],
 )
-def test_whatever_goes_wrong_becomes_the_reason(name: str, reason: str) -> None:
+def test_any_error_becomes_the_reason_of_the_failure(name: str, reason: str) -> None:
     scores = replace(SCORING, names=["flops", name]).score(SMALL)
     assert scores.failure == reason
     assert not scores.values
@@ -101,7 +101,7 @@ def test_options_reach_the_proxy() -> None:
 
 
 @pytest.mark.usefixtures("with_score")
-def test_scores_taken_apart_leave_the_others_as_they_are() -> None:
+def test_an_undefined_score_leaves_the_others_unchanged() -> None:
     names = ["flops", "zen", "undefined", "broken"]
     scores = replace(SCORING, names=names, keep_partial=True).score(SMALL)
     assert scores.failure is None
@@ -114,6 +114,6 @@ def test_scores_taken_apart_leave_the_others_as_they_are() -> None:
     assert none.failure == "undefined: a dead network"
 
 
-def test_the_row_keeps_why_a_score_is_missing() -> None:
+def test_the_row_keeps_the_reason_of_a_missing_score() -> None:
     scores = Scores(SMALL, {"flops": 1.0}, None, 0, undefined={"zen": "a dead network"})
     assert Scores.from_row(scores.to_row()) == scores

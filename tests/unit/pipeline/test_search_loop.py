@@ -1,4 +1,4 @@
-"""The loop: told in the order of asking, whatever the order of finishing; resume is replay; culprits stand alone."""
+"""The search loop: results in the order of proposal, resuming by replay, and isolation of candidates that crash."""
 
 import weakref
 from collections import Counter
@@ -22,7 +22,7 @@ def scored(architecture: Architecture) -> Scores:
 
 
 class Recorder:
-    """Breeds the next generation from all it was told, and keeps a protocol of the calls."""
+    """An algorithm that breeds from all reported scores and records its calls."""
 
     def __init__(self, limit: int = 10**9) -> None:
         self.protocol: list[tuple[str, list[str]]] = []
@@ -52,7 +52,7 @@ def loop_over(
 
 
 def finish(loop: SearchLoop, order: Sequence[int] = (0,), size: int = 1) -> list[Scores]:
-    """Scores everything; `order` says which of the batches that are out comes back next."""
+    """Score everything; `order` selects which of the batches in flight returns next."""
     out: list[list[Architecture]] = []
     results: list[Scores] = []
     turn = 0
@@ -78,7 +78,7 @@ def test_calls_do_not_depend_on_the_order_of_finishing_or_on_batches(
 
 
 @given(st.integers(1, 3), st.sets(st.integers(0, 22)))
-def test_a_search_resumed_from_any_part_of_its_record_asks_the_same(lookahead: int, kept: set[int]) -> None:
+def test_a_search_resumed_from_any_part_of_its_record_proposes_the_same(lookahead: int, kept: set[int]) -> None:
     whole, resumed = Recorder(), Recorder()
     results = finish(loop_over(whole, lookahead), [3, 1, 2])
     known = [results[i] for i in kept]
@@ -88,7 +88,7 @@ def test_a_search_resumed_from_any_part_of_its_record_asks_the_same(lookahead: i
     assert {s.architecture.id for s in again} == asked - {s.architecture.id for s in known}
 
 
-def test_lookahead_asks_before_the_last_generation_is_told() -> None:
+def test_lookahead_asks_before_the_last_generation_is_reported() -> None:
     recorder = Recorder()
     loop = loop_over(recorder, lookahead=2)
     assert [call for call, _ in recorder.protocol] == ["ask", "ask"]
@@ -129,7 +129,7 @@ def test_the_culprit_is_found_and_the_others_are_scored(position: int, size: int
     assert deaths == {culprit.id: TRIES_ALONE}
 
 
-def test_what_is_to_be_scored_again_comes_next_and_alone() -> None:
+def test_a_candidate_to_be_scored_again_comes_next_and_alone() -> None:
     loop = loop_over(Recorder(), evaluations=5)
     first, second, *others = loop.take(3)
     loop.again(second)
@@ -137,14 +137,14 @@ def test_what_is_to_be_scored_again_comes_next_and_alone() -> None:
     assert not {first, second, *others} & set(loop.take(5))
 
 
-def test_a_death_without_unreported_candidates_harms_nobody() -> None:
+def test_a_death_without_unreported_candidates_has_no_effect() -> None:
     loop = loop_over(Recorder())
     assert loop.worker_died([]) is None
     assert loop.waiting == 5
 
 
 @pytest.mark.parametrize("lookahead", [1, 2])
-def test_generations_are_numbered_as_they_are_told(lookahead: int) -> None:
+def test_generations_are_numbered_in_the_order_of_reporting(lookahead: int) -> None:
     told: list[int] = []
     loop = SearchLoop(
         Recorder(), population=5, evaluations=12, lookahead=lookahead, known=(), told=lambda n, _: told.append(n)
@@ -154,7 +154,7 @@ def test_generations_are_numbered_as_they_are_told(lookahead: int) -> None:
     assert told == [0, 1, 2]
 
 
-def test_scores_that_were_told_are_let_go() -> None:
+def test_reported_scores_are_released() -> None:
     loop = loop_over(Recorder())
     kept: list[weakref.ref[Scores]] = []
     while batch := loop.take(5):
@@ -167,7 +167,7 @@ def test_scores_that_were_told_are_let_go() -> None:
 
 
 @given(st.integers(1, 5000), st.integers(1, 600), st.floats(1e-3, 1e5))
-def test_a_trial_is_worth_its_price_and_no_longer_than_intended(waiting: int, workers: int, rate: float) -> None:
+def test_a_trial_lasts_at_least_its_overhead_and_at_most_its_limit(waiting: int, workers: int, rate: float) -> None:
     size = trial_size(waiting, workers, rate)
     assert size >= 1
     assert size == 1 or size / rate >= max(0.05, 0.015 * workers) - 0.5 / rate, "less work than Tune takes for it"

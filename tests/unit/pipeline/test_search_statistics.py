@@ -1,4 +1,4 @@
-"""The running account of a search."""
+"""The running statistics of a search."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_failures_and_infeasible_are_counted_apart_and_not_on_the_front() -> Non
     assert account.failures == {"ntk: singular": 2}
 
 
-def test_a_search_that_comes_no_nearer_is_infeasible_and_says_what_excludes() -> None:
+def test_a_search_without_progress_is_infeasible_and_names_the_constraints() -> None:
     account = SearchStatistics(OBJECTIVES, [Constraint("flops", at_most=10)])
     account.add([point(10, 300), point(10, 200)])
     account.add([point(10, 250), point(10, 100)])
@@ -51,7 +51,7 @@ def test_a_search_that_comes_no_nearer_is_infeasible_and_says_what_excludes() ->
         account.add([point(10, 100), point(20, 200)])
 
 
-def test_a_search_in_which_all_fail_says_why() -> None:
+def test_a_search_in_which_all_candidates_fail_reports_the_reasons() -> None:
     account = SearchStatistics(OBJECTIVES, [])
     account.add([FAILED, FAILED])
     assert account.hypervolume is None

@@ -1,4 +1,4 @@
-"""Scores, seeds, objectives and constraints as values."""
+"""The values of the project: scores, seeds, objectives and constraints."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""How many workers a cluster has room for."""
+"""The number of workers that fit on the machines of a cluster."""
 
 from collections.abc import Callable
 from typing import Any
@@ -64,7 +64,7 @@ def test_a_worker_has_its_place_on_one_machine_and_its_fraction_on_one_gpu(
     assert plan_workers(workers, "search", "auto").count == count
 
 
-def test_without_any_gpu_they_do_without_if_the_device_is_left_to_us(cluster: Cluster) -> None:
+def test_the_cpu_is_used_if_no_machine_has_a_gpu_and_the_device_is_auto(cluster: Cluster) -> None:
     cluster({"CPU": 8})
     assert plan_workers(Workers(cpus=4, gpus=1), "train", "auto") == WorkerPool(2, 4, 0)
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""Small networks whose scores can be written down."""
+"""Small networks whose scores have closed forms."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ Layers = Callable[[], list[nn.Module]]
 
 @pytest.fixture
 def score() -> Callable[..., float]:
-    """Takes a score by name, always with the same generator: (name, network, batch, **options)."""
+    """Return a function (name, network, batch, **options) -> score that always uses the same generator."""
 
     def take(name: str, network: Network, batch: Batch, **options: object) -> float:
         return proxies.load(name).score(network, batch, torch_generator(3, "score"), **options)
@@ -26,7 +26,7 @@ def score() -> Callable[..., float]:
 
 @pytest.fixture
 def build() -> Callable[..., Network]:
-    """Makes a network with drawn weights: (layers of the features, layers of the head, init)."""
+    """Return a function (layers of the features, layers of the head, init) -> network with drawn weights."""
 
     def make(features: Layers, head: Layers = lambda: [nn.Flatten()], init: Init = "kaiming") -> Network:
         with torch.device("meta"):

@@ -17,7 +17,7 @@ ON_PATTERNS = ["naswot", "linear_regions", "swap"]
 
 
 def signs() -> list[nn.Module]:
-    """Three ReLUs a pixel; with the weights of `network`, whether the image is positive in each channel."""
+    """States of the three ReLUs per pixel: with the weights of `network`, the sign of the image in each channel."""
     return [nn.Conv2d(3, 3, 1, bias=False), nn.ReLU()]
 
 
@@ -31,7 +31,7 @@ def network(build: Build) -> Network:
 
 @pytest.fixture
 def states(batch: Batch) -> np.ndarray:
-    """(N, A) states of the ReLUs of `network`."""
+    """Return the states (N, A) of the ReLUs of `network`."""
     found: np.ndarray = (batch.images > 0).flatten(1).numpy()
     return found
 
@@ -60,7 +60,7 @@ def test_linear_regions_of_the_batch(score: Score, network: Network, batch: Batc
 
 
 def test_linear_regions_of_crops(score: Score, network: Network, batch: Batch) -> None:
-    """Crops of one pixel of images of two colours: two patterns, of three channels 4 x 4 images many more."""
+    """Crops of one pixel from images of two colours have two patterns; 4 x 4 images of three channels have more."""
     colours = torch.tensor([1.0, -1, 1, -1, 1, -1])[:, None, None, None].expand_as(batch.images)
     assert score("linear_regions", network, replace(batch, images=colours), crop=1) == 2
     assert score("linear_regions", network, batch, crop=1) == 8
@@ -100,7 +100,7 @@ def test_meco_of_equal_channels_is_0(score: Score, build: Build, batch: Batch) -
 
 
 def test_the_code_counts_layers_more_than_once_in_meco(score: Score, network: Network, batch: Batch) -> None:
-    """The convolution, its ReLU, the features that hold both, the flattened logits and the head, the network."""
+    """Counted are the convolution, its ReLU, the features with both, the flattened logits and the head, the network."""
     large = replace(batch, images=torch.empty(1, 3, 64, 64))
     once, code = score("meco", network, large), score("meco", network, large, mode="reference")
     assert code > 2 * once
@@ -169,7 +169,7 @@ def test_az_expressivity_of_independent_channels_is_the_log_of_their_number(
 
 
 def test_az_progressivity_is_the_smallest_growth(score: Score, build: Build, batch: Batch) -> None:
-    """Entropies log 3, 0 (one direction left), 0: the smallest growth is -log 3."""
+    """The entropies are log 3, 0 (one direction remains) and 0, so the smallest growth is -log 3."""
     network = channels(IDENTITY, [[1.0, 1, 1], [2, 2, 2]], [[1.0, 0], [0, 1]])(build)
     assert score("az_progressivity", network, batch) == pytest.approx(-math.log(3), abs=0.02)
 

@@ -25,7 +25,7 @@ def conv(w_in: int, w_out: int, k: int = 3, stride: int = 1, bias: bool = True) 
 
 
 class Sum(nn.Module):
-    """The sum of branches, some of them times a factor."""
+    """The sum of branches, each with an optional factor."""
 
     def __init__(self, *branches: nn.Module, factors: tuple[float, ...] = ()) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ def test_depth_is_the_longest_path() -> None:
     assert cost("depth", nn.Identity()) == 0
 
 
-def test_what_is_multiplied_by_zero_is_no_path() -> None:
+def test_a_branch_multiplied_by_zero_is_no_path() -> None:
     deep = nn.Sequential(conv(3, 3), conv(3, 3), conv(3, 3))
     assert cost("depth", conv(3, 3), Sum(deep, conv(3, 3), factors=(0, 1))) == 2
     assert cost("depth", Sum(conv(3, 3), factors=(0,)), conv(3, 3)) == 0
@@ -123,7 +123,7 @@ def test_live_params_lie_on_a_path() -> None:
 
 
 def test_peak_memory_is_the_largest_sum_of_what_is_alive() -> None:
-    """Image 3, wide 12, narrow 2 maps of 64 pixels: 15 maps while the first runs, 14 while the second does."""
+    """The image has 3, wide 12 and narrow 2 maps of 64 pixels: 15 maps during the first layer, 14 during the second."""
     first, second = conv(3, 12, bias=False), conv(12, 2, bias=False)
     parameters = 3 * 12 * 9 + 12 * 2 * 9
     assert cost("peak_memory", first, second) == 4 * (parameters + 15 * SIDE**2)
@@ -144,7 +144,7 @@ def test_nothing_is_allocated_or_left_on_the_network() -> None:
 
 
 class Clock(nn.Module):
-    """A pass takes so many seconds, on a clock that nothing else moves."""
+    """A clock that only passes of the network advance, each by a given time."""
 
     def __init__(self, seconds: Iterable[float]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A linear classifier: dL/dW = (softmax(W x) - y)^T x / N, whatever a proxy makes of it."""
+"""Gradient scores of a linear classifier, for which dL/dW = (softmax(W x) - y)^T x / N."""
 
 import math
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def w(network: Network) -> np.ndarray:
 
 
 def residuals(w: np.ndarray, x: np.ndarray, labels: Tensor) -> np.ndarray:
-    """softmax(W x) - y, (N, K)."""
+    """Return softmax(W x) - y, (N, K)."""
     powers = np.exp(x @ w.T)
     difference: np.ndarray = powers / powers.sum(1, keepdims=True) - np.eye(3)[labels.numpy()]
     return difference
@@ -71,7 +71,7 @@ def test_grad_norm(score: Score, network: Network, batch: Batch, w: np.ndarray, 
 
 
 def test_grasp(score: Score, network: Network, batch: Batch, w: np.ndarray, x: np.ndarray) -> None:
-    """H g by central differences of the closed-form gradient."""
+    """The expected H g comes from central differences of the closed-form gradient."""
     g, step = gradient(w, x, batch.labels), 1e-5
     ahead, behind = (gradient(w + sign * step * g, x, batch.labels) for sign in (1, -1))
     expected = -(w * (ahead - behind) / (2 * step)).sum()

@@ -1,4 +1,4 @@
-"""Gradients are the same bit for bit, whichever ReLUs and sums overwrite their input."""
+"""Gradients are the same bit for bit when ReLUs and sums overwrite their input."""
 
 import copy
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def random_batch(task: Task = TASK) -> Batch:
 
 
 def by_autograd(net: Network, batch: Batch) -> list[Tensor]:
-    """torch's own gradients of a copy, by `backward`."""
+    """Return torch's gradients of a copy, from `backward`."""
     own = copy.deepcopy(net).train()
     for module in own.modules():
         if isinstance(module, nn.ReLU):

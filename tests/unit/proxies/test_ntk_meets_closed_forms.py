@@ -71,7 +71,7 @@ def test_the_scale_of_the_images_does_not_count(score: Score, build: Build, batc
 
 
 def test_with_one_batch_norm_nothing_is_neglected(score: Score, build: Build, batch: Batch) -> None:
-    """The change of the batch statistics stays within the layer: both ways are exact."""
+    """The change of the batch statistics stays within the layer, so both methods are exact."""
     network = build(one_norm, pooled)
     fast, exact = (score("ntk", network, batch, mode=mode, precision="float64") for mode in MODES)
     assert fast == pytest.approx(exact, rel=1e-8)
@@ -97,7 +97,7 @@ class Excited(nn.Module):
 
 
 class ReadsTheConvolutionTwice(nn.Module):
-    """Its batch norm is not all that the convolution's output goes through."""
+    """A block whose convolution feeds more than its batch norm."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -155,10 +155,10 @@ def test_all_images_in_one_convolution_are_the_same_as_one_by_one(
     assert score("ntk", network, batch) == pytest.approx(together, rel=1e-3)
 
 
-def test_in_a_deep_network_the_mean_of_the_gradients_is_continued(
+def test_in_a_deep_network_the_mean_of_the_gradients_is_extrapolated(
     score: Score, build: Build, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The batch's backward pass ends after 17 of 43 layers; without what it finds the value is far off."""
+    """The backward pass of the batch ends after 17 of 43 layers; without its result, the value is far off."""
     deep = lambda: [*one_norm(), *(layer for _ in range(20) for layer in (nn.Conv2d(6, 6, 3, padding=1), *norm_relu()))]  # noqa: E731
     network = build(deep, pooled)
     fast, exact = (score("ntk", network, batch, mode=mode, precision="float64") for mode in MODES)
@@ -172,7 +172,7 @@ def two_more_norms() -> list[nn.Module]:
 
 
 def first_layer(network: Network, images: Tensor) -> tuple[Tensor, Tensor, PerImageGradients, FirstLayer]:
-    """The first convolution's exact gradients per image, ours, and what mends them."""
+    """Return the exact per-image gradients of the first convolution, ours, and the data of their correction."""
     network = network.train().double()
     logits = network(images).sum(1)
     weight = next(network.parameters())
@@ -189,7 +189,7 @@ def first_layer(network: Network, images: Tensor) -> tuple[Tensor, Tensor, PerIm
 def test_the_difference_of_two_images_gradients_in_the_first_layer_is_exact(
     build: Build, batch: Batch, image: int
 ) -> None:
-    """As long as all norms are near."""
+    """All norms are near the first layer, which makes the correction exact."""
     exact, rows, gradients, first = first_layer(build(two_more_norms, pooled), batch.images.double())
     direction = torch.eye(len(rows), dtype=torch.float64)[image]
     direction[0] = -1
@@ -198,7 +198,7 @@ def test_the_difference_of_two_images_gradients_in_the_first_layer_is_exact(
     assert direction @ rows + gradients.missing_part(first, direction) == pytest.approx(difference, abs=1e-9)
 
 
-def test_a_first_layer_that_counts_for_nothing_lacks_nothing(build: Build, batch: Batch) -> None:
+def test_a_first_layer_without_gradient_needs_no_correction(build: Build, batch: Batch) -> None:
     network = build(two_more_norms, pooled)
     for norm in (module for module in network.modules() if isinstance(module, nn.BatchNorm2d)):
         norm.eps = 1e30
@@ -207,7 +207,7 @@ def test_a_first_layer_that_counts_for_nothing_lacks_nothing(build: Build, batch
 
 
 class Beside(nn.Module):
-    """Norms that do not lead from the first convolution to the output."""
+    """A network with norms that are on no path from the first convolution to the output."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -227,7 +227,7 @@ def test_norms_beside_the_first_layer_do_not_count(score: Score, build: Build, b
     assert fast == pytest.approx(exact, rel=1e-8)
 
 
-def test_the_mean_of_rows_keeps_its_part_of_their_spread() -> None:
+def test_the_mean_of_rows_keeps_its_ratio_to_their_spread() -> None:
     generator = torch_generator(6, "rows")
     known, unknown = (torch.randn(4, 50, generator=generator) + 3 for _ in range(2))
     mean_row = GradientMean()
@@ -250,7 +250,7 @@ class Scaled(nn.Module):
         return x * self.weight
 
 
-def test_a_layer_that_the_fast_way_does_not_know_is_an_error(score: Score, build: Build, batch: Batch) -> None:
+def test_a_layer_that_the_fast_method_does_not_support_is_an_error(score: Score, build: Build, batch: Batch) -> None:
     network = build(one_norm, pooled)
     assert isinstance(network.features, nn.Sequential)
     network.features.append(Scaled())

@@ -1,4 +1,4 @@
-"""SynFlow's one pass in float32 gives the float64 value, and stands back wherever it could not."""
+"""SynFlow's single float32 pass gives the float64 value; float64 replaces it where it cannot."""
 
 from collections.abc import Callable
 
@@ -33,7 +33,7 @@ class Shifted(nn.Module):
 
 
 def network(middle: nn.Module, factor: float = 1.0) -> Network:
-    """Biases, groups, a norm, a shortcut, and `middle` on 6 channels of 8 x 8."""
+    """A network with biases, groups, a norm, a shortcut, and `middle` on 6 channels of 8 x 8."""
     with torch.device("meta"):
         branch = nn.Sequential(nn.Conv2d(6, 6, 3, 1, 1, groups=2), nn.BatchNorm2d(6))
         features = nn.Sequential(nn.Conv2d(3, 6, 3, 1, 1), middle, Residual(branch, nn.Identity()), nn.ReLU())
@@ -82,18 +82,18 @@ def test_it_is_the_value_in_float64(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OTHER)
-def test_what_is_not_homogeneous_is_left_to_float64(name: str) -> None:
+def test_a_function_that_is_not_homogeneous_is_left_to_float64(name: str) -> None:
     assert in_float32(network(Calls(OTHER[name]))) is None
 
 
-def test_so_is_a_parameter_that_is_added() -> None:
+def test_an_added_parameter_is_left_to_float64() -> None:
     made = network(nn.Identity())
     made.features = nn.Sequential(made.features, Shifted())
     assert in_float32(made) is None
 
 
 @pytest.mark.parametrize("factor", [1e-8, 1e25])
-def test_so_is_a_flow_outside_the_range(factor: float) -> None:
+def test_a_flow_outside_the_range_is_left_to_float64(factor: float) -> None:
     made = network(nn.Sequential(*(nn.Conv2d(6, 6, 1, bias=False, device="meta") for _ in range(2))), factor)
     assert in_float32(made) is None
     assert score(made, "float32") == score(made, "float64")

@@ -29,7 +29,7 @@ def stack() -> list[nn.Module]:
 
 @pytest.fixture
 def large(batch: Batch) -> Batch:
-    """Only its shape counts."""
+    """A batch of which only the shape matters."""
     return replace(batch, images=torch.empty(2, 3, 16, 16))
 
 
@@ -42,7 +42,7 @@ def test_one_convolution(score: Score, build: Build, large: Batch) -> None:
 
 
 def test_batch_norm_cancels(score: Score, build: Build, large: Batch) -> None:
-    """Up to the spread of the channels' variances: log sqrt(mean var) against the mean of 1 / var."""
+    """It cancels up to the spread of the channels' variances: log sqrt(mean var) against the mean of 1 / var."""
     without = score("zen", build(pointwise, init="gaussian"), large)
     network = build(lambda: pointwise(nn.BatchNorm2d(32)), init="gaussian")
     weights = network.features.get_parameter("0.weight").detach()
@@ -60,7 +60,7 @@ def test_weights_before_a_batch_norm_count_by_their_logarithm(
     before = score("zen", network, large, precision="float64")
     with torch.no_grad():
         network.features.get_parameter(layer).mul_(3)
-    # eps of the batch norm (1e-5 beside variances above 1) is what is left.
+    # Only the eps of the batch norm remains (1e-5 beside variances above 1).
     assert score("zen", network, large, precision="float64") - before == pytest.approx(math.log(3), abs=1e-4)
 
 
@@ -71,7 +71,7 @@ def test_twice_the_perturbation_is_log_2_more(score: Score, build: Build, large:
 
 
 def test_sixteen_images_have_a_small_statistical_error(score: Score, build: Build, large: Batch) -> None:
-    """Below 5 % of the complexity (paper, section 4), so below 0.05 in its logarithm; three of them."""
+    """The error is below 5 % of the complexity (paper, section 4), i.e. 0.05 in its logarithm; 3 errors are allowed."""
     network = build(stack, init="gaussian")
     few, many = score("zen", network, large), score("zen", network, large, images=256, precision="float64")
     assert few == pytest.approx(many, abs=0.15)

@@ -1,4 +1,4 @@
-"""ASHA's rule: by hand, and against Ray's own scheduler where that one is right."""
+"""ASHA's rule, computed by hand and compared with Ray's scheduler where Ray's is correct."""
 
 import math
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def test_a_rung_by_hand() -> None:
     assert [scheduler.limit(trial) for trial in "abcd"] == [27, 27, 1, 1]
 
 
-def test_a_tie_with_the_cutoff_goes_on() -> None:
+def test_a_tie_with_the_cutoff_continues() -> None:
     scheduler = asha()
     for trial in "abcd":
         scheduler.report(trial, 1, 0.5)
@@ -33,14 +33,14 @@ def test_a_tie_with_the_cutoff_goes_on() -> None:
 
 
 def test_a_value_counts_at_its_own_rung_only() -> None:
-    """Epochs between rungs leave no trace: a run resumed at epoch 2 does not poison rung 1 (Ray's does)."""
+    """Epochs between rungs have no effect: a run resumed at epoch 2 adds no value to rung 1 (in Ray's ASHA it does)."""
     scheduler = asha()
     scheduler.report("a", 2, 0.9)
     scheduler.report("b", 1, 0.1)
     assert not scheduler.stopped
 
 
-def test_a_failed_run_is_the_worst_of_the_rung_that_it_was_on_its_way_to() -> None:
+def test_a_failed_run_is_the_worst_of_its_next_rung() -> None:
     """At rung 4 c meets the median of the failure and 0.2; without the failure it would be 0.2."""
     scheduler = asha(factor=2, epochs=8)
     for trial, epoch, value in (("a", 1, 0.5), ("a", 3, None), ("b", 4, 0.2), ("c", 4, 0.1)):
@@ -49,7 +49,7 @@ def test_a_failed_run_is_the_worst_of_the_rung_that_it_was_on_its_way_to() -> No
 
 
 def _ray_decisions(budget: TrainingBudget, reports: list[tuple[str, int, float]]) -> Iterator[bool]:
-    """Whether Ray's scheduler stops at each report; a run that it stopped reports no more."""
+    """Return whether Ray's scheduler stops at each report; a stopped run reports no more."""
     from ray.tune.schedulers import AsyncHyperBandScheduler
 
     scheduler = AsyncHyperBandScheduler(
@@ -92,8 +92,8 @@ def test_on_finite_distinct_values_it_decides_as_rays_asha(seed: int) -> None:
 
 
 @pytest.mark.global_rng
-def test_rays_asha_lets_nan_go_on_and_ours_does_not() -> None:
-    """The reason for having our own; when Ray changes this, look again."""
+def test_nan_continues_in_rays_asha_but_not_in_ours() -> None:
+    """This is the reason for our own implementation; reconsider it if Ray changes."""
     budget = TrainingBudget(("a", "b"), 9, 1, 3)
     reports = [("a", 1, 0.5), ("b", 1, math.nan)]
     assert list(_ray_decisions(budget, reports)) == [False, False]

@@ -1,4 +1,4 @@
-"""Where rungs are, how many go on, and what is good enough; expected values by hand and from NumPy."""
+"""Milestones, numbers of survivors and cutoffs of rungs; expected values are computed by hand and by NumPy."""
 
 import math
 
@@ -33,7 +33,7 @@ def test_survivors(count: int, factor: float, expected: int) -> None:
     assert survivors(count, factor) == expected
 
 
-def test_what_is_not_finite_is_worth_least() -> None:
+def test_a_value_that_is_not_finite_ranks_last() -> None:
     assert [worth(v) for v in (None, math.nan, math.inf, -math.inf)] == [WORST] * 4
     assert worth(-3.5) == -3.5
 

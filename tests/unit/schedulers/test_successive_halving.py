@@ -1,4 +1,4 @@
-"""Synchronous successive halving: a table by hand, and independence of arrival."""
+"""Synchronous successive halving: a table computed by hand, and independence of the order of arrival."""
 
 import itertools
 
@@ -13,7 +13,7 @@ def halving(names: str, epochs: int = 9, factor: float = 2) -> SuccessiveHalving
 
 
 def test_a_table_by_hand() -> None:
-    """Rungs 2, 4, 8 at factor 2: of 5 go on 3, of 3 go on 2, of 2 goes on 1."""
+    """Rungs 2, 4, 8 at factor 2: 3 of 5 runs continue, then 2 of 3, then 1 of 2."""
     scheduler = halving("abcde")
     for trial, value in zip("abcde", (0.5, 0.1, 0.4, 0.2, 0.3), strict=True):
         scheduler.report(trial, 1, 0.0)
@@ -51,7 +51,7 @@ def test_the_order_of_arrival_does_not_matter(arrival: tuple[str, ...]) -> None:
     assert scheduler.limit("b") == 8
 
 
-def test_nobody_goes_on_while_one_is_missing() -> None:
+def test_no_run_continues_while_one_is_missing() -> None:
     scheduler = halving("ab")
     scheduler.report("a", 2, 0.9)
     scheduler.report("b", 1, 0.0)
@@ -59,8 +59,8 @@ def test_nobody_goes_on_while_one_is_missing() -> None:
     assert scheduler.limit("a") == scheduler.limit("b") == 2
 
 
-def test_failed_runs_are_counted_but_never_go_on() -> None:
-    """Of four that set out two go on; one that fails later leaves the other alone in the field."""
+def test_failed_runs_are_counted_but_never_continue() -> None:
+    """Two of four runs continue; when one of them fails later, the other remains alone."""
     scheduler = halving("abcd")
     for trial, value in (("a", None), ("b", None), ("c", 0.1), ("d", 0.2)):
         scheduler.report(trial, 2, value)

@@ -1,4 +1,4 @@
-"""Counting as the references of the spaces count."""
+"""Complexities by the counting rules of the spaces' references."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ class Complexity(NamedTuple):
 
 
 def count(network: Network, task: Task) -> Complexity:
-    """For one image: macs of convolutions and linear layers without biases; outputs of these and of max pooling."""
+    """Count, for one image, macs of convolutions and linear layers without biases; outputs of these and max pooling."""
     macs = biases = activations = 0
 
     def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:

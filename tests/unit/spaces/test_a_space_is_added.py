@@ -29,7 +29,7 @@ def block(language: str) -> str:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    """A folder as pip leaves it: the guide's package and its metadata."""
+    """A folder with the package of the guide and its metadata, as pip installs them."""
     package = tmp_path / "my_spaces"
     package.mkdir()
     (package / "__init__.py").touch()
@@ -78,7 +78,7 @@ def test_the_width_of_an_absent_stage_is_canonical() -> None:
 
 
 @pytest.mark.usefixtures("installed")
-def test_its_violation_is_said() -> None:
+def test_its_violation_is_reported() -> None:
     space = spaces.load("tinynet")
     with pytest.raises(UserError, match="w1=8,d1=1,w2=16,d2=1: two stages of stride 2 need sides of 4"):
         space.network(space.architecture({"w1": 8, "d1": 1, "w2": 16, "d2": 1}), Task(3, 2, 2, 2))

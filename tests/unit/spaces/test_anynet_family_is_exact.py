@@ -1,4 +1,4 @@
-"""Published networks of pycls: parameters, multiply-adds and activations to the last digit.
+"""Published networks of pycls match in parameters, multiply-adds and activations to the last digit.
 
 pycls adds a bias of a convolution or linear layer to its multiply-adds, and counts the outputs of convolutions, linear
 layers and pooling as activations.

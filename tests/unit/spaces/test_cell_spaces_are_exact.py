@@ -93,22 +93,22 @@ def test_other_genotypes_are_user_errors(name: str, text: str, message: str) -> 
 
 
 def test_isomorphic_cells_are_one() -> None:
-    """Nodes 2 and 3 swapped, and with them what node 4 reads; the edges of a node swapped."""
+    """Nodes 2 and 3 are swapped together with the inputs of node 4, and the edges of a node are swapped."""
     one: Cell = (((0, "a"), (1, "b")), ((0, "c"), (1, "c")), ((2, "a"), (3, "b")), ((0, "a"), (4, "a")))
     other: Cell = (((1, "c"), (0, "c")), ((1, "b"), (0, "a")), ((2, "b"), (3, "a")), ((4, "a"), (0, "a")))
     different: Cell = (((1, "c"), (0, "c")), ((1, "b"), (0, "a")), ((3, "b"), (2, "a")), ((4, "a"), (0, "a")))
     assert canonical_cell(one) == canonical_cell(other) != canonical_cell(different)
 
 
-def test_what_none_reads_makes_no_difference() -> None:
+def test_the_input_of_a_none_operation_makes_no_difference() -> None:
     cells: list[Cell] = [(((0, "a"), (1, "a")), ((source, "none"), (1, "b"))) for source in (0, 1, 2)]
     assert len({canonical_cell(cell) for cell in cells}) == 1
 
 
 def test_a_third_of_two_node_cells_counted_by_hand() -> None:
-    """One operation, two nodes: node 2 reads {00, 01, 11}, node 3 two of {0, 1, 2}: 3 * 6 cells up to edge order.
+    """With one operation, node 2 reads {00, 01, 11} and node 3 two of {0, 1, 2}: 3 * 6 cells up to edge order.
 
-    Of the 9 where node 3 does not read node 2, the two nodes can be swapped: 3 pairs are equal, 6 become 3.
+    In 9 of them node 3 does not read node 2, and the two nodes can be swapped: 3 pairs are equal, 6 become 3.
     """
     cells = {
         canonical_cell((((a, "op"), (b, "op")), ((c, "op"), (d, "op"))))
@@ -149,8 +149,8 @@ def test_reductions_are_at_one_and_two_thirds(space: Space) -> None:
     assert sides == [32] * 4 + [16] * 4 + [8] * 4
 
 
-def test_what_is_read_by_nothing_is_not_built() -> None:
-    """Cells that read only the cell before the last one: every second cell of eight, and no second input."""
+def test_unread_cells_are_not_built() -> None:
+    """If cells read only the last but one, only every second of eight cells is built, without a second input."""
     space = spaces.load("pnas")
     cell = ", ".join(["('sep_conv_3x3', 0), ('max_pool_3x3', 0)"] * 5)
     concat = "[2, 3, 4, 5, 6]"

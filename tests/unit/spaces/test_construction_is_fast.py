@@ -1,4 +1,4 @@
-"""Construction costs a part of torch's own, counted in calls of functions: no clock, so any machine will do.
+"""Construction needs fewer function calls than torch's own; counting calls makes the test independent of speed.
 
 A network of some 50 layers takes 3 ms of processor time on the meta device where torch's layers alone take 9 ms.
 """
@@ -19,7 +19,7 @@ CIFAR = Task(3, 32, 32, 10)
 
 
 def calls(function: Callable[[], object]) -> int:
-    """Calls of functions of Python and of C; the second time, when what is kept is there."""
+    """Count the calls of Python and C functions of the second run, when caches are filled."""
     function()
     count = 0
 
@@ -46,7 +46,7 @@ def build() -> Callable[[], Network]:
 
 
 def torchs_own(network: Network) -> None:
-    """The convolutions and batch norms of a network, by torch."""
+    """Construct the convolutions and batch norms of a network with torch."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
             nn.Conv2d(layer.in_channels, layer.out_channels, 3, bias=layer.bias is not None)

@@ -1,4 +1,4 @@
-"""The spaces' own convolution and batch norm are torch's in everything but the time to construct them."""
+"""The spaces' own convolution and batch norm equal torch's in everything but construction time."""
 
 import copy
 import io

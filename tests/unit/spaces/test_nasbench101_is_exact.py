@@ -78,7 +78,7 @@ def test_the_graphs_of_the_table_are_canonical(space: Space) -> None:
 
 @pytest.mark.slow
 def test_parameters_of_the_table(space: Space) -> None:
-    """Every tenth row; the whole table, which takes minutes, was met as well."""
+    """The test uses every tenth row; the whole table, which takes minutes, was also checked once."""
     table = rows(["adjacency", "operations", "params"])[::10]
     assert [params(space, of_row(space, row)) for row in table] == [row["params"] for row in table]
 
@@ -119,7 +119,9 @@ def test_vertices_off_every_path_are_pruned(space: Space) -> None:
         ),
     ],
 )
-def test_invalid_graphs_say_why(space: Space, matrix: list[list[int]], message: str) -> None:
+def test_the_violation_of_an_invalid_graph_gives_the_reason(
+    space: Space, matrix: list[list[int]], message: str
+) -> None:
     ops = ["input", *[CONV3] * (len(matrix) - 2), "output"]
     with pytest.raises(UserError, match=message):
         space.network(space.architecture(space.parse(json.dumps({"matrix": matrix, "ops": ops}))), CIFAR)
@@ -140,7 +142,7 @@ def test_other_texts_are_user_errors(space: Space, text: str) -> None:
 
 
 def full_graphs(vertices: int) -> np.ndarray:
-    """(M, V, V) adjacency matrices with at most nine edges and every vertex on a path from first to last."""
+    """Return the adjacency matrices (M, V, V) with at most nine edges and every vertex on a path from first to last."""
     pairs = [(s, t) for t in range(1, vertices) for s in range(t)]
     codes = np.arange(1 << len(pairs), dtype=np.int64)
     codes = codes[np.bitwise_count(codes) <= 9]
@@ -152,7 +154,7 @@ def full_graphs(vertices: int) -> np.ndarray:
 
 
 def labelled_graphs(vertices: int, labels: int) -> int:
-    """Labelled graphs up to isomorphism.
+    """Count the labelled graphs up to isomorphism.
 
     Unlabelled graphs are told apart by the least code over all orders of their vertices. The labellings of one of them
     that differ are, by Burnside's lemma, the mean of labels ** cycles over its automorphisms.
@@ -173,7 +175,7 @@ def labelled_graphs(vertices: int, labels: int) -> int:
 
 
 def cycles(order: list[int]) -> int:
-    """Cycles of the permutation i -> order[i - 1] of 1 .. n."""
+    """Count the cycles of the permutation i -> order[i - 1] of 1 .. n."""
     seen: set[int] = set()
     count = 0
     for start in order:
@@ -185,12 +187,12 @@ def cycles(order: list[int]) -> int:
 
 
 def test_the_number_of_graphs(space: Space) -> None:
-    """423,624 by the benchmark's count; here by Burnside's lemma, independently of the canonical form."""
+    """The benchmark counts 423,624; the test uses Burnside's lemma, independently of the canonical form."""
     assert sum(labelled_graphs(vertices, 3) for vertices in range(2, 8)) == 423_624 == space.size
 
 
 def test_the_canonical_form_counts_right_up_to_five_vertices(space: Space) -> None:
-    """Every graph of at most five vertices: as many canonical forms as Burnside's lemma counts."""
+    """The graphs of at most five vertices have as many canonical forms as Burnside's lemma counts."""
     forms = set()
     for vertices in range(2, 6):
         for matrix in full_graphs(vertices):

@@ -1,4 +1,4 @@
-"""NAS-Bench-201 and NATS-Bench's size space against the official records.
+"""NAS-Bench-201 and the size space of NATS-Bench agree with the official records.
 
 NATS-Bench adds the bias of the linear layer to its multiply-adds.
 """
@@ -52,7 +52,7 @@ def test_sizes() -> None:
 
 
 def test_closed_forms(space: Space, complexity: Complexity) -> None:
-    """Exact for all 15,625 published architectures: each 3 x 3 adds 243,040 parameters, each 1 x 1 28,000."""
+    """The forms are exact for all 15,625 published architectures: a 3 x 3 adds 243,040 parameters, a 1 x 1 28,000."""
     for n3, n1 in ((0, 0), (1, 0), (0, 1), (2, 1), (6, 0), (0, 6), (3, 3)):
         rest = ["none", "avg_pool_3x3", "skip_connect", "none", "skip_connect", "avg_pool_3x3"]
         names = (["nor_conv_3x3"] * n3 + ["nor_conv_1x1"] * n1 + rest)[:6]

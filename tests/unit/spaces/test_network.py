@@ -1,4 +1,4 @@
-"""How a network gets its weights, and how it is scored without its auxiliaries."""
+"""The initialisation of a network, and networks without their auxiliaries."""
 
 import math
 

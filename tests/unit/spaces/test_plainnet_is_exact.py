@@ -1,4 +1,4 @@
-"""Published ZenNAS structure strings: read, printed and counted to the last digit; their mutation."""
+"""Published ZenNAS structure strings: parsing, printing, exact complexities, and mutation."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""TransNAS-Bench-101, NAS-Bench-Macro, the 64 architectures, MobileNet: sizes, strings, complexities by hand."""
+"""TransNAS-Bench-101, NAS-Bench-Macro, the 64 architectures and MobileNet: sizes, strings, complexities by hand."""
 
 from collections.abc import Callable
 from itertools import product
@@ -176,6 +176,6 @@ def test_other_strings_are_user_errors(name: str, text: str) -> None:
     ("text", "message"),
     [("64-1133-basic", "doubles the channels 0 times"), ("64-1122-basic", "halves the resolution 0")],
 )
-def test_macro_networks_out_of_bounds_say_why(text: str, message: str) -> None:
+def test_the_violation_of_a_macro_network_out_of_bounds_gives_the_reason(text: str, message: str) -> None:
     space = spaces.load("transnas_macro")
     assert message in str(space.violation(space.architecture(space.parse(text)), LARGE))

@@ -1,4 +1,4 @@
-"""What `Space`, `Levels` and `Architecture` do for every search space."""
+"""The behaviour of `Space`, `Levels` and `Architecture` in every search space."""
 
 import math
 from collections import Counter
@@ -106,7 +106,7 @@ def test_neighbours_that_canonicalise_to_the_same_come_once(space: Space) -> Non
 
 
 def test_samples_are_uniform_or_log_uniform() -> None:
-    """Of 1 .. 15 log-uniform between 1/2 and 31/2, a draw is 1 with probability log 3 / log 31."""
+    """A log-uniform draw from 1 .. 15, between 1/2 and 31/2, is 1 with probability log 3 / log 31."""
     space = make({"flat": IntDistribution(1, 15), "log": IntDistribution(1, 15, log=True)})
     generator = np.random.default_rng(0)
     drawn = [space.sample(generator) for _ in range(4000)]

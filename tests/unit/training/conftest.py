@@ -1,4 +1,4 @@
-"""A small network and few digits: an epoch takes milliseconds."""
+"""A small network and few digits, so that an epoch takes milliseconds."""
 
 from collections.abc import Callable
 
@@ -15,13 +15,13 @@ NewNetwork = Callable[..., Network]
 
 @pytest.fixture
 def digits() -> Images:
-    """108 images to train on, 12 to validate."""
+    """Digits with 108 training images and 12 validation images."""
     return load(Data(limit=120), DIGITS, seed=0)
 
 
 @pytest.fixture
 def new_network() -> NewNetwork:
-    """A network of anynet3 on the meta device: three blocks of the given width."""
+    """Return a function that makes a network of anynet3 on the meta device, with three blocks of the given width."""
 
     def build(width: int = 8) -> Network:
         space = spaces.load("anynet3")

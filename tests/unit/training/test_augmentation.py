@@ -1,4 +1,4 @@
-"""Augmentation by brute force: every result must be among those that the definition allows, as often as it says."""
+"""Brute-force tests of augmentation: results are those that the definition allows, with the right frequencies."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -15,7 +15,7 @@ MANY = 4000
 
 
 def batch(count: int = MANY) -> Tensor:
-    """The same (2, 3, 5) image of 30 distinct positive pixels, many times."""
+    """Many copies of one (2, 3, 5) image with 30 distinct positive pixels."""
     return torch.arange(1.0, 31.0).reshape(1, 2, 3, 5).repeat(count, 1, 1, 1)
 
 
@@ -24,7 +24,7 @@ def frequencies(images: Tensor) -> Counter[bytes]:
 
 
 def assert_uniform(found: Counter[bytes], allowed: list[Tensor]) -> None:
-    """Each allowed image as often as it is listed, to within 6 standard deviations (false alarms < 1e-6)."""
+    """Assert that images occur as often as they are listed, within 6 standard deviations (false alarms < 1e-6)."""
     expected = frequencies(torch.stack(allowed))
     assert set(found) == set(expected)
     for image, share in expected.items():
@@ -92,7 +92,7 @@ def test_a_recipe_without_augmentation_changes_nothing() -> None:
     assert torch.equal(augment(batch(8), Recipe(), np.random.default_rng(0)), batch(8))
 
 
-def test_a_recipe_asks_for_each_of_them() -> None:
+def test_a_recipe_enables_each_augmentation() -> None:
     for change in ({"flip": True}, {"crop_padding": 1}, {"cutout": 2}):
         changed = augment(batch(64), Recipe.model_validate(change), np.random.default_rng(0))
         assert not torch.equal(changed, batch(64))

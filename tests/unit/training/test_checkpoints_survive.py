@@ -1,4 +1,4 @@
-"""Damaged, foreign and hostile checkpoints; a full disk."""
+"""Checkpoints that are damaged, foreign or hostile, and a full disk."""
 
 import errno
 import hashlib
@@ -75,18 +75,18 @@ def test_a_damaged_one_falls_back_to_the_one_before(
     newest.write_bytes(damage(newest.read_bytes()))
     assert (load(tmp_path, IDENTITY) or {})["epoch"] == 2
     assert [r.message for r in caplog.records] == [
-        f"{newest} is damaged: it is left out, an earlier checkpoint is looked for"
+        f"{newest} is damaged and is skipped: looking for an earlier checkpoint"
     ]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_when_all_are_damaged_training_starts_again(
+def test_when_all_are_damaged_training_restarts(
     damage: Callable[[bytes], bytes], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for path in save_three(tmp_path):
         path.write_bytes(damage(path.read_bytes()))
     assert load(tmp_path, IDENTITY) is None
-    assert f"no checkpoint in {tmp_path} is usable: training starts again from its first epoch" in caplog.text
+    assert f"no checkpoint in {tmp_path} is usable: training restarts from the first epoch" in caplog.text
 
 
 def run(
@@ -100,7 +100,7 @@ def values(results: list[EpochResult]) -> list[tuple[float, float]]:
 
 
 @pytest.mark.parametrize("damaged", [1, 2])
-def test_training_goes_on_from_what_is_left(
+def test_training_continues_from_the_remaining_checkpoint(
     damaged: int, digits: Images, new_network: Callable[[], Network], tmp_path: Path
 ) -> None:
     expected = run(new_network(), digits, tmp_path / "whole")
@@ -182,7 +182,7 @@ def test_a_checkpoint_on_other_images_is_refused(
 
 
 class Hostile:
-    """Runs a command when it is unpickled."""
+    """An object that runs a command when it is unpickled."""
 
     def __init__(self, victim: Path) -> None:
         self.victim = victim

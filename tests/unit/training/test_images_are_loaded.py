@@ -1,4 +1,4 @@
-"""Loading, splitting and checking images; expected values are what the test wrote, or scikit-learn's own array."""
+"""Loading, splitting and checking of images, compared with images written by the test or scikit-learn's array."""
 
 import io
 import pickle
@@ -31,7 +31,7 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 def picture(value: int) -> np.ndarray:
-    """(4, 5, 3): the row in red, the column in green, the value in blue."""
+    """Return an image (4, 5, 3) with its row in red, its column in green and the value in blue."""
     rows, columns = np.mgrid[:4, :5]
     return np.stack([rows, columns, np.full((4, 5), value)], axis=-1).astype(np.uint8)
 
@@ -195,7 +195,7 @@ WRONG_ROWS: dict[str, tuple[dict[str, Any], str]] = {
     "image empty": ({"image": None}, r"row \d+, column 'img': there is no image"),
     "no rows": (
         {"images": [], "labels": pa.array([], pa.int64())},
-        r"train\.parquet: there must be images, but got none",
+        r"train\.parquet: there must be at least one image, but got none",
     ),
     "one image": (
         {"images": [png(picture(0))] * 2, "labels": [0, 1]},
@@ -270,7 +270,7 @@ def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ConnectionError("Couldn't reach 'uoft-cs/cifar10' on the Hub")
 
     monkeypatch.setattr("datasets.load_dataset", unreachable)
-    with pytest.raises(UserError, match=r"source uoft-cs/cifar10: .*Couldn't reach .* Check the name, the network"):
+    with pytest.raises(UserError, match=r"source uoft-cs/cifar10: .*Couldn't reach .* Check the name and the network"):
         load(Data(source="uoft-cs/cifar10"), Task(3, 32, 32, 10), seed=0)
 
 

@@ -1,4 +1,4 @@
-"""Stratified draws: exact count, each class its share, each member equally often."""
+"""Stratified draws: the exact count, the share of each class, and equal chances for each member."""
 
 import numpy as np
 import pytest

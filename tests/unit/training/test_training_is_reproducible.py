@@ -1,4 +1,4 @@
-"""Same seed, same bits: repeated, interrupted, resumed."""
+"""The same seed gives the same bits, also after repetition, interruption and resuming."""
 
 import pickle
 import random  # noqa: TID251  # only looked at

@@ -1,4 +1,4 @@
-"""What the loop computes: learning, losses and schedules against closed forms, divergence, odd sizes."""
+"""The training loop: learning, losses and schedules against closed forms, divergence, and odd sizes."""
 
 import math
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def test_digits_are_learnt(new_network: Callable[[int], Network]) -> None:
 
 
 @pytest.mark.parametrize("epochs", [1, 3])
-def test_a_run_that_diverges_says_so_and_ends(
+def test_a_diverging_run_reports_it_and_ends(
     epochs: int, digits: Images, new_network: Callable[[], Network], tmp_path: Path
 ) -> None:
     recipe = Recipe(learning_rate=1e30, warmup_epochs=0, batch_size=16)
@@ -46,7 +46,7 @@ def test_a_run_that_diverges_says_so_and_ends(
 
 
 def loss_by_hand(network: Network, images: Images, smoothing: float) -> float:
-    """(1 - e) * -log p(true class) + e * mean over classes of -log p, averaged over the images."""
+    """Return (1 - e) * -log p(true class) + e * mean over classes of -log p, averaged over the images."""
     initialise(network, torch_generator(0, "weights")).train()
     with torch.no_grad():
         log_p = network(images.normalise(images.train.images)).double().log_softmax(1)
@@ -65,7 +65,7 @@ def test_the_loss_is_that_of_label_smoothing(
 
 
 def test_mixup_does_not_change_a_constant_problem(digits: Images, new_network: Callable[[], Network]) -> None:
-    """Mixing equal images of one class gives them back, so the loss must be that without mixup."""
+    """Mixing equal images of one class does not change them, so the loss must be that without mixup."""
     same = Part(digits.train.images[:1].expand(64, -1, -1, -1).clone(), torch.full((64,), 3))
     images = Images(same, same, digits.mean, digits.std, digits.test, 10)
     losses = [
@@ -75,7 +75,7 @@ def test_mixup_does_not_change_a_constant_problem(digits: Images, new_network: C
     assert losses[0].metrics["train_loss"] == pytest.approx(losses[1].metrics["train_loss"], rel=1e-5)
 
 
-def test_evaluation_of_a_network_that_knows_nothing(digits: Images, new_network: Callable[[], Network]) -> None:
+def test_evaluation_of_an_uninformed_network(digits: Images, new_network: Callable[[], Network]) -> None:
     network = initialise(new_network(), torch_generator(0, "weights"))
     for parameter in network.head.parameters():
         nn.init.zeros_(parameter)
@@ -106,7 +106,7 @@ def test_weight_decay_is_off_norms_and_biases(new_network: Callable[[], Network]
 def test_the_moving_average_covers_weights_and_batch_statistics(
     digits: Images, new_network: Callable[[], Network]
 ) -> None:
-    """With one step an epoch: d times the state after the first, 1 - d times that after the second."""
+    """With one step per epoch, the average is d times the first state plus 1 - d times the second."""
     plain, averaged = new_network(), new_network()
     recipe = Recipe(batch_size=4096, learning_rate=0.1, warmup_epochs=0)
     states = [
@@ -120,7 +120,7 @@ def test_the_moving_average_covers_weights_and_batch_statistics(
 
 
 def test_every_epoch_has_its_own_order(digits: Images, new_network: Callable[[], Network]) -> None:
-    """With weights that stand still the loss depends on which images share a mini-batch, and so its BN, alone."""
+    """With constant weights, the loss depends only on which images share a mini-batch, and thus its batch norm."""
     recipe = FROZEN.model_copy(update={"batch_size": 16})
     losses = [r.metrics["train_loss"] for r in train(new_network(), digits, recipe, epochs=3, seed=0, device=CPU)]
     assert len(set(losses)) == 3
@@ -174,7 +174,7 @@ def test_every_batch_size_works(size: int, digits: Images, new_network: Callable
     assert next(train(new_network(), digits, recipe, epochs=1, seed=0, device=CPU)).failure is None
 
 
-def test_a_rest_of_one_image_does_not_reach_batch_normalisation() -> None:
+def test_a_last_batch_of_one_image_does_not_reach_batch_normalisation() -> None:
     """4 x 4 images end as 1 x 1 maps, on which BN refuses a mini-batch of one."""
     task = Task(1, 4, 4, 2)
     space = spaces.load("anynet3")
@@ -197,7 +197,7 @@ def test_bfloat16_is_used_when_asked_for(digits: Images, new_network: Callable[[
 
 
 @pytest.mark.parametrize("name", ["cutout", "crop_padding"])
-def test_a_recipe_that_leaves_nothing_of_the_images(
+def test_a_recipe_that_removes_the_whole_image_is_refused(
     name: str, digits: Images, new_network: Callable[[], Network]
 ) -> None:
     recipe = Recipe.model_validate({name: 8})

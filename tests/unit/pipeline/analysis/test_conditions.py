@@ -28,7 +28,7 @@ HERE = properties(SPACE, SPACE.literal([SPACE.levels[g].index(g, v) for g, v in 
         (" none < 2 ", False),
     ],
 )
-def test_conditions_hold_as_they_read(text: str, holds: bool) -> None:
+def test_conditions_are_evaluated(text: str, holds: bool) -> None:
     assert Condition.parse(text).holds(HERE) is holds
 
 
@@ -51,16 +51,16 @@ def test_conditions_hold_as_they_read(text: str, holds: bool) -> None:
         "a\0b == 1",
     ],
 )
-def test_whatever_is_no_condition_is_refused_unexecuted(text: str) -> None:
+def test_anything_but_a_condition_is_refused_without_execution(text: str) -> None:
     with pytest.raises(UserError, match="--where"):
         Condition.parse(text)
 
 
-def test_an_unknown_property_is_answered_with_the_known_ones() -> None:
+def test_the_error_on_an_unknown_property_lists_the_known_ones() -> None:
     with pytest.raises(UserError, match=r"no property 'skips'.*skip_connect.*edge_0_1.*params"):
         Condition.parse("skips > 1").holds(HERE)
 
 
-def test_a_text_and_a_number_have_no_order() -> None:
+def test_text_and_numbers_have_no_order() -> None:
     with pytest.raises(UserError, match="a text and a number"):
         Condition.parse("edge_0_1 > 1").holds(HERE)

@@ -34,11 +34,11 @@ def test_within_strata_only_their_pairs_count() -> None:
     x, y, strata = np.array([1.0, 2, 3, 4]), np.array([3.0, 4, 1, 2]), np.array([0, 0, 1, 1])
     assert kendall(x, y, ONE)[0] == pytest.approx(-2 / 6)
     assert kendall(x, y, ONE, strata)[0] == 1.0
-    # A pair that is tied in x is no comparison: 1 of 2 pairs is left of x, both of y.
+    # A pair that is tied in x is not compared: 1 of 2 pairs remains for x, both for y.
     assert kendall(np.array([1.0, 1, 3, 4]), y, ONE, strata)[0] == pytest.approx(1 / 2**0.5)
 
 
-def test_a_constant_score_is_undefined_and_no_number() -> None:
+def test_a_constant_score_is_undefined() -> None:
     constant, y = np.ones(4), np.arange(4.0)
     for values in (kendall(constant, y, ONE), spearman(constant, y, ONE), weighted_tau(constant, y, ONE)):
         assert estimate(values).value is None
@@ -57,15 +57,15 @@ def test_partial_tau_is_kendalls() -> None:
     assert partial(0.5, 1.0, 0.5) is None
 
 
-def test_overlap_shares_out_what_is_tied_at_the_edge() -> None:
+def test_overlap_counts_ties_at_the_edge_in_proportion() -> None:
     y = np.array([1.0, 2, 3, 4])
     assert overlap(np.array([4.0, 3, 2, 1]), y, 2) == 0
     assert overlap(y, y, 2) == 1
-    assert overlap(np.ones(4), y, 2) == 0.5  # nothing known: as many as by chance
+    assert overlap(np.ones(4), y, 2) == 0.5  # a constant score selects no better than chance
 
 
 def test_the_interval_is_that_of_the_normal_distribution() -> None:
-    """The mean of 400 standard normal numbers is within 0.05 x 1.96; percentiles of 500 resamples are 10 % off."""
+    """The mean of 400 standard normal numbers is within 0.05 x 1.96; percentiles of 500 resamples deviate by 10 %."""
     values = stats.norm.ppf((np.arange(400) + 0.5) / 400)
     found = estimate((resamples(400, seed=0) * values).mean(1))
     assert found.value == pytest.approx(0, abs=1e-12)
@@ -73,7 +73,7 @@ def test_the_interval_is_that_of_the_normal_distribution() -> None:
     assert found.high == pytest.approx(0.098, abs=0.02)
 
 
-def test_few_cost_levels_are_the_strata_and_else_quantiles() -> None:
+def test_the_strata_are_the_cost_levels_if_few_and_else_quantiles() -> None:
     strata, exact = cost_strata(np.repeat([5.0, 1.0, 9.0], 10))
     assert exact
     assert strata.tolist() == [1] * 10 + [0] * 10 + [2] * 10
@@ -84,7 +84,7 @@ def test_few_cost_levels_are_the_strata_and_else_quantiles() -> None:
 
 @pytest.mark.skipif(not TABLE.exists(), reason=f"{TABLE} is absent")
 def test_params_on_nasbench201_correlate_as_published() -> None:
-    """Published over all 15,625: .578 / .753; 0.08 among the best tenth. A fifth of the classes is missing here."""
+    """Published for all 15,625: .578 / .753, and 0.08 among the best tenth. The table lacks a fifth of the classes."""
     table = pytest.importorskip("pyarrow.parquet").read_table(TABLE, columns=["params", "test_accuracy"])
     x, y = (table[name].to_numpy().astype(float) for name in ("params", "test_accuracy"))
     one = np.ones((1, len(x)), dtype=np.float32)

@@ -8,7 +8,7 @@ N = 600
 
 
 def _truth(rng: np.random.Generator) -> tuple[Truth, dict[str, np.ndarray]]:
-    """Accuracy is the cost level plus a quality that only some scores see."""
+    """Make a table whose accuracy is the cost level plus a quality that only some scores depend on."""
     cost = rng.integers(0, 6, N).astype(float)
     quality, noise = rng.normal(0, 1, N), rng.normal(0, 1, (4, N))
     accuracy = 80 + cost + quality
@@ -20,7 +20,7 @@ def _truth(rng: np.random.Generator) -> tuple[Truth, dict[str, np.ndarray]]:
 TRUTH, SCORES = _truth(numpy_generator(0, "known data"))
 
 
-def test_a_score_that_sees_all_is_better_than_the_baseline() -> None:
+def test_a_score_of_cost_and_quality_is_better_than_the_baseline() -> None:
     found = assess(SCORES["all"], TRUTH)
     assert found.kendall.value == 1.0
     assert found.equal_cost.value == 1.0
@@ -28,7 +28,7 @@ def test_a_score_that_sees_all_is_better_than_the_baseline() -> None:
     assert found.verdict.startswith("better than flops")
 
 
-def test_a_score_of_cost_alone_says_nothing_at_equal_cost() -> None:
+def test_a_score_of_cost_alone_is_uninformative_at_equal_cost() -> None:
     found = assess(SCORES["cost"], TRUTH)
     assert found.kendall.value is not None
     assert found.kendall.value > 0.5
@@ -36,13 +36,13 @@ def test_a_score_of_cost_alone_says_nothing_at_equal_cost() -> None:
     assert not found.verdict.startswith("better")
 
 
-def test_quality_that_does_not_see_the_cost_is_perfect_at_equal_cost() -> None:
+def test_a_score_of_quality_alone_is_perfect_at_equal_cost() -> None:
     found = assess(SCORES["quality"], TRUTH)
     assert found.equal_cost.value == 1.0
     assert found.verdict.startswith("worse than flops")
 
 
-def test_noise_holds_zero_in_its_intervals() -> None:
+def test_the_intervals_of_noise_contain_zero() -> None:
     found = assess(SCORES["noise"], TRUTH)
     for part in (found.kendall, found.spearman, found.equal_cost, found.top):
         assert part.low is not None
@@ -50,7 +50,7 @@ def test_noise_holds_zero_in_its_intervals() -> None:
         assert part.low < 0 < part.high
 
 
-def test_bias_and_what_is_left_without_it() -> None:
+def test_cost_bias_and_the_correlation_without_it() -> None:
     bias = assess(SCORES["cost"], TRUTH).bias
     assert bias["flops"].correlation is not None
     assert bias["flops"].correlation > 0.8
@@ -60,7 +60,7 @@ def test_bias_and_what_is_left_without_it() -> None:
     assert bias["constant"].held_fixed is None
 
 
-def test_where_a_score_is_undefined_is_counted_and_left_out() -> None:
+def test_undefined_scores_are_counted_and_omitted() -> None:
     score = SCORES["all"].copy()
     score[:100] = np.nan
     found = assess(score, TRUTH)

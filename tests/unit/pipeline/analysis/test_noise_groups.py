@@ -12,7 +12,7 @@ def test_a_worked_example() -> None:
     assert noise_groups([near, [10, 11, 12], far]) == [0, 0, 1]
 
 
-def test_one_seed_each_says_nothing() -> None:
+def test_single_seeds_form_no_groups() -> None:
     assert noise_groups([[0.9], [0.1]]) is None
     assert noise_groups([]) is None
 
@@ -43,7 +43,7 @@ def test_two_heads_of_groups_differ_by_tukeys_test(samples: list[list[float]]) -
             assert (group == 0) == (p_value > 0.05)
 
 
-def test_more_confidence_tells_less_apart() -> None:
+def test_higher_confidence_separates_fewer_groups() -> None:
     samples = [[0.90, 0.91], [0.87, 0.88], [0.80, 0.81]]
     found = [noise_groups(samples, confidence) or [] for confidence in (0.5, 0.95, 0.99, 0.9999)]
     counts = [len(set(groups)) for groups in found]

@@ -1,4 +1,4 @@
-"""Workers on machines without a common disk: what one wrote, the next finds in the storage."""
+"""Workers without a shared disk find the checkpoints of other workers in the storage."""
 
 import shutil
 from pathlib import Path
@@ -24,7 +24,7 @@ def _machine(root: Path, storage: Path) -> Training:
 
 
 def _steps(training: Training, recorded: int, count: int, test: bool = False) -> list[dict[str, Any]]:
-    """What a fresh worker reports."""
+    """Return the reports of a new worker."""
     worker = object.__new__(TrainingWorker)
     architecture = spaces.load("anynet3").architecture(GENES).to_json()
     job = {"name": "net-0", "architecture": architecture, "seed": 0, "recorded": recorded, "test": test}
@@ -34,13 +34,13 @@ def _steps(training: Training, recorded: int, count: int, test: bool = False) ->
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Path:
-    """As a driver has left it."""
+    """A storage as a driver prepares it."""
     storage = Storage((tmp_path / "storage").as_uri())
     storage.write("driver.json", b"{}")
     return tmp_path / "storage"
 
 
-def test_a_worker_elsewhere_goes_on_from_the_checkpoint_of_the_first(tmp_path: Path, storage: Path) -> None:
+def test_a_worker_on_another_machine_continues_from_the_checkpoint(tmp_path: Path, storage: Path) -> None:
     whole = _steps(_machine(tmp_path / "alone", tmp_path / "unused"), 0, 4)
     first = _steps(_machine(tmp_path / "a", storage), 0, 2)
     second = _steps(_machine(tmp_path / "b", storage), 2, 2)
@@ -54,13 +54,13 @@ def test_a_worker_elsewhere_goes_on_from_the_checkpoint_of_the_first(tmp_path: P
     assert tested["test"] == again["test"]
 
 
-def test_a_storage_that_fails_is_noted_and_training_goes_on(tmp_path: Path, storage: Path) -> None:
+def test_a_failing_storage_is_reported_and_training_continues(tmp_path: Path, storage: Path) -> None:
     (storage / "checkpoints").write_text("in the way")
     first, second = _steps(_machine(tmp_path / "a", storage), 0, 2)
     assert second["notes"] == ["the storage cannot be written: some checkpoints are on the workers alone"]
     assert [step["rows"][0]["epoch"] for step in (first, second)] == [1, 2]
 
 
-def test_a_worker_that_does_not_see_the_storage_says_so(tmp_path: Path, storage: Path) -> None:
+def test_a_worker_without_access_to_the_storage_reports_it(tmp_path: Path, storage: Path) -> None:
     (step,) = _steps(_machine(tmp_path / "a", tmp_path / "not mounted"), 0, 1)
     assert step["notes"][0].startswith("the storage cannot be read")

@@ -65,7 +65,7 @@ def test_a_run_against_itself_or_without_a_front_is_refused(fake_run: FakeRun) -
         compare([first, fake_run("second", count=24)[1]])
 
 
-def test_the_order_of_objectives_does_not_matter_and_conditions_are_told(
+def test_the_order_of_objectives_does_not_matter_and_conditions_are_stated(
     fake_run: FakeRun, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = _selected(fake_run, "first", objectives=TWO, tracking=CLOSED)
@@ -74,6 +74,6 @@ def test_the_order_of_objectives_does_not_matter_and_conditions_are_told(
     )
     with caplog.at_level(logging.WARNING):
         page = compare([first, second])
-    assert "did not take the run" in caplog.text  # a closed port: told, and the page is there
+    assert "did not take the run" in caplog.text  # the closed port is reported, and the page is written
     (caution,) = json.loads((page.parent / "comparison.json").read_text())["cautions"]
     assert "search.batch: 32 -> 64" in caution

@@ -1,4 +1,4 @@
-"""Both commands on tables whose answer is known, and on wrong ones."""
+"""`correlate` and `regret` on tables with known answers and on incorrect tables."""
 
 import csv
 import json
@@ -28,7 +28,7 @@ objectives:
 
 @pytest.fixture
 def tables(tmp_path: Path) -> Path:
-    """Truth: the number of 3 x 3 convolutions and a quality. zen sees all, ntk its negative; synflow is constant."""
+    """Accuracy is the number of 3 x 3 convolutions plus a quality. zen equals it, ntk is -zen, synflow is constant."""
     rng = numpy_generator(0, "tables")
     found = list({a.id: a for a in (SPACE.sample(rng) for _ in range(200))}.values())
     conv = np.array([[v for _, v in a.genes].count("nor_conv_3x3") for a in found], dtype=float)
@@ -53,7 +53,7 @@ ASKED = ("known.yaml", "--truth", "truth.parquet", "--scores", "scores.parquet")
 
 
 @pytest.mark.usefixtures("tables")
-def test_correlate_tells_what_is_known(zenfront: Zenfront, tables: Path) -> None:
+def test_correlate_reproduces_known_correlations(zenfront: Zenfront, tables: Path) -> None:
     code, out, err = zenfront("correlate", *ASKED, "--where", "skip_connect >= 1")
     assert (code, err) == (0, "")
     report = tables / "runs/known.study/report"
@@ -81,7 +81,7 @@ def test_correlate_tells_what_is_known(zenfront: Zenfront, tables: Path) -> None
 
 
 @pytest.mark.usefixtures("tables")
-def test_regret_of_the_oracle_is_nothing_and_repeats(zenfront: Zenfront, tables: Path) -> None:
+def test_the_regret_of_the_oracle_is_zero_and_reproducible(zenfront: Zenfront, tables: Path) -> None:
     rules = ("--rule", "stratified:zen", "--rule", "random", "--rule", "front:zen,flops", "--rule", "top:zen+ntk")
     asked = ("regret", *ASKED, *rules, "--nets", "6,20", "--seeds", "5")
     code, out, err = zenfront(*asked)
@@ -93,7 +93,7 @@ def test_regret_of_the_oracle_is_nothing_and_repeats(zenfront: Zenfront, tables:
         assert float(rows[rule, "20"]["mean"]) == 0
         assert float(rows[rule, "20"]["whole_worst"]) == 0
     assert float(rows["random", "6"]["mean"]) > float(rows["random", "20"]["mean"]) > 0
-    assert float(rows["top:zen+ntk", "20"]["whole_worst"]) > 5  # all of them costly: nothing for the cheap levels
+    assert float(rows["top:zen+ntk", "20"]["whole_worst"]) > 5  # all selected are expensive, so cheap levels have none
     assert zenfront(*asked)[0] == 0
     assert (report / "regret.csv").read_text() == first
     assert "stratified:zen" in out
@@ -123,7 +123,7 @@ def test_regret_of_the_oracle_is_nothing_and_repeats(zenfront: Zenfront, tables:
         (("regret", *ASKED, "--nets", "0"), "at least 1 network"),
     ],
 )
-def test_what_is_wrong_is_one_message(zenfront: Zenfront, words: tuple[str, ...], message: str) -> None:
+def test_wrong_input_gives_one_message(zenfront: Zenfront, words: tuple[str, ...], message: str) -> None:
     code, _, err = zenfront(*words)
     assert code == 2
     assert message in err
@@ -132,7 +132,7 @@ def test_what_is_wrong_is_one_message(zenfront: Zenfront, words: tuple[str, ...]
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray_session")
-def test_a_sample_is_trained_scored_and_not_again_on_ray(zenfront: Zenfront, tmp_path: Path) -> None:
+def test_a_sample_is_trained_and_scored_once_on_ray(zenfront: Zenfront, tmp_path: Path) -> None:
     asked = ("correlate", "smoke", "--train", "10", "--proxies", "synflow,zen", "--set", "train.epochs=1")
     code, out, err = zenfront(*asked)
     assert (code, err) == (0, "")

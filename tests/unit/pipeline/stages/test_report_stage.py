@@ -83,7 +83,7 @@ def test_files_of_a_report(fake_run: FakeRun, fake_training: FakeTraining, objec
     assert sum(row["selected"] == "1" for row in rows) == len(document["selected"])
 
 
-def test_what_a_user_can_name_is_not_markup(fake_run: FakeRun) -> None:
+def test_text_chosen_by_a_user_is_not_markup(fake_run: FakeRun) -> None:
     attack = "<script>alert(1)</script>"
     experiment, folder = fake_run(count=48)
     document = select(experiment, folder)
@@ -105,7 +105,7 @@ def test_trained_architectures_are_grouped_by_noise(fake_run: FakeRun, fake_trai
     assert "diverged: train_loss is not finite" in text
 
 
-def test_one_seed_says_that_the_noise_is_unknown(fake_run: FakeRun, fake_training: FakeTraining) -> None:
+def test_with_one_seed_the_noise_is_unknown(fake_run: FakeRun, fake_training: FakeTraining) -> None:
     experiment, folder = fake_run(count=48, train={"epochs": 9, "seeds": [0]})
     fake_training(experiment, folder, select(experiment, folder))
     text = _Page(report(folder)).text
@@ -119,7 +119,7 @@ def test_a_run_without_training_has_a_report(fake_run: FakeRun) -> None:
     assert "Nothing has been trained" in _Page(report(folder)).text
 
 
-def test_no_front_no_report(fake_run: FakeRun) -> None:
+def test_a_report_needs_a_front(fake_run: FakeRun) -> None:
     _, folder = fake_run(count=48)
     with pytest.raises(UserError, match="zenfront select"):
         report(folder)

@@ -1,4 +1,4 @@
-"""What a search exports, and that the Grafana dashboard asks for nothing else."""
+"""The metrics that a search exports; the Grafana dashboard uses no others."""
 
 import json
 import re
@@ -17,7 +17,7 @@ GRAFANA = Path(__file__).parents[4] / "tune_configs/cluster/grafana.json"
 
 
 class _Exported:
-    """Stands for Ray's counters and gauges."""
+    """Stand-in for Ray's counters and gauges."""
 
     def __init__(self) -> None:
         self.counters: Counter[str] = Counter()
@@ -80,7 +80,7 @@ def test_failures_are_counted_by_kind_so_that_values_in_a_reason_make_no_series(
     assert exported.counters["zenfront_failures zen: the value is inf"] == 2
 
 
-def test_the_dashboard_asks_only_for_metrics_and_labels_that_there_are(exported: _Exported) -> None:
+def test_the_dashboard_uses_only_exported_metrics_and_labels(exported: _Exported) -> None:
     SearchMetrics("a run")
     ours = {f"ray_{name}_total" for name in exported.counters} | {f"ray_{name}" for name in exported.gauges}
     panels = import_module("ray.dashboard.modules.metrics.dashboards.default_dashboard_panels")

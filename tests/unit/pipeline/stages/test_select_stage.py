@@ -31,7 +31,7 @@ def _experiment(**select: Any) -> Experiment:
 
 
 def _scored(rows: list[tuple[float, float, float]]) -> list[Scores]:
-    """Architectures with these (zen, flops, params), told apart by their widths."""
+    """Return scores with the given (zen, flops, params), for architectures that differ in their widths."""
     space = spaces.load("anynet3")
     genes = {f"{g}{i}": v for i in (1, 2, 3) for g, v in {"d": 1, "w": 8, "b": 1, "g": 1}.items()}
     widths, result = space.levels["w1"].values, []
@@ -45,7 +45,7 @@ def _scored(rows: list[tuple[float, float, float]]) -> list[Scores]:
 HAND = _scored([(10, 100, 1), (8, 40, 1), (2, 20, 1), (7, 60, 1), (99, 1, 1001)])
 
 
-def test_the_front_is_what_is_feasible_and_not_dominated_best_first_objective_first() -> None:
+def test_the_front_is_feasible_non_dominated_and_sorted_by_the_first_objective() -> None:
     document = front_document(_experiment(), HAND)
     assert [m["values"]["zen"] for m in document["front"]] == [10, 8, 2]
     assert document["evaluations"] == 5
@@ -89,7 +89,7 @@ def test_small_fronts_are_selected_whole(rule: str, size: int) -> None:
     assert f"{size} members" in message
 
 
-def test_nothing_is_said_where_the_front_is_large_enough() -> None:
+def test_a_large_enough_front_gives_no_message() -> None:
     assert shortfall(front_document(_experiment(), HAND), 3) is None
 
 
@@ -144,7 +144,7 @@ def test_the_selection_does_not_depend_on_the_order_of_the_record(
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=30))
-def test_no_member_is_dominated_and_whatever_is_left_out_is(values: list[tuple[int, int]]) -> None:
+def test_no_member_is_dominated_and_all_others_are(values: list[tuple[int, int]]) -> None:
     scored = _scored([(float(a), float(b), 1.0) for a, b in values])
     inside = {m["id"] for m in front_document(_experiment(), scored)["front"]}
     for s in scored:

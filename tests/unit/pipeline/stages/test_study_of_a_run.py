@@ -1,4 +1,4 @@
-"""A run as an Optuna study: every architecture a trial, the best trials the front."""
+"""The export of a run as an Optuna study: every architecture is a trial, and the best trials are the front."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -41,7 +41,7 @@ def test_the_study_holds_every_architecture_and_its_best_trials_are_the_front(
     assert states.count(TrialState.PRUNED) == sum(s.failure is None and "zen" not in s.values for s in scored) > 0
 
 
-def test_a_trial_tells_all_that_the_ledger_knows(fake_run: FakeRun) -> None:
+def test_a_trial_contains_everything_in_the_ledger(fake_run: FakeRun) -> None:
     experiment, folder = fake_run("mine")
     select(experiment, folder)
     report(folder)

@@ -1,4 +1,4 @@
-"""A store that is there already: making one takes MLflow seconds."""
+"""An MLflow store that is created once, since MLflow takes seconds to create one."""
 
 import shutil
 from collections.abc import Callable
@@ -22,7 +22,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def with_store(empty_store: Path) -> Callable[[RunFolder], RunFolder]:
-    """Puts an empty store beside the runs."""
+    """Copy an empty store beside the runs."""
 
     def put(folder: RunFolder) -> RunFolder:
         shutil.copy(empty_store, folder.path.parent / "mlflow.db")
@@ -33,7 +33,7 @@ def with_store(empty_store: Path) -> Callable[[RunFolder], RunFolder]:
 
 @pytest.fixture
 def held() -> Callable[[RunFolder], dict[str, Any]]:
-    """All that MLflow holds beside the runs, by entry, without MLflow's own ids and the order of writing."""
+    """Return the content of the MLflow store beside the runs, without MLflow's ids and the order of writing."""
     from mlflow import MlflowClient
 
     def read(folder: RunFolder) -> dict[str, Any]:

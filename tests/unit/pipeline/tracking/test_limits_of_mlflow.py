@@ -44,7 +44,7 @@ def test_nested_values_become_dotted_names() -> None:
     assert flat(nested) == {"a.b": "1", "a.c": "{}", "d": "[1, 2]", "e": "None"}
 
 
-def test_what_is_not_finite_is_left_out() -> None:
+def test_values_that_are_not_finite_are_omitted() -> None:
     assert finite({"a": 1, "b": float("inf"), "c": float("nan")}) == {"a": 1.0}
 
 

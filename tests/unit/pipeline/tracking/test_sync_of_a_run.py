@@ -141,7 +141,7 @@ def test_a_copied_folder_is_the_same_run_and_a_new_one_is_not(
     assert sync(again) != first
 
 
-def test_a_store_that_does_not_answer_is_told_without_the_password(fake_run: FakeRun) -> None:
+def test_a_store_that_does_not_answer_is_reported_without_the_password(fake_run: FakeRun) -> None:
     experiment, folder = fake_run(count=24, tracking={"uri": "http://user:secret@127.0.0.1:9"})
     with pytest.raises(UserError, match=r"MLflow at http://127\.0\.0\.1:9 .*zenfront sync fake") as caught:
         sync(folder, experiment)

@@ -1,4 +1,4 @@
-"""An algorithm that cannot take on an experiment says so before the work begins."""
+"""An experiment that an algorithm does not support is refused before any work."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ TAKES = {"zennas": "1", "regularized_evolution": "1", "nsga3": "2 or more"}
 
 
 @pytest.mark.parametrize("name", algorithms.names())
-def test_how_many_objectives_an_algorithm_takes(name: str) -> None:
+def test_the_number_of_supported_objectives(name: str) -> None:
     assert algorithms.load(name).objectives == TAKES.get(name, "1 or more")
 
 
@@ -39,14 +39,16 @@ def test_a_range_of_objectives_in_words() -> None:
         ),
     ],
 )
-def test_what_it_cannot_take_is_said_before_the_search(overrides: list[str], said: str, zenfront: Zenfront) -> None:
+def test_an_unsupported_experiment_is_refused_before_the_search(
+    overrides: list[str], said: str, zenfront: Zenfront
+) -> None:
     words = [word for override in overrides for word in ("--set", override)]
     code, out, err = zenfront("search", "smoke", *words)
     assert (code, out) == (2, "")
     assert said in " ".join(err.split())
 
 
-def test_a_score_can_be_taken_of_an_experiment_with_one_objective(zenfront: Zenfront) -> None:
+def test_an_experiment_with_one_objective_can_be_scored(zenfront: Zenfront) -> None:
     genes = ",".join(f"d{i}=1,w{i}=8,b{i}=1,g{i}=8" for i in (1, 2, 3))
     words = ("--proxies", "params,flops", "--repeats", "1", "--set", "search.algorithm=zennas")
     code, out, err = zenfront("score", "smoke", "--architecture", genes, *words)

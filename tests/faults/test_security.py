@@ -1,4 +1,4 @@
-"""Nothing listens beyond this machine, no file of a run is code, and no name leads out of its folder."""
+"""No port is open to other machines, no file of a run is executed, and no name points outside its folder."""
 
 import ast
 import json
@@ -30,14 +30,14 @@ NEVER = {
 
 
 def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
-    """Every call, by its dotted name."""
+    """Yield every call with its dotted name."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             yield ast.unparse(node.func), node
 
 
 def dangers(source: str) -> list[str]:
-    """Calls that turn data into code: what a file of a run must never meet."""
+    """Return calls that turn data into code, which must never be applied to a file of a run."""
     found = []
     for name, call in calls(ast.parse(source)):
         given = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
@@ -49,7 +49,7 @@ def dangers(source: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_data_become_code(path: Path) -> None:
+def test_no_data_are_executed(path: Path) -> None:
     assert dangers(path.read_text(encoding="utf-8")) == []
 
 
@@ -110,7 +110,7 @@ def test_a_ray_of_our_own_has_no_dashboard_and_no_jobs_server(
 
 
 def test_no_file_of_ours_opens_a_server_to_the_world() -> None:
-    """Except inside a cluster's own network, where the manifests ask for a token."""
+    """The exception is the network of a cluster, where the manifests require a token."""
     files = [*SOURCES, ROOT / "Justfile", *ROOT.glob("tune_configs/*.yaml")]
     assert [path for path in files if "0.0.0.0" in path.read_text(encoding="utf-8")] == []
     for path in ROOT.glob("tune_configs/cluster/*"):
@@ -120,7 +120,7 @@ def test_no_file_of_ours_opens_a_server_to_the_world() -> None:
 
 
 class _Bomb:
-    """Touches a file when it is unpickled."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -132,7 +132,7 @@ class _Bomb:
 def test_pickles_in_a_run_folder_are_not_touched(
     fake_run: FakeRun, fake_training: FakeTraining, zenfront: Zenfront, tmp_path: Path
 ) -> None:
-    """Under all the names that Ray Tune, torch and older versions give them."""
+    """The test uses all file names that Ray Tune, torch and older versions use."""
     experiment, folder = fake_run("mine")
     fake_training(experiment, folder, select(experiment, folder))
     exploded = tmp_path / "exploded"
@@ -150,7 +150,7 @@ def test_pickles_in_a_run_folder_are_not_touched(
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "a/b", ".", "..", ".hidden", "", "a\nb", "a\x00b", "-x", "x" * 101])
-def test_a_name_does_not_lead_out_of_the_runs_folder(zenfront: Zenfront, tmp_path: Path, name: str) -> None:
+def test_a_name_cannot_point_outside_the_runs_folder(zenfront: Zenfront, tmp_path: Path, name: str) -> None:
     before = sorted(tmp_path.parent.iterdir())
     code, _, err = zenfront("select", "smoke", "--set", f"name={json.dumps(name)}")
     assert code == 2
