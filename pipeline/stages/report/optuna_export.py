@@ -2,7 +2,7 @@
 
 import warnings
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,14 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from zenfront import spaces
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.record.ledger import read_ledger
+from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_record import RunRecord
-from zenfront.pipeline.results import Scores
-
-DIRECTIONS = {"maximise": StudyDirection.MAXIMIZE, "minimise": StudyDirection.MINIMIZE}
+from zenfront.pipeline.record.whole_file import written_whole
+from zenfront.pipeline.results import Generation, Scores
 
 
 class _Memory(BaseJournalBackend):
@@ -48,26 +46,24 @@ def save_study(path: Path, record: RunRecord) -> None:
     study = optuna.create_study(
         storage=JournalStorage(memory),
         study_name=experiment.name,
-        directions=[DIRECTIONS[objective.direction] for objective in experiment.objectives],
+        directions=[objective.study_direction for objective in experiment.objectives],
     )
     with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
         study.set_metric_names([objective.score for objective in experiment.objectives])
-    scored = [Scores.from_row(row) for row in read_ledger(record.folder.scores)[0]]
+    scored = read_values(record.folder.scores, Scores.from_row)
     study.add_trials(_trials(experiment, scored, record.generations))
-    aside = path.with_name(path.name + ".new")
-    aside.unlink(missing_ok=True)
-    JournalFileBackend(str(aside)).append_logs(memory.logs)
-    aside.replace(path)
+    with written_whole(path) as aside:
+        JournalFileBackend(str(aside)).append_logs(memory.logs)
 
 
 def _trials(
-    experiment: Experiment, scored: Sequence[Scores], generations: Sequence[Mapping[str, Any]]
+    experiment: Experiment, scored: Sequence[Scores], generations: Sequence[Generation]
 ) -> Iterable[FrozenTrial]:
-    ends = [row["evaluations"] for row in generations]
+    ends = [row.evaluations for row in generations]
     for position, scores in enumerate(scored):
         trial = _trial(experiment, scores)
         if ends:  # when it was scored is known by its generation alone
-            told = datetime.fromtimestamp(generations[min(bisect_right(ends, position), len(ends) - 1)]["time"])
+            told = datetime.fromtimestamp(generations[min(bisect_right(ends, position), len(ends) - 1)].time)
             trial.datetime_start = told - timedelta(seconds=sum(scores.seconds.values()))
             trial.datetime_complete = told
         yield trial
@@ -86,6 +82,6 @@ def _trial(experiment: Experiment, scores: Scores) -> FrozenTrial:
         distributions=dict(space.distributions),
         user_attrs=attributes | ({"failure": scores.failure} if scores.failure else {}),
         constraints={
-            str(c): c.excess(scores.values[c.score]) for c in experiment.constraint_values() if c.score in scores.values
+            str(c): c.excess(scores.values[c.score]) for c in experiment.constraints if c.score in scores.values
         },
     )
