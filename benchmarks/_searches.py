@@ -14,8 +14,9 @@ from typing import Any
 
 from _null import install
 
-from zenfront.pipeline.record.ledger import read_ledger
+from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.results import Generation
 
 ROOT = Path(__file__).parents[1]
 
@@ -90,9 +91,9 @@ class Search:
         return self.folder.scores.stat().st_size if self.folder.scores.exists() else 0
 
     @property
-    def generations(self) -> list[dict[str, Any]]:
+    def generations(self) -> list[Generation]:
         """Recorded rows of the finished generations."""
-        return read_ledger(self.folder.generations)[0]
+        return read_values(self.folder.generations, Generation.from_row)
 
 
 def _drain(terminal: int, log: Path) -> None:
@@ -101,7 +102,7 @@ def _drain(terminal: int, log: Path) -> None:
             file.write(data)
 
 
-def rate(generations: list[dict[str, Any]], first: int = 0, last: int = -1) -> float:
+def rate(generations: list[Generation], first: int = 0, last: int = -1) -> float:
     """Return the candidates per second between two generations."""
     early, late = generations[first], generations[last]
-    return float((late["evaluations"] - early["evaluations"]) / (late["time"] - early["time"]))
+    return (late.evaluations - early.evaluations) / (late.time - early.time)

@@ -114,7 +114,7 @@ def growth(runs: Path) -> dict[str, Any]:
         "driver_peak_mib": round(peak / 2**20),
         "resumed_seconds_to_first_new_candidate": round(resumed, 1),
         "resumed_driver_peak_mib": round(resumed_peak / 2**20),
-        "front": generations[-1]["front"],
+        "front": generations[-1].front,
     }
 
 
@@ -124,11 +124,11 @@ def proxy_share(runs: Path) -> dict[str, Any]:
     search = Search.start(REAL, runs, workers)
     search.wait()
     generations = search.generations
-    rows = read_ledger(search.folder.scores)[0][generations[0]["evaluations"] :]
+    rows = read_ledger(search.folder.scores)[0][generations[0].evaluations :]
     known = set(proxies.names())
     scored = sum(seconds for row in rows for proxy, seconds in row["seconds"].items() if proxy in known)
     built = sum(row["seconds"].get("build", 0.0) for row in rows)
-    available = workers * (generations[-1]["time"] - generations[0]["time"])
+    available = workers * (generations[-1].time - generations[0].time)
     Path(__file__).with_name("engine_seconds.json").write_text(
         json.dumps(sorted(round(sum(row["seconds"].values()), 4) for row in rows)) + "\n"
     )

@@ -224,8 +224,8 @@ def plot(document: Mapping[str, Any], path: Path) -> None:
 
 def make_contests(options: argparse.Namespace, ledger: Ledger) -> list[Contest]:
     quick = load_experiment("quickstart")
-    space, task = spaces.load(quick.space), quick.task.value()
-    constraints = quick.constraint_values()
+    space, task = spaces.load(quick.space), quick.task
+    constraints = quick.constraints
     names = ["zen", "flops", *(c.score for c in constraints)]
     scoring = Scoring(space, task, names, noise_batch(task, quick.search.batch, 0), 0, constraints)
     zen, flops = Objective("zen", "maximise"), Objective("flops", "minimise")

@@ -41,7 +41,6 @@ def check(experiment: Experiment) -> None:
         _known("proxies", proxies.PROXIES, name)
         for option, value in options.items():
             _check_option(name, option, value)
-    experiment.constraint_values()
     _check_numbers(experiment)
     _check_buildable(experiment)
 
@@ -52,7 +51,7 @@ def check_data(experiment: Experiment) -> None:
     Raises:
         UserError: The data are missing, damaged, or not what the task says.
     """
-    data.load(experiment.train.data, experiment.task.value(), experiment.search.seed)
+    data.load(experiment.train.data, experiment.task, experiment.search.seed)
 
 
 def options(proxy: str) -> dict[str, inspect.Parameter]:
@@ -111,7 +110,7 @@ def _check_numbers(experiment: Experiment) -> None:
 
 def _check_buildable(experiment: Experiment) -> None:
     """Every architecture of a sample being impossible, the space has none for this task, or next to none."""
-    space, task = spaces.load(experiment.space), experiment.task.value()
+    space, task = spaces.load(experiment.space), experiment.task
     generator = numpy_generator(experiment.search.seed, "checks")
     reasons = []
     for _ in range(SAMPLES):

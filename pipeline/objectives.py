@@ -7,44 +7,49 @@ from typing import Literal
 
 import numpy as np
 
-from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.results import Scores
+from zenfront.pipeline.rows import CLOSED, Number, Text
 
 Direction = Literal["maximise", "minimise"]
 
 
 @dataclass(frozen=True)
 class Objective:
-    """Prefers higher or lower values of a score."""
+    """A score and the direction in which it is preferred."""
 
-    score: str
+    __pydantic_config__ = CLOSED
+
+    score: Text
+    """Name of a proxy (`zenfront proxies` lists them)."""
     direction: Direction
+    """`maximise` or `minimise`."""
 
     @property
     def sign(self) -> int:
-        """Turns a value into a loss: lower is better."""
+        """Factor that turns a value into a loss, of which lower is better: -1 or 1."""
         return -1 if self.direction == "maximise" else 1
 
 
 @dataclass(frozen=True)
 class Constraint:
-    """Bounds a score on one side or both.
+    """Bounds on a score; give one or both, and `at_least` not above `at_most`."""
 
-    Raises:
-        UserError: There is no bound, or the bounds exclude every value.
-    """
+    __pydantic_config__ = CLOSED
 
-    score: str
-    at_most: float | None = None
-    at_least: float | None = None
+    score: Text
+    """Name of a proxy (`zenfront proxies` lists them)."""
+    at_most: Number | None = None
+    """Upper bound, inclusive, in the proxy's unit."""
+    at_least: Number | None = None
+    """Lower bound, inclusive, in the proxy's unit."""
 
     def __post_init__(self) -> None:
         if self.at_most is None and self.at_least is None:
-            raise UserError(f"constraint on {self.score!r}: give `at_most` or `at_least`.")
+            raise ValueError(f"a constraint on {self.score!r} needs `at_most` or `at_least`, but got neither")
         if self.at_most is not None and self.at_least is not None and self.at_least > self.at_most:
-            raise UserError(
+            raise ValueError(
                 f"constraint on {self.score!r}: `at_least <= at_most` must hold, "
-                f"but got (at_least={self.at_least:g}, at_most={self.at_most:g})."
+                f"but got (at_least={self.at_least:g}, at_most={self.at_most:g})"
             )
 
     def excess(self, value: float) -> float:

@@ -1,27 +1,70 @@
-"""What is known of an architecture, and the append-only record that holds it."""
+"""Values that the ledgers and trained.json hold: scores, generations, epochs and outcomes of training.
+
+Each has `to_row`, its JSON form, and `from_row`, which raises a ValueError with key, rule and value for a row that has
+a key too few or too many, a value of the wrong type or a number that is not finite.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
+from pydantic import TypeAdapter
+
+from zenfront.pipeline.progress import TrialState
+from zenfront.pipeline.rows import CLOSED, Count, Number, Positive, Text, read_row
 from zenfront.spaces import Architecture
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
+Genes = dict[str, int | float | str]
+
+
+def trial_name(architecture: str, seed: int) -> str:
+    """Return the name of a training run, ``<architecture id>-<seed>``; nothing takes such a name apart."""
+    return f"{architecture}-{seed}"
+
+
+def architecture_of(space: str, genes: Genes, identity: str) -> Architecture:
+    """Return the architecture of a row.
+
+    Raises:
+        ValueError: The id in the row is not that of the genes: one of them was changed.
+    """
+    architecture = Architecture(space, tuple(genes.items()))
+    if architecture.id != identity:
+        raise ValueError(f"id: must be that of the genes, {architecture.id!r}, but got {identity!r}")
+    return architecture
+
+
+@dataclass(frozen=True)
+class _ScoresRow:
+    __pydantic_config__ = CLOSED
+
+    id: Text
+    space: Text
+    genes: Genes
+    values: dict[str, Number]
+    failure: Text | None
+    seed: Count
+    seconds: dict[str, Number]
+    errors: dict[str, Number] = field(default_factory=dict)
+    undefined: dict[str, Text] = field(default_factory=dict)
+    memory: Count | None = None
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The raw scores of one architecture; without values if and only if it failed.
+    """The raw scores of one architecture; without values if and only if it failed. A row of scores.jsonl.
 
     Attributes:
         architecture: Canonical.
         values: Score by name, finite. An architecture that a cheap constraint excludes has only its costs.
-        failure: Why there are no values.
+        failure: The reason for which there are no values, or None.
         seed: The experiment's root seed.
-        errors: Standard error by name, where the proxy was repeated.
+        errors: Standard error by name, if the proxy was repeated.
         seconds: Wall-clock seconds by name; the construction of the network is ``build``.
-        undefined: Why there is no value, by name, where the others were taken all the same.
+        undefined: The reason for which a score has no value, by name, if the others were taken all the same.
+        memory: Bytes that the worker's process, or its share of a GPU, held at the peak; None if it is not known.
     """
 
     architecture: Architecture
@@ -31,13 +74,14 @@ class Scores:
     errors: Mapping[str, float] = field(default_factory=lambda: _EMPTY)
     seconds: Mapping[str, float] = field(default_factory=lambda: _EMPTY)
     undefined: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    memory: int | None = None
 
     def __post_init__(self) -> None:
         if (self.failure is None) != bool(self.values):
             raise ValueError(f"scores have values or a failure, but got ({self.values=}, {self.failure=})")
 
     def to_row(self) -> dict[str, Any]:
-        """The ledger's form."""
+        """Return the row of the ledger."""
         row: dict[str, Any] = {
             "id": self.architecture.id,
             "space": self.architecture.space,
@@ -51,36 +95,111 @@ class Scores:
             row["errors"] = dict(self.errors)
         if self.undefined:
             row["undefined"] = dict(self.undefined)
+        if self.memory is not None:
+            row["memory"] = self.memory
         return row
 
-    @staticmethod
-    def from_row(row: Mapping[str, Any]) -> "Scores":
-        """The inverse of `to_row`."""
-        architecture = Architecture.from_dict(row)
-        errors, undefined = row.get("errors", {}), row.get("undefined", {})
-        return Scores(architecture, row["values"], row["failure"], row["seed"], errors, row["seconds"], undefined)
+    @classmethod
+    def from_row(cls, row: object) -> Self:
+        """Return the scores of a row."""
+        found = read_row(_SCORES, row)
+        architecture = architecture_of(found.space, found.genes, found.id)
+        return cls(
+            architecture=architecture,
+            values=found.values,
+            failure=found.failure,
+            seed=found.seed,
+            errors=found.errors,
+            seconds=found.seconds,
+            undefined=found.undefined,
+            memory=found.memory,
+        )
+
+
+@dataclass(frozen=True)
+class Box:
+    """Unit of the hypervolume: the front from which it was measured first reaches from 0 to 1 in every objective.
+
+    Attributes:
+        ideal: Lowest losses, (m,), in the order of the objectives.
+        nadir: Highest losses, (m,).
+    """
+
+    __pydantic_config__ = CLOSED
+
+    ideal: list[Number]
+    nadir: list[Number]
+
+    def __post_init__(self) -> None:
+        if len(self.ideal) != len(self.nadir):
+            raise ValueError(f"a box has as many ideal as nadir losses, but got {len(self.ideal)}, {len(self.nadir)}")
+
+
+@dataclass(frozen=True)
+class Generation:
+    """The state of a search after a generation. A row of generations.jsonl; its keys are these attributes.
+
+    Attributes:
+        generation: Number of the generation, from 0.
+        evaluations: Architectures scored so far.
+        front: Members of the front of all feasible architectures so far.
+        hypervolume: Hypervolume of that front in units of `box`; None without a front.
+        box: Box around the first generation's front that has members; None before.
+        best: Best feasible value of each objective, by its score's name; empty without a front.
+        failures: Architectures that failed so far.
+        infeasible: Architectures that a constraint excluded so far.
+        seconds: Wall-clock seconds of the search, over all its drivers.
+        rate: Architectures per second of this driver.
+        time: Seconds since the Unix epoch.
+    """
+
+    __pydantic_config__ = CLOSED
+
+    generation: Count
+    evaluations: Count
+    front: Count
+    hypervolume: Number | None
+    box: Box | None
+    best: dict[str, Number]
+    failures: Count
+    infeasible: Count
+    seconds: Number
+    rate: Number
+    time: Number
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the row of the ledger."""
+        return asdict(self)
+
+    @classmethod
+    def from_row(cls, row: object) -> "Generation":
+        """Return the generation of a row."""
+        return read_row(_GENERATION, row)
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch of one training run.
+    """One epoch of one training run; without metrics if and only if it failed. A row of epochs.jsonl.
 
     Attributes:
-        trial: ``<architecture id>-<seed>``.
+        trial: `trial_name` of the run; empty in what `training.loop.train` yields, which knows no architecture.
         epoch: Completed epochs, from 1.
-        metrics: ``train_loss``, ``val_loss``, ``val_accuracy`` (a fraction), ``learning_rate``, ``seconds``; finite.
-        failure: Why the run ended itself in this epoch (then no metrics), or None.
+        metrics: Finite values: ``train_loss`` (of the augmented, smoothed task), ``val_loss`` (plain cross-entropy,
+            nats), ``val_accuracy`` (a fraction), ``learning_rate`` (of the last step), ``seconds``.
+        failure: The reason for which the run ended itself in this epoch, or None.
         time: Seconds since the Unix epoch when it was recorded.
     """
 
-    trial: str
-    epoch: int
-    metrics: Mapping[str, float]
-    failure: str | None = None
-    time: float = 0.0
+    __pydantic_config__ = CLOSED
+
+    trial: Text
+    epoch: Positive
+    metrics: Mapping[str, Number]
+    failure: Text | None = None
+    time: Number = 0.0
 
     def to_row(self) -> dict[str, Any]:
-        """The ledger's form."""
+        """Return the row of the ledger."""
         return {
             "trial": self.trial,
             "epoch": self.epoch,
@@ -89,7 +208,62 @@ class Epoch:
             "time": self.time,
         }
 
-    @staticmethod
-    def from_row(row: Mapping[str, Any]) -> "Epoch":
-        """The inverse of `to_row`."""
-        return Epoch(row["trial"], row["epoch"], row["metrics"], row["failure"], row["time"])
+    @classmethod
+    def from_row(cls, row: object) -> "Epoch":
+        """Return the epoch of a row."""
+        return read_row(_EPOCH, row)
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """The outcome of one training run; its keys in trained.json are these attributes.
+
+    Attributes:
+        trial: `trial_name` of the run.
+        architecture: Id of the architecture.
+        seed: Seed of the run.
+        epochs: Recorded epochs.
+        status: State in which the run ended: ``finished``, ``stopped``, ``diverged`` or ``failed``.
+        val_accuracy: Validation accuracy of the last completed epoch, a fraction; None if there is none.
+        test_accuracy: Fraction of the test images; None if the run was not tested.
+        test_loss: Mean cross-entropy on the test images in nats; None if the run was not tested.
+        failure: The reason for which the run or its test failed, or None.
+    """
+
+    __pydantic_config__ = CLOSED
+
+    trial: Text
+    architecture: Text
+    seed: Count
+    epochs: Count
+    status: TrialState
+    val_accuracy: Number | None
+    test_accuracy: Number | None
+    test_loss: Number | None
+    failure: Text | None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The content of trained.json.
+
+    Attributes:
+        trials: Outcomes in the order of the selection, then of the experiment's seeds.
+    """
+
+    __pydantic_config__ = CLOSED
+
+    trials: list[TrainedRun]
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the content of the file."""
+        return asdict(self)
+
+    @classmethod
+    def from_row(cls, row: object) -> "Trained":
+        """Return the outcomes of a file's content."""
+        return read_row(_TRAINED, row)
+
+
+_SCORES, _GENERATION = TypeAdapter(_ScoresRow), TypeAdapter(Generation)
+_EPOCH, _TRAINED = TypeAdapter(Epoch), TypeAdapter(Trained)

@@ -61,14 +61,14 @@ class Scoring:
         Raises:
             UserError: The images that a proxy needs cannot be read.
         """
-        task, names = experiment.task.value(), experiment.score_names()
+        task, names = experiment.task, experiment.score_names()
         return Scoring(
             space=spaces.load(experiment.space),
             task=task,
             names=names,
             batch=_batch(experiment, names),
             seed=experiment.search.seed,
-            constraints=experiment.constraint_values(),
+            constraints=experiment.constraints,
             repeats=experiment.search.repeats,
             options=experiment.proxies,
             device=experiment.resources.device,
@@ -171,7 +171,7 @@ def _finite(value: object) -> float:
 
 
 def _batch(experiment: Experiment, names: Sequence[str]) -> Batch:
-    task, settings = experiment.task.value(), experiment.search
+    task, settings = experiment.task, experiment.search
     if not any(proxies.load(name).needs & {"images", "labels"} for name in names):
         return noise_batch(task, settings.batch, settings.seed)
     images = data.load(experiment.train.data, task, settings.seed)

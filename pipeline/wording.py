@@ -1,7 +1,9 @@
 """Formatting of numbers, percentages, durations and untrusted text for display."""
 
 import math
+import statistics
 import unicodedata
+from collections.abc import Sequence
 
 
 def clean(text: object) -> str:
@@ -29,6 +31,14 @@ def duration(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def percent(fraction: float | None) -> str:
-    """Format a fraction in percent with one decimal; ``-`` if unknown."""
-    return "-" if fraction is None else f"{100 * fraction:.1f} %"
+def percent(fraction: float | None, decimals: int = 1) -> str:
+    """Format a fraction in percent; ``-`` if unknown."""
+    return "-" if fraction is None else f"{100 * fraction:.{decimals}f} %"
+
+
+def mean_percent(fractions: Sequence[float], decimals: int = 1) -> str:
+    """Format the mean of fractions in percent, with the standard deviation of several; ``-`` for none."""
+    if len(fractions) < 2:
+        return percent(fractions[0] if fractions else None, decimals)
+    spread = f"{100 * statistics.stdev(fractions):.{decimals}f}"
+    return f"{percent(statistics.fmean(fractions), decimals)[:-2]} ± {spread} %"

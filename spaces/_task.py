@@ -1,26 +1,31 @@
-"""What a network has to do: the shape of its input and the number of classes."""
+"""The task of a network: the shape of its input and the number of classes."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from zenfront.pipeline.errors import UserError
+from pydantic import Field
+
+from zenfront.pipeline.rows import CLOSED, Positive
 
 
 @dataclass(frozen=True)
 class Task:
-    """Image classification: (N, channels, height, width) -> (N, classes) logits.
+    """Image classification: images (N, channels, height, width) to logits (N, classes)."""
 
-    Raises:
-        UserError: A dimension is not positive, or there are fewer than two classes.
-    """
+    __pydantic_config__ = CLOSED
 
-    channels: int
-    height: int
-    width: int
-    classes: int
+    channels: Positive
+    """Image channels."""
+    height: Positive
+    """Image height in pixels."""
+    width: Positive
+    """Image width in pixels."""
+    classes: Annotated[int, Field(ge=2)]
+    """Number of classes, at least 2."""
 
     def __post_init__(self) -> None:
         if min(self.channels, self.height, self.width) < 1:
             shape = (self.channels, self.height, self.width)
-            raise UserError(f"task: channels, height and width must be at least 1, but got {shape}.")
+            raise ValueError(f"channels, height and width of a task must be at least 1, but got {shape}")
         if self.classes < 2:
-            raise UserError(f"task: `classes` must be at least 2, but got {self.classes}.")
+            raise ValueError(f"`classes` of a task must be at least 2, but got {self.classes}")

@@ -16,12 +16,14 @@ from xdist.scheduler import LoadScopeScheduling
 from zenfront import spaces
 from zenfront.pipeline.cli.app import main
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.front import Front
 from zenfront.pipeline.objectives import losses, violations
 from zenfront.pipeline.pareto import bounding_box, front_indices, normalised_hypervolume
+from zenfront.pipeline.progress import TrialState
 from zenfront.pipeline.record.json_file import write_json
 from zenfront.pipeline.record.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.results import Epoch, Scores
+from zenfront.pipeline.results import Box, Epoch, Generation, Scores, Trained, TrainedRun, trial_name
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.spaces import Architecture
 
@@ -66,33 +68,45 @@ def _scores(rng: np.random.Generator, count: int, at_most: float) -> list[Scores
     return list(found.values())
 
 
-def _generation_rows(experiment: Experiment, scored: list[Scores], population: int) -> list[dict[str, Any]]:
-    objectives, constraints = experiment.objective_values(), experiment.constraint_values()
-    rows: list[dict[str, Any]] = []
+def _generations(experiment: Experiment, scored: list[Scores], population: int) -> list[Generation]:
+    objectives, constraints = experiment.objectives, experiment.constraints
+    rows: list[Generation] = []
     box = None
     for generation, end in enumerate(range(population, len(scored) + 1, population)):
         told = scored[:end]
         loss, violation = losses(told, objectives), violations(told, constraints)
         front = loss[front_indices(loss, violation)]
         if box is None and len(front):
-            box = dict(zip(("ideal", "nadir"), bounding_box(front), strict=True))
+            box = Box(*bounding_box(front))
         best = {o.score: o.sign * float(front[:, i].min()) for i, o in enumerate(objectives) if len(front)}
         failures = sum(s.failure is not None for s in told)
-        row: dict[str, Any] = {"generation": generation, "evaluations": end, "front": len(front), "failures": failures}
-        row |= {"infeasible": int((violation > 0).sum()) - failures, "best": best, "box": box}
-        row |= {"hypervolume": normalised_hypervolume(front, box["ideal"], box["nadir"]) if box else 0.0}
-        rows.append(row | {"seconds": 2.5 * (generation + 1), "rate": population / 2.5, "time": 1.8e9 + generation})
+        rows.append(
+            Generation(
+                generation=generation,
+                evaluations=end,
+                front=len(front),
+                hypervolume=normalised_hypervolume(front, box.ideal, box.nadir) if box else 0.0,
+                box=box,
+                best=best,
+                failures=failures,
+                infeasible=int((violation > 0).sum()) - failures,
+                seconds=2.5 * (generation + 1),
+                rate=population / 2.5,
+                time=1.8e9 + generation,
+            )
+        )
     return rows
 
 
-def _train(experiment: Experiment, folder: RunFolder, document: dict[str, Any]) -> None:
+def _train(experiment: Experiment, folder: RunFolder, front: Front) -> None:
     """Epochs and test results of the selected architectures: two seeds, one stopped and one diverged run."""
     rng = numpy_generator(0, "training")
     trials, rows = [], []
-    for rank, architecture in enumerate(document["selected"]):
-        status = {2: "stopped", 3: "diverged"}.get(rank, "finished")
+    for rank, architecture in enumerate(front.selected):
+        ended: dict[int, TrialState] = {2: "stopped", 3: "diverged"}
+        status: TrialState = ended.get(rank, "finished")
         for run_seed in experiment.train.seeds if status == "finished" else experiment.train.seeds[:1]:
-            trial, epochs = f"{architecture}-{run_seed}", experiment.train.epochs if status == "finished" else 3
+            trial, epochs = trial_name(architecture, run_seed), experiment.train.epochs if status == "finished" else 3
             top = 0.9 - 0.03 * rank + float(rng.normal(0, 0.004))
             for epoch in range(1, epochs + 1):
                 accuracy = top - 0.5 * math.exp(-epoch / 3)
@@ -101,15 +115,13 @@ def _train(experiment: Experiment, folder: RunFolder, document: dict[str, Any]) 
                 failed = status == "diverged" and epoch == epochs
                 failure = "train_loss is not finite" if failed else None
                 rows.append(Epoch(trial, epoch, {} if failed else metrics, failure, 1.8e9 + epoch).to_row())
-            trials.append(
-                {"trial": trial, "architecture": architecture, "seed": run_seed, "epochs": epochs, "status": status}
-                | {"val_accuracy": top, "test_accuracy": top - 0.01 if status == "finished" else None}
-                | {"test_loss": 0.4 if status == "finished" else None}
-                | {"failure": "train_loss is not finite" if status == "diverged" else None}
-            )
+            finished = status == "finished"
+            tested = (top, top - 0.01 if finished else None, 0.4 if finished else None)
+            failure = "train_loss is not finite" if status == "diverged" else None
+            trials.append(TrainedRun(trial, architecture, run_seed, epochs, status, *tested, failure))
     with Ledger(folder.epochs) as ledger:
         ledger.append(rows)
-    write_json(folder.trained, {"trials": trials})
+    write_json(folder.trained, Trained(trials).to_row())
 
 
 class _OneSessionOfRay(LoadScopeScheduling):  # type: ignore[misc]
@@ -192,15 +204,15 @@ def fake_run(tmp_path: Path) -> FakeRun:
             with Ledger(folder.scores) as ledger:
                 ledger.append(s.to_row() for s in scored)
             with Ledger(folder.generations) as ledger:
-                ledger.append(_generation_rows(experiment, scored, 24))
+                ledger.append(row.to_row() for row in _generations(experiment, scored, 24))
         return experiment, folder
 
     return make
 
 
 @pytest.fixture
-def fake_training() -> Callable[[Experiment, RunFolder, dict[str, Any]], None]:
-    """Adds epochs and test results of the selected architectures: (experiment, folder, front.json's content)."""
+def fake_training() -> Callable[[Experiment, RunFolder, Front], None]:
+    """Adds epochs and test results of the selected architectures: (experiment, folder, front)."""
     return _train
 
 

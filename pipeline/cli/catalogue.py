@@ -11,7 +11,8 @@ from zenfront.pipeline import algorithms, proxies
 from zenfront.pipeline.checks import check, options
 from zenfront.pipeline.cli.console import print_table
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.experiment.config import Experiment, ObjectiveConfig
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.objectives import Objective
 from zenfront.pipeline.proxies import Proxy
 from zenfront.pipeline.scoring import Scoring, noise_batch
 from zenfront.pipeline.seeds import numpy_generator
@@ -123,7 +124,7 @@ def score(experiment: Experiment, architecture: str, space: str | None, names: S
     from zenfront.pipeline.scoring import Scoring
 
     names = list(names or experiment.score_names())
-    wanted = tuple(ObjectiveConfig(score=name, direction=proxies.load(name).direction) for name in names)
+    wanted = tuple(Objective(score=name, direction=proxies.load(name).direction) for name in names)
     search = experiment.search.model_copy(update={"algorithm": "random"})  # accepts any number of scores
     changes = {"objectives": wanted, "constraints": (), "space": space or experiment.space, "search": search}
     experiment = experiment.model_copy(update=changes)

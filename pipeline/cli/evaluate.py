@@ -18,8 +18,9 @@ from zenfront.pipeline.evaluation import regret as regret_stage
 from zenfront.pipeline.evaluation.correlation import correlate as correlate_sample
 from zenfront.pipeline.evaluation.sample import Sample, drawn, from_table, random_architectures, scored, study, trained
 from zenfront.pipeline.evaluation.truth_table import read_truth
-from zenfront.pipeline.experiment.config import Experiment, ObjectiveConfig
+from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import load_experiment
+from zenfront.pipeline.objectives import Objective
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.spaces import load as load_space
 
@@ -58,7 +59,7 @@ class Request:
         experiment = load_experiment(self.config, self.overrides)
         changes: dict[str, object] = {"space": self.space or experiment.space}
         if self.names and not self.scores:
-            wanted = (ObjectiveConfig(score=n, direction=proxies.load(n).direction) for n in dict.fromkeys(self.names))
+            wanted = (Objective(score=n, direction=proxies.load(n).direction) for n in dict.fromkeys(self.names))
             changes["objectives"] = tuple(wanted)
         if self.address:
             changes["cluster"] = experiment.cluster.model_copy(update={"address": self.address})

@@ -153,8 +153,8 @@ class RunCommands:
     def _select(self) -> None:
         from zenfront.pipeline.stages.select import select, shortfall
 
-        document = select(self.experiment, self.folder)
-        if short := shortfall(document, self.experiment.select.k):
+        front = select(self.experiment, self.folder)
+        if short := shortfall(front, self.experiment.select.k):
             self._say(short)
 
     def _train(self, mirror: Mirror) -> None:

@@ -2,76 +2,66 @@
 
 import shlex
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from zenfront.pipeline.cli.console import print_table
+from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.record.json_file import read_json
+from zenfront.pipeline.front import Front
+from zenfront.pipeline.record.json_file import read_document
 from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.results import Trained, TrainedRun
 from zenfront.pipeline.tracking import shown_uri
+from zenfront.pipeline.wording import mean_percent
 
 SHOWN = 20
 ARROWS = {"maximise": "↑", "minimise": "↓"}
 
 
 def show_front(folder: RunFolder) -> None:
-    """The front as a table: the selected members first, in the order of choice."""
-    document = read_json(folder.front)
-    members = {member["id"]: member for member in document["front"]}
-    chosen = {name: rank for rank, name in enumerate(document["selected"], start=1)}
-    names = [*chosen, *(name for name in members if name not in chosen)]
-    columns, scores = ["choice", "id"], []
-    for objective in document["objectives"]:
-        scores.append(objective["score"])
-        columns.append(f"{objective['score']} {ARROWS[objective['direction']]}")
-    extra = [c["score"] for c in document["constraints"] if c["score"] not in scores]
+    """Print the front as a table: the selected members first, in the order of choice."""
+    front = read_document(folder.front, Front.from_row)
+    if front is None:
+        raise UserError(f"{folder.front} is missing: nothing is selected yet. Run `zenfront select` first.")
+    choice = {name: rank for rank, name in enumerate(front.selected, start=1)}
+    members = front.chosen + [member for member in front.members if member.id not in choice]
+    scores = [objective.score for objective in front.objectives]
+    extra = [constraint.score for constraint in front.constraints if constraint.score not in scores]
+    columns = ["choice", "id", *(f"{o.score} {ARROWS[o.direction]}" for o in front.objectives), *extra, "architecture"]
     rows = [
-        [
-            chosen.get(name),
-            name,
-            *(members[name]["values"].get(s) for s in scores + extra),
-            members[name]["notation"],
-        ]
-        for name in names[:SHOWN]
+        [choice.get(member.id), member.id, *(member.values.get(score) for score in scores + extra), member.notation]
+        for member in members[:SHOWN]
     ]
     typer.echo()
-    title = f"Pareto front: {len(members)} of {document['evaluations']} architectures"
-    print_table(title, [*columns, *extra, "architecture"], rows)
-    if len(names) > SHOWN:
-        typer.echo(f"... and {len(names) - SHOWN} more in {folder.front}")
+    print_table(f"Pareto front: {len(members)} of {front.evaluations} architectures", columns, rows)
+    if len(members) > SHOWN:
+        typer.echo(f"... and {len(members) - SHOWN} more in {folder.front}")
 
 
 def show_trained(folder: RunFolder) -> None:
-    """The trained architectures as a table, best test accuracy first, mean ± standard deviation over the seeds."""
-    trials = read_json(folder.trained)["trials"]
-    grouped: dict[str, list[Mapping[str, Any]]] = {}
-    for trial in trials:
-        grouped.setdefault(trial["architecture"], []).append(trial)
+    """Print the trained architectures, best test accuracy first, with mean ± standard deviation over the seeds."""
+    trained = read_document(folder.trained, Trained.from_row) or Trained([])
+    grouped: dict[str, list[TrainedRun]] = {}
+    for run in trained.trials:
+        grouped.setdefault(run.architecture, []).append(run)
     rows = sorted((_trained(name, runs) for name, runs in grouped.items()), key=lambda row: row[0], reverse=True)
     typer.echo()
     columns = ["id", "runs", "outcome", "epochs", "val. accuracy", "test accuracy"]
     print_table(f"Trained: {len(grouped)} architectures", columns, [row[1:] for row in rows])
 
 
-def _trained(name: str, runs: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """A row, with what it is sorted by in front."""
-    tested = [run["test_accuracy"] for run in runs if run["test_accuracy"] is not None]
-    epochs = max(run["epochs"] for run in runs)
-    outcome = "finished" if tested else runs[0]["status"]
-    validated = [run["val_accuracy"] for run in runs if run["val_accuracy"] is not None]
+def _trained(name: str, runs: Sequence[TrainedRun]) -> list[Any]:
+    """Return a row of the table, with its sort key in front."""
+    tested = [run.test_accuracy for run in runs if run.test_accuracy is not None]
+    epochs = max(run.epochs for run in runs)
+    outcome = "finished" if tested else runs[0].status
+    validated = [run.val_accuracy for run in runs if run.val_accuracy is not None]
     order = (statistics.fmean(tested) if tested else -1.0, epochs)
-    return [order, name, len(runs), outcome, epochs, _percent(validated), _percent(tested)]
-
-
-def _percent(fractions: Sequence[float]) -> str:
-    if not fractions:
-        return "-"
-    mean = f"{100 * statistics.fmean(fractions):.1f} %"
-    return mean if len(fractions) == 1 else f"{mean[:-2]} ± {100 * statistics.stdev(fractions):.1f} %"
+    return [order, name, len(runs), outcome, epochs, mean_percent(validated), mean_percent(tested)]
 
 
 def show_places(folder: RunFolder, experiment: Experiment) -> None:

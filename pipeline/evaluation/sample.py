@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,10 +11,12 @@ from zenfront.pipeline.analysis.conditions import Condition, Value, categories, 
 from zenfront.pipeline.analysis.evidence import LEAST, Truth
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.evaluation.truth_table import TruthTable, read_scores
-from zenfront.pipeline.experiment.config import Experiment, ObjectiveConfig, SchedulerConfig, Select
+from zenfront.pipeline.experiment.config import Experiment, SchedulerConfig, Select
+from zenfront.pipeline.objectives import Objective
 from zenfront.pipeline.progress import View
-from zenfront.pipeline.record.json_file import read_json
+from zenfront.pipeline.record.json_file import read_document
 from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.results import Trained, TrainedRun
 from zenfront.pipeline.scoring import Scoring, noise_batch
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.stages.search.driver import score_given
@@ -97,7 +98,7 @@ def oriented(name: str, values: np.ndarray) -> np.ndarray:
 def study(experiment: Experiment, names: Sequence[str]) -> Experiment:
     """The experiment that takes these scores and the free ones, without constraints, and stops no training."""
     every = dict.fromkeys([*BASELINES, *(name for name in PROPERTIES if name not in BASELINES), *names])
-    objectives = tuple(ObjectiveConfig(score=name, direction=proxies.load(name).direction) for name in every)
+    objectives = tuple(Objective(score=name, direction=proxies.load(name).direction) for name in every)
     train = experiment.train.model_copy(update={"scheduler": SchedulerConfig(name="fifo", grace_period=1)})
     changes = {"objectives": objectives, "constraints": (), "train": train, "select": Select(k=1)}
     return experiment.model_copy(update=changes | {"name": f"{experiment.name}.study"})
@@ -150,23 +151,21 @@ def drawn(known: TruthTable, count: int | None, seed: int) -> TruthTable:
 
 def trained(experiment: Experiment, folder: RunFolder, view: View, architectures: Sequence[Architecture]) -> TruthTable:
     """Trains the architectures to the end, with all seeds of the experiment; test accuracies in percent."""
-    rows = _trained_before(folder)
-    if not {architecture.id for architecture in architectures} <= {row["architecture"] for row in rows}:
-        rows = train_given(experiment, folder, view, architectures)
+    runs = _trained_before(folder)
+    if not {architecture.id for architecture in architectures} <= {run.architecture for run in runs}:
+        runs = train_given(experiment, folder, view, architectures)
     accuracies: dict[str, dict[int, float]] = {}
-    for row in rows:
-        if row["test_accuracy"] is not None:
-            accuracies.setdefault(row["architecture"], {})[row["seed"]] = 100 * row["test_accuracy"]
+    for run in runs:
+        if run.test_accuracy is not None:
+            accuracies.setdefault(run.architecture, {})[run.seed] = 100 * run.test_accuracy
     here = [a for a in architectures if a.id in accuracies]
     seeds = np.array([[accuracies[a.id].get(s, np.nan) for s in experiment.train.seeds] for a in here])
     return TruthTable(here, np.nanmean(seeds, axis=1), seeds, "test accuracy after training")
 
 
-def _trained_before(folder: RunFolder) -> list[dict[str, Any]]:
-    if not folder.trained.exists():
-        return []
-    rows: list[dict[str, Any]] = read_json(folder.trained)["trials"]
-    return rows
+def _trained_before(folder: RunFolder) -> list[TrainedRun]:
+    trained = read_document(folder.trained, Trained.from_row)
+    return trained.trials if trained else []
 
 
 def random_architectures(experiment: Experiment, count: int) -> list[Architecture]:
@@ -177,8 +176,8 @@ def random_architectures(experiment: Experiment, count: int) -> list[Architectur
     Raises:
         UserError: The space does not hold so many.
     """
-    space, task = load_space(experiment.space), experiment.task.value()
-    costs = [c for c in experiment.constraint_values() if proxies.load(c.score).is_cost]
+    space, task = load_space(experiment.space), experiment.task
+    costs = [c for c in experiment.constraints if proxies.load(c.score).is_cost]
     scoring = Scoring(space, task, [c.score for c in costs], noise_batch(task, 2, 0), 0)
     generator = numpy_generator(experiment.search.seed, "correlate", "architectures")
     found: dict[Architecture, bool] = {}

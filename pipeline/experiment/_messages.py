@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 # What pydantic calls by JSON's and Python's names, in YAML's.
 _RULES = {
     "bool_type": "must be true or false",
+    "dataclass_type": "must be a mapping",
     "dict_type": "must be a mapping",
     "float_type": "must be a number",
     "int_from_float": "must be a whole number",

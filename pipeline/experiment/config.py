@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from zenfront.pipeline.objectives import Constraint, Direction, Objective
+from zenfront.pipeline.objectives import Constraint, Objective
 from zenfront.spaces import Task
 
 Positive = Annotated[int, Field(ge=1)]
@@ -17,43 +17,6 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
-
-
-class TaskConfig(_Strict):
-    """The images and the number of classes."""
-
-    channels: Positive
-    """Image channels."""
-    height: Positive
-    """Image height in pixels."""
-    width: Positive
-    """Image width in pixels."""
-    classes: Annotated[int, Field(ge=2)]
-    """Number of classes."""
-
-    def value(self) -> Task:
-        """The task that spaces build networks for."""
-        return Task(self.channels, self.height, self.width, self.classes)
-
-
-class ObjectiveConfig(_Strict):
-    """A score and which way it is preferred."""
-
-    score: str
-    """Name of a proxy (`zenfront proxies` lists them)."""
-    direction: Direction
-    """`maximise` or `minimise`."""
-
-
-class ConstraintConfig(_Strict):
-    """Bounds on a score; give one or both."""
-
-    score: str
-    """Name of a proxy (`zenfront proxies` lists them)."""
-    at_most: float | None = None
-    """Upper bound, inclusive, in the proxy's unit."""
-    at_least: float | None = None
-    """Lower bound, inclusive, in the proxy's unit."""
 
 
 class Search(_Strict):
@@ -244,11 +207,11 @@ class Experiment(_Strict):
     """Names the run folder and the MLflow run."""
     space: str
     """Name of a search space (`zenfront spaces` lists them)."""
-    task: TaskConfig
+    task: Task
     """What the networks have to do."""
-    objectives: Annotated[tuple[ObjectiveConfig, ...], Field(min_length=1)]
+    objectives: Annotated[tuple[Objective, ...], Field(min_length=1)]
     """What to prefer."""
-    constraints: tuple[ConstraintConfig, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
     """What to exclude."""
     proxies: dict[str, dict[str, Option]] = {}
     """Options of the proxies, by name (`zenfront proxies NAME` tells them)."""
@@ -273,14 +236,6 @@ class Experiment(_Strict):
         if self.select.along is not None and self.select.along not in names:
             raise ValueError(f"select.along must be an objective ({', '.join(names)}), but got {self.select.along!r}")
         return self
-
-    def objective_values(self) -> list[Objective]:
-        """The objectives as values."""
-        return [Objective(o.score, o.direction) for o in self.objectives]
-
-    def constraint_values(self) -> list[Constraint]:
-        """The constraints as values; checks their bounds."""
-        return [Constraint(c.score, c.at_most, c.at_least) for c in self.constraints]
 
     def score_names(self) -> list[str]:
         """Every score that an objective or a constraint names, once, in that order."""

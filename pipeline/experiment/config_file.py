@@ -4,9 +4,9 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from zenfront.pipeline.errors import UserError
@@ -162,7 +162,7 @@ def _message(place: Place, details: Sequence[ErrorDetails], document: Document) 
 def _mistake(place: Place, details: Sequence[ErrorDetails]) -> str:
     detail = details[0]
     match detail["type"]:
-        case "extra_forbidden":
+        case "extra_forbidden" | "unexpected_keyword_argument":
             known = _keys(place[:-1])
             return f"unknown key.{suggestion(place[-1], known)} Known here: {', '.join(known)}."
         case "missing":
@@ -170,17 +170,25 @@ def _mistake(place: Place, details: Sequence[ErrorDetails]) -> str:
     return unfit(details)
 
 
-def _model(place: Place) -> type[BaseModel]:
-    kind: Any = Experiment
-    for part in place:
-        kind = get_args(kind)[0] if isinstance(part, int) else kind.model_fields[part].annotation
-    model: type[BaseModel] = kind
-    return model
-
-
 def _keys(place: Place) -> list[str]:
-    return list(_model(place).model_fields)
+    return list(_resolved(_schema(place))["properties"])
 
 
 def _described(place: Place) -> str:
-    return _model(place[:-1]).model_fields[str(place[-1])].description or ""
+    return str(_schema(place).get("description", ""))
+
+
+def _schema(place: Place) -> dict[str, Any]:
+    """Return the part of the JSON schema that describes a place, with its own description."""
+    part = Experiment.model_json_schema()
+    for key in place:
+        inside = _resolved(part)
+        part = inside["items"] if isinstance(key, int) else inside["properties"][key]
+    return part
+
+
+def _resolved(part: dict[str, Any]) -> dict[str, Any]:
+    """Return the definition that a part of the JSON schema refers to, or the part itself."""
+    name = part.get("$ref", "").rpartition("/")[2]
+    definition: dict[str, Any] = Experiment.model_json_schema()["$defs"][name] if name else part
+    return definition

@@ -44,20 +44,20 @@ def front_figure(axes: Sequence[Axis], groups: Sequence[Group]) -> go.Figure:
 
 def hypervolume_figure(record: RunRecord) -> go.Figure:
     """Hypervolume and front size over the evaluations."""
-    rows = [row for row in record.generations if row["hypervolume"] is not None]
+    rows = [row for row in record.generations if row.hypervolume is not None]
     figure = make_subplots(specs=[[{"secondary_y": True}]])
-    evaluations = [row["evaluations"] for row in rows]
-    for name, key, colour, second in (
-        ("hypervolume", "hypervolume", PALETTE[0], False),
-        ("members of the front", "front", PALETTE[3], True),
+    evaluations = [row.evaluations for row in rows]
+    for name, values, colour, second in (
+        ("hypervolume", [row.hypervolume for row in rows], PALETTE[0], False),
+        ("members of the front", [row.front for row in rows], PALETTE[3], True),
     ):
         line = {"color": colour, "width": 2, "dash": "dot" if second else "solid"}
-        trace = go.Scatter(x=evaluations, y=[row[key] for row in rows], name=name, mode="lines+markers", line=line)
+        trace = go.Scatter(x=evaluations, y=values, name=name, mode="lines+markers", line=line)
         figure.add_trace(trace, secondary_y=second)
     figure.update_xaxes(title="architectures scored")
     figure.update_yaxes(title="hypervolume", secondary_y=False)
     figure.update_yaxes(title="members of the front", secondary_y=True, showgrid=False, tickmode="auto")
-    figure.update_yaxes(range=[0, 1.15 * max([row["front"] for row in rows], default=1)], secondary_y=True)
+    figure.update_yaxes(range=[0, 1.15 * max([row.front for row in rows], default=1)], secondary_y=True)
     return figure.update_layout(**LAYOUT, height=380)
 
 
@@ -66,19 +66,17 @@ def training_figure(record: RunRecord) -> go.Figure:
     figure = go.Figure()
     colours: dict[str, str] = {}
     curves = record.curves()
-    for trial in curves:
-        colours.setdefault(trial.rpartition("-")[0], PALETTE[len(colours) % len(PALETTE)])
-    for trial in sorted(curves, key=lambda trial: list(colours).index(trial.rpartition("-")[0])):
-        architecture, _, seed = trial.rpartition("-")
-        colour = colours[architecture]
-        dash = DASHES[record.experiment.train.seeds.index(int(seed)) % len(DASHES)]
-        curve = [epoch for epoch in curves[trial] if "val_accuracy" in epoch.metrics]
+    for run in curves:
+        colours.setdefault(run.architecture, PALETTE[len(colours) % len(PALETTE)])
+    for run in sorted(curves, key=lambda run: list(colours).index(run.architecture)):
+        dash = DASHES[record.experiment.train.seeds.index(run.seed) % len(DASHES)]
+        epochs = [epoch for epoch in curves[run] if "val_accuracy" in epoch.metrics]
         figure.add_scatter(
-            x=[epoch.epoch for epoch in curve],
-            y=[100 * epoch.metrics["val_accuracy"] for epoch in curve],
+            x=[epoch.epoch for epoch in epochs],
+            y=[100 * epoch.metrics["val_accuracy"] for epoch in epochs],
             mode="lines",
-            name=html.escape(f"{architecture[:8]}, seed {seed}"),
-            line={"color": colour, "dash": dash, "width": 2},
+            name=html.escape(f"{run.architecture[:8]}, seed {run.seed}"),
+            line={"color": colours[run.architecture], "dash": dash, "width": 2},
         )
     figure.update_xaxes(title="epoch", rangemode="tozero").update_yaxes(title="validation accuracy [%]")
     legend = {"orientation": "v", "x": 1.02, "y": 1}

@@ -1,16 +1,17 @@
 """What the figures of a front show: axes, and groups of architectures in the space of the objectives."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from zenfront.pipeline import proxies
 from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.front import Member
 from zenfront.pipeline.objectives import Objective, violations
-from zenfront.pipeline.record.ledger import read_ledger
+from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results import Scores
 
@@ -103,53 +104,51 @@ def unit(score: str) -> str:
 
 
 def groups(record: RunRecord) -> list[Group]:
-    """All feasible architectures of a run, those behind the front first; each in one group."""
-    front = {member["id"]: member for member in record.members}
-    selected = set(record.front["selected"] if record.front else ())
-    trained = {trial["architecture"] for trial in record.trials if trial["test_accuracy"] is not None}
-    behind = [_entry(scores) for scores in _feasible(record) if scores.architecture.id not in front]
-    rest = {member: front[member] for member in front if member not in selected | trained}
-    waiting = {member: front[member] for member in front if member in selected - trained}
+    """Return all feasible architectures of a run, those behind the front first; each is in one group."""
+    front = {member.id for member in record.members}
+    selected = set(record.front.selected if record.front else ())
+    trained = {run.architecture for run in record.trained if run.test_accuracy is not None}
+    behind = [scores for scores in _feasible(record) if scores.architecture.id not in front]
+    points = [(scores.architecture.id, scores.values) for scores in behind]
+
+    def members(name: str, look: Look, ids: set[str]) -> Group:
+        return _member_group(record, name, look, [member for member in record.members if member.id in ids])
+
     return [
-        _group(record, "dominated", SCORED, behind, _short_text),
-        _group(record, "front", FRONT, list(rest.values()), _text),
-        _group(record, "selected, stopped early" if trained else "selected", SELECTED, list(waiting.values()), _text),
-        _group(record, "trained to the end", TRAINED, [front[member] for member in front if member in trained], _text),
+        _group(record, "dominated", SCORED, points),
+        members("front", FRONT, front - selected - trained),
+        members("selected, stopped early" if trained else "selected", SELECTED, selected - trained),
+        members("trained to the end", TRAINED, trained),
     ]
 
 
 def front_group(record: RunRecord, name: str, position: int) -> Group:
     """The front of one of several runs that are compared."""
     symbol, marker = SYMBOLS[position % len(SYMBOLS)]
-    return _group(record, name, Look(PALETTE[position % len(PALETTE)], symbol, marker, 7), record.members, _text)
+    return _member_group(record, name, Look(PALETTE[position % len(PALETTE)], symbol, marker, 7), record.members)
 
 
 def _feasible(record: RunRecord) -> list[Scores]:
-    scored = [Scores.from_row(row) for row in read_ledger(record.folder.scores)[0]]
-    violation = violations(scored, record.experiment.constraint_values())
+    scored = read_values(record.folder.scores, Scores.from_row)
+    violation = violations(scored, record.experiment.constraints)
     return [scores for scores, excess in zip(scored, violation, strict=True) if excess <= 0]
 
 
-def _entry(scores: Scores) -> dict[str, Any]:
-    return {"id": scores.architecture.id, "values": scores.values}
+def _member_group(record: RunRecord, name: str, look: Look, members: Sequence[Member]) -> Group:
+    return _group(record, name, look, [(_text(member), member.values) for member in members])
 
 
-def _group(
-    record: RunRecord, name: str, look: Look, entries: Sequence[dict[str, Any]], text: Callable[[dict[str, Any]], str]
-) -> Group:
+def _group(record: RunRecord, name: str, look: Look, points: Sequence[tuple[str, Mapping[str, float]]]) -> Group:
+    """Return a group of points, each given by its text and its scores."""
     names = [objective.score for objective in record.experiment.objectives]
-    rows = [[entry["values"][score] for score in names] for entry in entries]
+    rows = [[scores[score] for score in names] for _, scores in points]
     values = np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
-    return Group(name, look, values, [text(entry) for entry in entries])
+    return Group(name, look, values, [text for text, _ in points])
 
 
-def _short_text(entry: dict[str, Any]) -> str:
-    return str(entry["id"])
-
-
-def _text(entry: dict[str, Any]) -> str:
-    values = ", ".join(f"{name} {value:.4g}" for name, value in entry["values"].items())
-    return f"{entry['id']}\n{entry['notation']}\n{values}"
+def _text(member: Member) -> str:
+    values = ", ".join(f"{name} {value:.4g}" for name, value in member.values.items())
+    return f"{member.id}\n{member.notation}\n{values}"
 
 
 def _spans_decades(column: np.ndarray) -> bool:

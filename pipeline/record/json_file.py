@@ -2,10 +2,13 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from zenfront.pipeline.errors import UserError
+
+Value = TypeVar("Value")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -23,6 +26,25 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(f"{path} must hold a JSON object. Restore it, or delete it and run its stage again.")
     return value
+
+
+def read_document(path: Path, from_row: Callable[[object], Value]) -> Value | None:
+    """Return the value that a JSON file holds, or None if there is no such file.
+
+    Args:
+        path: Path of the file.
+        from_row: Makes the value of the parsed object, such as `Front.from_row`.
+
+    Raises:
+        UserError: The file cannot be read or holds no such value.
+    """
+    if not path.exists():
+        return None
+    row = read_json(path)
+    try:
+        return from_row(row)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}. Restore it, or delete it and run its stage again.") from error
 
 
 def write_json(path: Path, value: Any) -> None:

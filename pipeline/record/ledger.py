@@ -3,11 +3,13 @@
 import json
 import os
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from zenfront.pipeline.errors import UserError
+
+Value = TypeVar("Value")
 
 
 def _line(row: Mapping[str, Any]) -> bytes:
@@ -67,8 +69,16 @@ class Ledger:
                 "make room and run the same command to go on."
             ) from error
 
+    def values(self, from_row: Callable[[object], Value]) -> list[Value]:
+        """Return what was there on opening as values, such as `Scores`.
+
+        Raises:
+            UserError: A row holds no such value.
+        """
+        return _values(self.path, self.rows, from_row)
+
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         self._file.close()
 
     def __enter__(self) -> Self:
@@ -76,6 +86,31 @@ class Ledger:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def read_values(path: Path, from_row: Callable[[object], Value]) -> list[Value]:
+    """Return the rows of a ledger as values; none if there is no such file.
+
+    Args:
+        path: Path of the ledger.
+        from_row: Makes a value of a row, such as `Scores.from_row`.
+
+    Raises:
+        UserError: A line before the last is damaged, or a row holds no such value.
+    """
+    return _values(path, read_ledger(path)[0], from_row)
+
+
+def _values(path: Path, rows: Sequence[Mapping[str, Any]], from_row: Callable[[object], Value]) -> list[Value]:
+    values = []
+    for number, row in enumerate(rows, start=1):
+        try:
+            values.append(from_row(row))
+        except ValueError as error:
+            raise UserError(
+                f"{path}, line {number}: {error}. Zenfront did not write this: restore the file from a copy."
+            ) from error
+    return values
 
 
 def read_ledger(path: Path) -> tuple[list[dict[str, Any]], int]:

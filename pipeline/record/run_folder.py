@@ -13,8 +13,7 @@ from typing import Any
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.json_file import read_json, write_json
-
-SCHEMA = 1
+from zenfront.pipeline.rows import SCHEMA
 
 
 @dataclass(frozen=True)

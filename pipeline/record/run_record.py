@@ -1,15 +1,23 @@
-"""What a run folder holds, read whole: what the mirror and the report show."""
+"""The content of a run folder, read whole, as the mirror and the report show it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.record.json_file import read_json
-from zenfront.pipeline.record.ledger import read_ledger
+from zenfront.pipeline.front import Front, Member
+from zenfront.pipeline.record.json_file import read_document
+from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.results import Epoch
+from zenfront.pipeline.results import Epoch, Generation, Trained, TrainedRun, trial_name
+
+
+class Run(NamedTuple):
+    """A training run."""
+
+    architecture: str
+    """Id of the architecture."""
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -17,68 +25,70 @@ class RunRecord:
     """One run, as far as it has come.
 
     Attributes:
-        folder: Where it was read from.
-        experiment: Of this run.
-        generations: Rows of generations.jsonl, oldest first.
+        folder: The folder from which it was read.
+        experiment: Its experiment.
+        generations: Content of generations.jsonl, oldest first.
         front: Content of front.json; None before the selection.
         epochs: All epochs in the order of recording, each (trial, epoch) once.
-        trials: Training runs of trained.json; none before the end of the training stage.
+        trained: Outcomes of the training runs; none before the end of the training stage.
     """
 
     folder: RunFolder
     experiment: Experiment
-    generations: list[dict[str, Any]]
-    front: dict[str, Any] | None
+    generations: list[Generation]
+    front: Front | None
     epochs: list[Epoch]
-    trials: list[dict[str, Any]]
+    trained: list[TrainedRun]
 
     @staticmethod
     def read(folder: RunFolder, experiment: Experiment | None = None) -> "RunRecord":
-        """Reads what is there; a file that is missing is a stage that has not run.
+        """Read what is there; a file that is missing is a stage that has not run.
 
         Args:
-            folder: Of the run.
-            experiment: If not the stored one: with other resources, tracking or cluster.
+            folder: Folder of the run.
+            experiment: The experiment, if not the stored one: with other resources, tracking or cluster.
 
         Raises:
-            UserError: The folder holds no run, or a record is damaged.
+            UserError: The folder holds no run, or a file of it is damaged.
         """
-        epochs = [Epoch.from_row(row) for row in read_ledger(folder.epochs)[0]]
+        epochs = read_values(folder.epochs, Epoch.from_row)
         once = {(epoch.trial, epoch.epoch): epoch for epoch in reversed(epochs)}
-        trained = _read_json(folder.trained)
+        trained = read_document(folder.trained, Trained.from_row)
         return RunRecord(
             folder,
             experiment or folder.experiment(),
-            read_ledger(folder.generations)[0],
-            _read_json(folder.front),
+            read_values(folder.generations, Generation.from_row),
+            read_document(folder.front, Front.from_row),
             [epoch for epoch in epochs if once[epoch.trial, epoch.epoch] is epoch],
-            trained["trials"] if trained else [],
+            trained.trials if trained else [],
         )
 
     @property
-    def members(self) -> list[dict[str, Any]]:
+    def members(self) -> Sequence[Member]:
         """Members of the front."""
-        return self.front["front"] if self.front else []
+        return self.front.members if self.front else ()
 
-    def trials_of(self, architecture: str) -> list[dict[str, Any]]:
-        """Training runs of an architecture, in the order of the experiment's seeds."""
+    def runs_of(self, architecture: str) -> list[TrainedRun]:
+        """Return the training runs of an architecture, in the order of the experiment's seeds."""
         order = list(self.experiment.train.seeds)
         return sorted(
-            (t for t in self.trials if t["architecture"] == architecture), key=lambda t: order.index(t["seed"])
+            (run for run in self.trained if run.architecture == architecture), key=lambda r: order.index(r.seed)
         )
 
     def test_accuracies(self, architecture: str) -> list[float]:
-        """Test accuracies of its finished training runs, one a seed."""
-        found = [trial["test_accuracy"] for trial in self.trials_of(architecture)]
+        """Return the test accuracies of an architecture's finished training runs, one a seed, as fractions."""
+        found = (run.test_accuracy for run in self.runs_of(architecture))
         return [accuracy for accuracy in found if accuracy is not None]
 
-    def curves(self) -> Mapping[str, list[Epoch]]:
-        """Epochs by trial."""
-        curves: dict[str, list[Epoch]] = {}
-        for epoch in self.epochs:
-            curves.setdefault(epoch.trial, []).append(epoch)
+    def recorded(self) -> Iterator[tuple[Run, Epoch]]:
+        """Yield the epochs of the front's members, each with its run, in the order of recording."""
+        seeds = self.experiment.train.seeds
+        runs = {trial_name(member.id, seed): Run(member.id, seed) for member in self.members for seed in seeds}
+        return ((runs[epoch.trial], epoch) for epoch in self.epochs if epoch.trial in runs)
+
+    def curves(self) -> dict[Run, list[Epoch]]:
+        """Return the epochs of the front's members by run, in the order of recording."""
+        curves: dict[Run, list[Epoch]] = {}
+        for run, epoch in self.recorded():
+            curves.setdefault(run, []).append(epoch)
         return curves
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    return read_json(path) if path.exists() else None

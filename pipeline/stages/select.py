@@ -2,50 +2,43 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
 from zenfront import spaces
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.front import Front, Member
 from zenfront.pipeline.objectives import infeasible_message, losses, violations
 from zenfront.pipeline.pareto import bounding_box, crowding_distance, front_indices, normalised_hypervolume
 from zenfront.pipeline.record.json_file import write_json
-from zenfront.pipeline.record.ledger import read_ledger
-from zenfront.pipeline.record.run_folder import SCHEMA, RunFolder
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.record.ledger import read_values
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.results import Box, Generation, Scores
 
 
-def select(experiment: Experiment, folder: RunFolder) -> dict[str, Any]:
-    """Writes front.json: the front of all feasible architectures and the selected members; returns its content.
+def select(experiment: Experiment, folder: RunFolder) -> Front:
+    """Write front.json, the front of all feasible architectures and the selected members; return its content.
 
-    Depends on the scores and the experiment alone: not on their order, and not on the time.
+    The result depends on the scores and the experiment alone: not on their order, and not on the time.
 
     Raises:
         UserError: Nothing has been scored, or no architecture is feasible.
     """
-    scored = [Scores.from_row(row) for row in read_ledger(folder.scores)[0]]
-    generations = read_ledger(folder.generations)[0]
-    box = next((row["box"] for row in generations if row.get("box")), None)
-    document = front_document(experiment, scored, box)
-    write_json(folder.front, document)
-    return document
+    scored = read_values(folder.scores, Scores.from_row)
+    generations = read_values(folder.generations, Generation.from_row)
+    front = find_front(experiment, scored, next((row.box for row in generations if row.box), None))
+    write_json(folder.front, front.to_row())
+    return front
 
 
-def front_document(
-    experiment: Experiment, scored: Sequence[Scores], box: dict[str, list[float]] | None = None
-) -> dict[str, Any]:
-    """The content of front.json.
+def find_front(experiment: Experiment, scored: Sequence[Scores], box: Box | None = None) -> Front:
+    """Return the front of all feasible architectures and the selected members.
 
     Args:
-        experiment: Gives objectives, constraints and the rule.
+        experiment: Gives objectives, constraints and the rule of the selection.
         scored: All scored architectures, in any order.
-        box: Ideal and nadir losses that the hypervolume is normalised by; None: those of this front.
-
-    Returns:
-        ``front``: the members, by their losses and then their id; ``selected``: ids, the first choice first;
-        ``hypervolume``: `normalised_hypervolume`; ``box``: in losses, in the order of ``objectives``.
+        box: Losses that the hypervolume is normalised by; if None, the box around this front.
 
     Raises:
         UserError: Nothing has been scored, or no architecture is feasible.
@@ -53,37 +46,34 @@ def front_document(
     if not scored:
         raise UserError("nothing has been scored yet, so there is no front. Run `zenfront search` first.")
     scored = sorted({s.architecture.id: s for s in scored}.values(), key=lambda s: s.architecture.id)
-    constraints = experiment.constraint_values()
+    constraints = experiment.constraints
     violation = violations(scored, constraints)
     if not (violation <= 0).any():
         raise UserError(infeasible_message(scored, constraints))
-    every_loss = losses(scored, experiment.objective_values())
+    every_loss = losses(scored, experiment.objectives)
     order = _by_losses(every_loss, front_indices(every_loss, violation))
     members, front = [scored[i] for i in order], every_loss[order]
-    if box is None:
-        ideal, nadir = bounding_box(front)
-        box = {"ideal": ideal, "nadir": nadir}
+    box = box or Box(*bounding_box(front))
     failures = Counter(s.failure for s in scored if s.failure)
-    return {
-        "schema": SCHEMA,
-        "space": experiment.space,
-        "objectives": [objective.model_dump() for objective in experiment.objectives],
-        "constraints": [constraint.model_dump() for constraint in experiment.constraints],
-        "space_size": spaces.load(experiment.space).size,
-        "evaluations": len(scored),
-        "infeasible": int((violation > 0).sum()) - failures.total(),
-        "failures": dict(sorted(failures.items())),
-        "hypervolume": normalised_hypervolume(front, box["ideal"], box["nadir"]),
-        "box": box,
-        "front": [_member(s) for s in members],
-        "selected": [members[i].architecture.id for i in _chosen(experiment, front)],
-        "rule": experiment.select.rule,
-    }
+    return Front(
+        space=experiment.space,
+        objectives=experiment.objectives,
+        constraints=experiment.constraints,
+        space_size=spaces.load(experiment.space).size,
+        evaluations=len(scored),
+        infeasible=int((violation > 0).sum()) - failures.total(),
+        failures=dict(sorted(failures.items())),
+        hypervolume=normalised_hypervolume(front, box.ideal, box.nadir),
+        box=box,
+        members=tuple(map(_member, members)),
+        selected=tuple(members[i].architecture.id for i in _choose(experiment, front)),
+        rule=experiment.select.rule,
+    )
 
 
-def shortfall(document: dict[str, Any], k: int) -> str | None:
-    """What to tell the user where the front has fewer members than are to be selected, else None."""
-    size = len(document["front"])
+def shortfall(front: Front, k: int) -> str | None:
+    """Return a line for the user if the front has fewer members than are to be selected, else None."""
+    size = len(front.members)
     if size >= k:
         return None
     return f"the front has {size} members, fewer than select.k = {k}: all of them are selected"
@@ -94,19 +84,13 @@ def _by_losses(every_loss: np.ndarray, indices: np.ndarray) -> np.ndarray:
     return np.asarray(indices[np.lexsort(every_loss[indices].T[::-1])])
 
 
-def _member(scores: Scores) -> dict[str, Any]:
+def _member(scores: Scores) -> Member:
     architecture = scores.architecture
-    return {
-        "id": architecture.id,
-        "genes": dict(architecture.genes),
-        "notation": spaces.load(architecture.space).notation(architecture),
-        "values": dict(scores.values),
-        "errors": dict(scores.errors),
-    }
+    return Member(architecture, spaces.load(architecture.space).notation(architecture), scores.values, scores.errors)
 
 
-def _chosen(experiment: Experiment, front: np.ndarray) -> list[int]:
-    """Indices of the selected rows of the front (n, m), best first."""
+def _choose(experiment: Experiment, front: np.ndarray) -> list[int]:
+    """Return the indices of the selected rows of the front (n, m), best first."""
     wanted, rule = experiment.select, experiment.select.rule
     if rule == "even":
         names = [objective.score for objective in experiment.objectives]

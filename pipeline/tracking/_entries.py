@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from zenfront import spaces
 from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.results import Generation
 from zenfront.pipeline.tracking._limits import finite, flat
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
@@ -62,15 +63,15 @@ def parent(record: RunRecord, origin: Mapping[str, Any], status: Status) -> Entr
     experiment, git = record.experiment, origin["git"] or {"commit": "unknown", "dirty": "unknown"}
     params = flat(experiment.identity())
     params |= {
-        "objectives": ", ".join(f"{o.direction} {o.score}" for o in experiment.objective_values()),
-        "constraints": ", ".join(str(c) for c in experiment.constraint_values()) or "none",
+        "objectives": ", ".join(f"{o.direction} {o.score}" for o in experiment.objectives),
+        "constraints": ", ".join(str(c) for c in experiment.constraints) or "none",
         "space_size": str(spaces.load(experiment.space).size),
         "git.commit": git["commit"],
         "git.dirty": str(git["dirty"]),
     }
     params |= {f"version.{name}": version for name, version in origin["versions"].items()}
-    means = [statistics.fmean(tested) for m in record.members if (tested := record.test_accuracies(m["id"]))]
-    ends = [origin["time"]] + [g["time"] for g in record.generations[-1:]] + [e.time for e in record.epochs[-1:]]
+    means = [statistics.fmean(tested) for m in record.members if (tested := record.test_accuracies(m.id))]
+    ends = [origin["time"]] + [g.time for g in record.generations[-1:]] + [e.time for e in record.epochs[-1:]]
     return Entry(
         key="",
         name=experiment.name,
@@ -99,9 +100,9 @@ def children(record: RunRecord, origin: Mapping[str, Any]) -> Iterator[Entry]:
     test_accuracy_mean and test_accuracy_std (of the sample) are taken over the finished seeds.
     """
     curves = _curves(record)
-    last = record.generations[-1]["time"] if record.generations else origin["time"]
+    last = record.generations[-1].time if record.generations else origin["time"]
     for member in record.members:
-        architecture = member["id"]
+        architecture = member.id
         points = curves.get(architecture, [])
         status = _state(record, architecture, bool(points))
         yield Entry(
@@ -110,14 +111,16 @@ def children(record: RunRecord, origin: Mapping[str, Any]) -> Iterator[Entry]:
             start=points[0].time if points else last,
             end=points[-1].time if points else last,
             status={"training": "RUNNING", "diverged": "FAILED", "failed": "FAILED"}.get(status, "FINISHED"),  # type: ignore[arg-type]
-            params={"space": record.experiment.space, "notation": member["notation"], **flat(member["genes"])},
-            metrics=member["values"]
-            | {f"{name}_error": value for name, value in member["errors"].items()}
-            | _tested(record, architecture),
+            params={"space": record.experiment.space, "notation": member.notation, **flat(member.architecture.mapping)},
+            metrics={
+                **member.values,
+                **{f"{name}_error": value for name, value in member.errors.items()},
+                **_tested(record, architecture),
+            },
             points=points,
             tags={
-                "zenfront.notation": member["notation"],
-                "zenfront.selected": str(record.front is not None and architecture in record.front["selected"]),
+                "zenfront.notation": member.notation,
+                "zenfront.selected": str(record.front is not None and architecture in record.front.selected),
                 "zenfront.training": status,
             },
         )
@@ -126,17 +129,19 @@ def children(record: RunRecord, origin: Mapping[str, Any]) -> Iterator[Entry]:
 def resting_status(record: RunRecord) -> Status:
     """Of a run that nobody works on: ``KILLED`` if its last stage did not come to its end."""
     searched = record.front is not None or (
-        bool(record.generations) and record.generations[-1]["evaluations"] >= record.experiment.search.evaluations
+        bool(record.generations) and record.generations[-1].evaluations >= record.experiment.search.evaluations
     )
-    return "FINISHED" if record.trials or (searched and not record.epochs) else "KILLED"
+    return "FINISHED" if record.trained or (searched and not record.epochs) else "KILLED"
 
 
-def _generation(row: Mapping[str, Any]) -> Iterator[Point]:
-    metrics = {"front_size": row["front"]} | {f"best_{name}": value for name, value in row["best"].items()}
-    same = ("hypervolume", "evaluations", "infeasible", "failures", "rate", "seconds")
-    metrics |= {name: row[name] for name in same if row.get(name) is not None}
+def _generation(row: Generation) -> Iterator[Point]:
+    metrics: dict[str, float] = {"front_size": row.front} | {f"best_{name}": value for name, value in row.best.items()}
+    if row.hypervolume is not None:
+        metrics["hypervolume"] = row.hypervolume
+    metrics |= {"evaluations": row.evaluations, "infeasible": row.infeasible, "failures": row.failures}
+    metrics |= {"rate": row.rate, "seconds": row.seconds}
     for name, value in finite(metrics).items():
-        yield Point(name, value, row["time"], row["generation"])
+        yield Point(name, value, row.time, row.generation)
 
 
 def _suffix(record: RunRecord, seed: int) -> str:
@@ -145,20 +150,19 @@ def _suffix(record: RunRecord, seed: int) -> str:
 
 def _curves(record: RunRecord) -> dict[str, list[Point]]:
     curves: dict[str, list[Point]] = {}
-    for epoch in record.epochs:
-        architecture, _, seed = epoch.trial.rpartition("-")
+    for run, epoch in record.recorded():
         for name, value in finite(epoch.metrics).items():
-            point = Point(name + _suffix(record, int(seed)), value, epoch.time, epoch.epoch)
-            curves.setdefault(architecture, []).append(point)
+            point = Point(name + _suffix(record, run.seed), value, epoch.time, epoch.epoch)
+            curves.setdefault(run.architecture, []).append(point)
     return curves
 
 
 def _tested(record: RunRecord, architecture: str) -> dict[str, float]:
     metrics = {}
-    for trial in record.trials_of(architecture):
-        for name in ("test_accuracy", "test_loss"):
-            if trial.get(name) is not None:
-                metrics[name + _suffix(record, trial["seed"])] = trial[name]
+    for run in record.runs_of(architecture):
+        for name, value in (("test_accuracy", run.test_accuracy), ("test_loss", run.test_loss)):
+            if value is not None:
+                metrics[name + _suffix(record, run.seed)] = value
     tested = record.test_accuracies(architecture)
     if tested:
         metrics["test_accuracy_mean"] = statistics.fmean(tested)
@@ -169,10 +173,10 @@ def _tested(record: RunRecord, architecture: str) -> dict[str, float]:
 
 def _state(record: RunRecord, architecture: str, begun: bool) -> str:
     """How the training of the first seed ended; ``training``, or ``none``."""
-    trials = record.trials_of(architecture)
-    if trials:
-        return str(trials[0]["status"])
-    return "training" if begun and not record.trials else "none"
+    runs = record.runs_of(architecture)
+    if runs:
+        return runs[0].status
+    return "training" if begun and not record.trained else "none"
 
 
 def _files(record: RunRecord) -> tuple[Path, ...]:

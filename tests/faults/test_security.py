@@ -12,6 +12,7 @@ import pytest
 
 from zenfront.pipeline.cluster import session
 from zenfront.pipeline.experiment.config import Cluster, Experiment
+from zenfront.pipeline.front import Front
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.stages.report.stage import report
 from zenfront.pipeline.stages.select import select
@@ -19,7 +20,7 @@ from zenfront.pipeline.stages.select import select
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted([*ROOT.glob("spaces/**/*.py"), *ROOT.glob("pipeline/**/*.py")])
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]
-FakeTraining = Callable[[Experiment, RunFolder, dict[str, Any]], None]
+FakeTraining = Callable[[Experiment, RunFolder, Front], None]
 Zenfront = Callable[..., tuple[int, str, str]]
 NEVER = {
     *("eval", "exec", "compile", "__import__", "os.system", "os.popen", "subprocess.getoutput"),

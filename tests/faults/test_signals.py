@@ -13,9 +13,12 @@ import pytest
 
 from zenfront import spaces
 from zenfront.pipeline.cli.signals import PATIENCE, SIGNALS, ending_at_signals
+from zenfront.pipeline.experiment.config_file import load_experiment
 from zenfront.pipeline.record.json_file import write_json
 from zenfront.pipeline.record.ledger import read_ledger
 from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.results import Scores
+from zenfront.pipeline.stages.select import find_front
 
 HANGING = 120.0
 """Seconds after which a process that should have ended is taken to hang; no test measures how long it took."""
@@ -183,10 +186,10 @@ def test_training_ends_soon_and_its_epochs_are_there(start: Start, tmp_path: Pat
     small = {f"{gene}{i}": value for i in (1, 2, 3) for gene, value in (("d", 1), ("w", 8), ("b", 1), ("g", 1))}
     chosen = space.architecture(small)
     folder = RunFolder(tmp_path / "runs" / "tiny")
-    members = [{"id": chosen.id, "genes": dict(chosen.genes)}]
-    write_json(folder.front, {"space": space.name, "front": members, "selected": [chosen.id]})
     settings = "train: {epochs: 10000, data: {limit: 200}}\nobjectives: [{score: flops, direction: minimise}]"
     (tmp_path / "tiny.yaml").write_text(CONFIG.replace("objectives: [{score: sleeper, direction: maximise}]", settings))
+    front = find_front(load_experiment(tmp_path / "tiny.yaml"), [Scores(chosen, {"flops": 1.0}, None, 0)])
+    write_json(folder.front, front.to_row())
     process = start("-c", "from zenfront.pipeline.cli.app import main; main()", "train", "tiny.yaml")
     until(lambda: folder.epochs.exists() and folder.epochs.read_bytes().count(b"\n") >= 3, process)
     said = ended_soon(process, signal.SIGINT)

@@ -18,13 +18,14 @@ import pytest
 from mlflow import MlflowClient
 
 from zenfront.pipeline.experiment.config import Experiment, Tracking
+from zenfront.pipeline.front import Front
 from zenfront.pipeline.record.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.stages.select import select
 from zenfront.pipeline.tracking import Mirror, _mirror, default_uri, sync
 
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]
-FakeTraining = Callable[[Experiment, RunFolder, dict[str, Any]], None]
+FakeTraining = Callable[[Experiment, RunFolder, Front], None]
 PATIENCE = 500
 """Seconds; no test takes them unless it hangs."""
 KILLED = """

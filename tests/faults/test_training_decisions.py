@@ -2,7 +2,6 @@
 
 import heapq
 import itertools
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -122,8 +121,8 @@ def test_successive_halving_does_not_depend_on_the_number_of_workers(tmp_path: P
     many = run(tmp_path / "many", train, Machine(workers))
     assert alone.complete
     assert many.complete
-    assert many.document() == alone.document()
-    states = Counter(row["status"] for row in many.document()["trials"])
+    assert many.outcomes() == alone.outcomes()
+    states = Counter(run.status for run in many.outcomes().trials)
     assert states == {"finished": 2, "stopped": 4, "diverged": 2}
 
 
@@ -133,14 +132,14 @@ def test_successive_halving_does_not_depend_on_the_number_of_workers(tmp_path: P
 def test_a_stage_killed_at_any_point_and_resumed_ends_the_same(tmp_path: Path, scheduler: str, workers: int) -> None:
     train = settings(scheduler)
     whole = run(tmp_path / "whole", train, Machine(workers))
-    expected = json.dumps(whole.document())
+    expected = whole.outcomes()
     total = len((tmp_path / "whole").read_bytes().splitlines())
     assert total > 20
     for cut in range(total):
         path, machine = tmp_path / f"cut{cut}", Machine(workers)
         run(path, train, machine, kill_after=cut)
         resumed = run(path, train, machine)
-        assert json.dumps(resumed.document()) == expected
+        assert resumed.outcomes() == expected
         repeated = sum(machine.trained.values()) - len(machine.trained)
         assert repeated <= 1  # only a failure has no checkpoint; every other epoch is trained once
 
@@ -167,7 +166,7 @@ def test_asha_with_several_workers_keeps_every_decision_that_it_took(tmp_path: P
 def test_an_older_checkpoint_costs_time_but_changes_nothing(tmp_path: Path) -> None:
     """The newest checkpoint may be damaged; repeated epochs are ignored."""
     train = settings("successive_halving")
-    expected = run(tmp_path / "whole", train, Machine(1)).document()
+    expected = run(tmp_path / "whole", train, Machine(1)).outcomes()
     machine = Machine(1)
     run(tmp_path / "cut", train, machine, kill_after=20)
     with Ledger(tmp_path / "cut") as ledger:
@@ -177,7 +176,7 @@ def test_an_older_checkpoint_costs_time_but_changes_nothing(tmp_path: Path) -> N
                 runs.receive(train_epoch(trial.name, epoch))
         assert len(read_ledger(ledger.path)[0]) == 20
         machine.drive(runs)
-        assert runs.document() == expected
+        assert runs.outcomes() == expected
 
 
 def test_a_gap_in_the_epochs_is_an_error(tmp_path: Path) -> None:
@@ -197,10 +196,10 @@ def test_a_worker_that_fails_for_good_does_not_hold_the_others_up(tmp_path: Path
         runs.receive(Epoch(name, 1, {}, WORKER_FAILED + "its worker died"))
         runs.release(name)
         Machine(2).drive(runs)
-        row = next(row for row in runs.document()["trials"] if row["trial"] == name)
+        outcome = next(run for run in runs.outcomes().trials if run.trial == name)
         assert runs.complete
-    assert (row["status"], row["epochs"], row["test_accuracy"]) == ("failed", 1, None)
-    assert row["failure"] == "worker failed: its worker died"
+    assert (outcome.status, outcome.epochs, outcome.test_accuracy) == ("failed", 1, None)
+    assert outcome.failure == "worker failed: its worker died"
     assert decisions(replayed(tmp_path / "epochs", train))[name][0] == "failed"
 
 
@@ -229,7 +228,7 @@ def test_the_test_data_wait_until_all_training_is_over(tmp_path: Path) -> None:
     kinds = [job.test for job in jobs]
     assert kinds == sorted(kinds)
     tested = {job.trial.name for job in jobs if job.test}
-    assert tested == {row["trial"] for row in runs.document()["trials"] if row["status"] == "finished"}
+    assert tested == {run.trial for run in runs.outcomes().trials if run.status == "finished"}
 
 
 def test_epochs_of_architectures_that_are_not_selected_are_refused(tmp_path: Path) -> None:

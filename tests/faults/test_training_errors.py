@@ -8,10 +8,12 @@ import pytest
 from zenfront.pipeline.cli.console import ConsoleView
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.front import Front
 from zenfront.pipeline.record.json_file import write_json
 from zenfront.pipeline.record.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.results import Epoch
+from zenfront.pipeline.results import Epoch, Scores, Trained
+from zenfront.pipeline.stages.select import find_front
 from zenfront.pipeline.stages.train.runs import WORKER_FAILED
 from zenfront.pipeline.stages.train.stage import train
 from zenfront.spaces import load
@@ -31,12 +33,12 @@ def experiment() -> Experiment:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> RunFolder:
+def folder(experiment: Experiment, tmp_path: Path) -> RunFolder:
     """A run folder with one architecture selected."""
     space = load("anynet3")
     chosen = space.decode([0] * len(space.levels))
-    members = [{"id": chosen.id, "genes": dict(chosen.genes)}]
-    write_json(tmp_path / "front.json", {"space": space.name, "front": members, "selected": [chosen.id]})
+    scored = Scores(chosen, {"flops": 1.0}, None, 0)
+    write_json(tmp_path / "front.json", find_front(experiment, [scored]).to_row())
     return RunFolder(tmp_path)
 
 
@@ -54,7 +56,7 @@ def test_missing_data_are_reported_before_anything_starts(experiment: Experiment
 
 
 def test_if_no_worker_can_train_the_user_gets_the_reason(experiment: Experiment, folder: RunFolder) -> None:
-    chosen = json.loads(folder.front.read_text())["selected"][0]
+    chosen = Front.from_row(json.loads(folder.front.read_text())).selected[0]
     with Ledger(folder.epochs) as ledger:
         ledger.append([Epoch(f"{chosen}-0", 1, {}, WORKER_FAILED + "KeyError: 'd3'").to_row()])
     with pytest.raises(
@@ -67,7 +69,7 @@ def test_if_no_worker_can_train_the_user_gets_the_reason(experiment: Experiment,
 def test_a_finished_stage_says_so_and_does_nothing(
     experiment: Experiment, folder: RunFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_json(folder.trained, {"trials": []})
+    write_json(folder.trained, Trained([]).to_row())
     train(experiment, folder, ConsoleView())
     assert "training: finished already" in capsys.readouterr().out
     assert not folder.epochs.exists()

@@ -1,6 +1,5 @@
 """The training stage on Ray, with tiny networks on digits: uninterrupted, with dying workers and killed drivers."""
 
-import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -17,9 +16,12 @@ from zenfront import spaces
 from zenfront.pipeline.cli.console import ConsoleView
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Cluster, Experiment
-from zenfront.pipeline.record.json_file import write_json
+from zenfront.pipeline.front import Front, Member
+from zenfront.pipeline.objectives import Objective
+from zenfront.pipeline.record.json_file import read_document, write_json
 from zenfront.pipeline.record.ledger import Ledger, read_ledger
 from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.results import Box, Trained, TrainedRun
 from zenfront.pipeline.stages.train.runs import TrainingRuns
 from zenfront.pipeline.stages.train.stage import train
 
@@ -60,8 +62,21 @@ def selection(path: Path, members: list[dict[str, Any]] | None = None) -> RunFol
     space = spaces.load("anynet3")
     members = members or [genes_of(index) for index in range(5)]
     found = [spaces.Architecture(space.name, tuple(genes.items())) for genes in members]
-    rows = [{"id": architecture.id, "genes": dict(architecture.genes)} for architecture in found]
-    write_json(path / "front.json", {"space": space.name, "front": rows, "selected": [row["id"] for row in rows]})
+    front = Front(
+        space=space.name,
+        objectives=(Objective("flops", "minimise"),),
+        constraints=(),
+        space_size=space.size,
+        evaluations=len(found),
+        infeasible=0,
+        failures={},
+        hypervolume=0.0,
+        box=Box([0.0], [0.0]),
+        members=tuple(Member(architecture, "", {}, {}) for architecture in found),
+        selected=tuple(architecture.id for architecture in found),
+        rule="crowding",
+    )
+    write_json(path / "front.json", front.to_row())
     return RunFolder(path)
 
 
@@ -73,9 +88,10 @@ def run(experiment: Experiment, folder: RunFolder) -> str:
     return said.getvalue()
 
 
-def trials(folder: RunFolder) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(folder.trained.read_text())["trials"]
-    return found
+def trials(folder: RunFolder) -> list[TrainedRun]:
+    found = read_document(folder.trained, Trained.from_row)
+    assert found
+    return found.trials
 
 
 @pytest.fixture(scope="module")
@@ -95,18 +111,18 @@ def whole(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Callab
 @pytest.mark.parametrize("scheduler", ["asha", "successive_halving"])
 def test_runs_are_stopped_finished_and_tested(whole: Callable[[str], RunFolder], scheduler: str) -> None:
     folder = whole(scheduler)
-    statuses = [row["status"] for row in trials(folder)]
-    assert set(statuses) == {"stopped", "finished"}
-    for row in trials(folder):
-        finished = row["status"] == "finished"
-        assert (row["epochs"] == EPOCHS) == finished
-        assert (row["test_accuracy"] is not None) == finished
-        assert 0 <= row["val_accuracy"] <= 1
-        assert row["failure"] is None
-    best = max(row["test_accuracy"] or 0 for row in trials(folder))
+    assert {run.status for run in trials(folder)} == {"stopped", "finished"}
+    for trained in trials(folder):
+        finished = trained.status == "finished"
+        assert (trained.epochs == EPOCHS) == finished
+        assert (trained.test_accuracy is not None) == finished
+        assert trained.val_accuracy is not None
+        assert 0 <= trained.val_accuracy <= 1
+        assert trained.failure is None
+    best = max(run.test_accuracy or 0 for run in trials(folder))
     assert best > 0.3  # ten classes
     recorded = [(row["trial"], row["epoch"]) for row in read_ledger(folder.epochs)[0]]
-    assert len(set(recorded)) == len(recorded) == sum(row["epochs"] for row in trials(folder))
+    assert len(set(recorded)) == len(recorded) == sum(run.epochs for run in trials(folder))
     assert "finished already" in run(experiment_of(scheduler, 1), folder)
 
 
@@ -114,12 +130,12 @@ def test_two_workers_and_the_seeds_of_survivors(whole: Callable[[str], RunFolder
     """Successive halving decides as with one worker; only the survivor is trained with the second seed."""
     folder = selection(tmp_path)
     said = run(experiment_of("successive_halving", 2, seeds=(0, 1)), folder)
-    first = [row for row in trials(folder) if row["seed"] == 0]
+    first = [run for run in trials(folder) if run.seed == 0]
     assert first == trials(whole("successive_halving"))
-    survivors = {row["architecture"] for row in first if row["status"] == "finished"}
-    second = [row for row in trials(folder) if row["seed"] == 1]
-    assert {row["architecture"] for row in second} == survivors
-    assert {row["status"] for row in second} == {"finished"}
+    survivors = {run.architecture for run in first if run.status == "finished"}
+    second = [run for run in trials(folder) if run.seed == 1]
+    assert {run.architecture for run in second} == survivors
+    assert {run.status for run in second} == {"finished"}
     assert "number 5 of 5, 3 go on" in said
 
 
@@ -167,7 +183,7 @@ def test_an_interrupted_stage_continues(tmp_path: Path, ray_session: None, once:
     assert not folder.trained.exists()
     before = {name: state for name, state in replayed(experiment, folder).items() if state != "waiting"}
     run(experiment, folder)
-    after = {row["trial"]: row["status"] for row in trials(folder)}
+    after = {run.trial: run.status for run in trials(folder)}
     assert after == replayed(experiment, folder)
     assert {name: after[name] for name in before} == before
     assert "finished" in after.values()
@@ -176,8 +192,9 @@ def test_an_interrupted_stage_continues(tmp_path: Path, ray_session: None, once:
 
 def replayed(experiment: Experiment, folder: RunFolder) -> dict[str, str]:
     """Return the state of every run, computed from the record."""
-    document = json.loads(folder.front.read_text())
-    selected = [spaces.Architecture.from_dict(member | {"space": document["space"]}) for member in document["front"]]
+    front = read_document(folder.front, Front.from_row)
+    assert front
+    selected = [member.architecture for member in front.chosen]
     with Ledger(folder.epochs) as ledger:
         runs = TrainingRuns(selected, experiment.train, experiment.search.seed, ledger)
         return {trial.name: runs.progress(trial.name).state for trial in runs.wanted()}
@@ -192,8 +209,8 @@ def test_a_run_whose_worker_fails_each_time_is_recorded_and_the_others_continue(
     said = run(experiment_of("asha", 1), folder)
     assert said.count("KeyError: 'd3'; going on from its checkpoint") == 1
     bad, good = trials(folder)
-    assert (bad["status"], bad["failure"]) == ("failed", "worker failed: KeyError: 'd3'")
-    assert good["status"] == "finished"
+    assert (bad.status, bad.failure) == ("failed", "worker failed: KeyError: 'd3'")
+    assert good.status == "finished"
 
 
 def test_a_user_error_in_a_worker_ends_the_stage_and_harms_no_run(tmp_path: Path, ray_session: None) -> None:

@@ -64,13 +64,13 @@ def test_a_value_that_is_not_a_finite_number_is_a_failure_with_its_reason(
 
 def test_huge_values_are_compared_and_measured() -> None:
     """SynFlow reaches 1e61 in published tables; squares and products of the largest floats overflow."""
-    account = SearchStatistics([Objective("a", "maximise"), Objective("b", "maximise")], [])
+    statistics = SearchStatistics([Objective("a", "maximise"), Objective("b", "maximise")], [])
     architectures = [SPACE.sample(numpy_generator(0, "huge", str(i))) for i in range(4)]
     values = [(1e308, 1e-308), (1e-308, 1e308), (1e200, 1e200), (-1e308, -1e308)]
-    account.add([Scores(a, {"a": x, "b": y}, None, 0) for a, (x, y) in zip(architectures, values, strict=True)])
-    assert len(account.front) == 3
-    assert account.hypervolume is not None
-    assert 0 <= account.hypervolume <= 1.21  # in units of the box, which is enlarged by a tenth on each side
+    statistics.add([Scores(a, {"a": x, "b": y}, None, 0) for a, (x, y) in zip(architectures, values, strict=True)])
+    assert len(statistics.front) == 3
+    assert statistics.hypervolume is not None
+    assert 0 <= statistics.hypervolume <= 1.21  # of the box, enlarged by a tenth on each side
 
 
 def _enormous(architecture: Architecture, task: Task) -> Network:

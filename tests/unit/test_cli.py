@@ -135,8 +135,7 @@ def test_a_finished_run_says_so_and_shows_its_results(
     zenfront: Zenfront, fake_run: FakeRun, fake_training: Callable[..., None], tmp_path: Path
 ) -> None:
     experiment, folder = fake_run("smoke")
-    document: dict[str, Any] = select(experiment, folder)
-    fake_training(experiment, folder, document)
+    fake_training(experiment, folder, select(experiment, folder))
     assert zenfront("report", "smoke") == (0, "Report: runs/smoke/report/index.html\n", "")
     before = {path: path.stat().st_mtime_ns for path in folder.path.rglob("*.json*") if path != folder.config}
     (tmp_path / "mine.yaml").write_text(to_yaml(experiment), encoding="utf-8")

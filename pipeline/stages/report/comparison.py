@@ -32,7 +32,7 @@ def compare(folders: Sequence[RunFolder]) -> Path:
     records = [RunRecord.read(folder) for folder in folders]
     _require_comparable(records)
     names = _names(records)
-    objectives = records[0].experiment.objective_values()
+    objectives = records[0].experiment.objectives
     fronts = [_losses(record, objectives) for record in records]
     measured = measures(names, fronts, objectives)
     cautions = _cautions(names, records)
@@ -90,7 +90,7 @@ def _require_comparable(records: Sequence[RunRecord]) -> None:
             )
     first = records[0].experiment
     for record in records[1:]:
-        if {*record.experiment.objective_values()} != {*first.objective_values()}:
+        if {*record.experiment.objectives} != {*first.objectives}:
             told = [
                 f"{e.name}: {', '.join(f'{o.direction} {o.score}' for o in e.objectives)}"
                 for e in (first, record.experiment)
@@ -115,7 +115,7 @@ def _folder_name(names: Sequence[str], records: Sequence[RunRecord]) -> str:
 
 
 def _losses(record: RunRecord, objectives: Sequence[Objective]) -> np.ndarray:
-    return np.array([[o.sign * member["values"][o.score] for o in objectives] for member in record.members])
+    return np.array([[o.sign * member.values[o.score] for o in objectives] for member in record.members])
 
 
 def _cautions(names: Sequence[str], records: Sequence[RunRecord]) -> list[str]:

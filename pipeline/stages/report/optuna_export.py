@@ -2,7 +2,7 @@
 
 import warnings
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,9 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from zenfront import spaces
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.record.ledger import read_ledger
+from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_record import RunRecord
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results import Generation, Scores
 
 DIRECTIONS = {"maximise": StudyDirection.MAXIMIZE, "minimise": StudyDirection.MINIMIZE}
 
@@ -52,7 +52,7 @@ def save_study(path: Path, record: RunRecord) -> None:
     )
     with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
         study.set_metric_names([objective.score for objective in experiment.objectives])
-    scored = [Scores.from_row(row) for row in read_ledger(record.folder.scores)[0]]
+    scored = read_values(record.folder.scores, Scores.from_row)
     study.add_trials(_trials(experiment, scored, record.generations))
     aside = path.with_name(path.name + ".new")
     aside.unlink(missing_ok=True)
@@ -61,13 +61,13 @@ def save_study(path: Path, record: RunRecord) -> None:
 
 
 def _trials(
-    experiment: Experiment, scored: Sequence[Scores], generations: Sequence[Mapping[str, Any]]
+    experiment: Experiment, scored: Sequence[Scores], generations: Sequence[Generation]
 ) -> Iterable[FrozenTrial]:
-    ends = [row["evaluations"] for row in generations]
+    ends = [row.evaluations for row in generations]
     for position, scores in enumerate(scored):
         trial = _trial(experiment, scores)
         if ends:  # when it was scored is known by its generation alone
-            told = datetime.fromtimestamp(generations[min(bisect_right(ends, position), len(ends) - 1)]["time"])
+            told = datetime.fromtimestamp(generations[min(bisect_right(ends, position), len(ends) - 1)].time)
             trial.datetime_start = told - timedelta(seconds=sum(scores.seconds.values()))
             trial.datetime_complete = told
         yield trial
@@ -86,6 +86,6 @@ def _trial(experiment: Experiment, scores: Scores) -> FrozenTrial:
         distributions=dict(space.distributions),
         user_attrs=attributes | ({"failure": scores.failure} if scores.failure else {}),
         constraints={
-            str(c): c.excess(scores.values[c.score]) for c in experiment.constraint_values() if c.score in scores.values
+            str(c): c.excess(scores.values[c.score]) for c in experiment.constraints if c.score in scores.values
         },
     )

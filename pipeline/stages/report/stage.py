@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.front import Front, Member
 from zenfront.pipeline.plots import html
 from zenfront.pipeline.plots.interactive import front_figure
 from zenfront.pipeline.plots.series import axes, groups
@@ -31,15 +32,15 @@ def report(folder: RunFolder) -> Path:
     if record.front is None:
         raise UserError(f"{folder.front} is missing: there is no front to report. Run `zenfront select` first.")
     shown = groups(record)
-    dimensions = axes(record.experiment.objective_values(), np.vstack([group.values for group in shown]))
+    dimensions = axes(record.experiment.objectives, np.vstack([group.values for group in shown]))
     drawn = front_figure(dimensions, shown)
-    title = f"{record.experiment.name}: the front of {record.front['evaluations']} architectures"
+    title = f"{record.experiment.name}: the front of {record.front.evaluations} architectures"
     try:
         folder.report.mkdir(parents=True, exist_ok=True)
         page = html.page(title, [html.heading(title, 1), html.figure(drawn, "front")])
         (folder.report / "front.html").write_text(page, encoding="utf-8")
         save_panels(dimensions, shown, title, folder.report / "front.png")
-        _write_csv(folder.report / "front.csv", record)
+        _write_csv(folder.report / "front.csv", record, record.front)
         save_study(folder.report / STUDY, record)
         (folder.report / "index.html").write_text(report_page(record, drawn), encoding="utf-8")  # last: all is there
     except OSError as error:
@@ -47,9 +48,9 @@ def report(folder: RunFolder) -> Path:
     return folder.report / "index.html"
 
 
-def _write_csv(path: Path, record: RunRecord) -> None:
-    """The front, a row each: id, notation, selected, the scores, their standard errors, the genes, test accuracy."""
-    rows = [_csv_row(record, member) for member in record.members]
+def _write_csv(path: Path, record: RunRecord, front: Front) -> None:
+    """Write a row per member: id, notation, selected, scores, their standard errors, genes, test accuracy."""
+    rows = [_csv_row(record, member, member.id in front.selected) for member in front.members]
     names: Sequence[str] = list(dict.fromkeys(name for row in rows for name in row))
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names, restval="")
@@ -57,14 +58,14 @@ def _write_csv(path: Path, record: RunRecord) -> None:
         writer.writerows(rows)
 
 
-def _csv_row(record: RunRecord, member: dict[str, Any]) -> dict[str, Any]:
-    tested = record.test_accuracies(member["id"])
+def _csv_row(record: RunRecord, member: Member, selected: bool) -> dict[str, Any]:
+    tested = record.test_accuracies(member.id)
     return {
-        "id": member["id"],
-        "notation": member["notation"],
-        "selected": int(record.front is not None and member["id"] in record.front["selected"]),
-        **member["values"],
-        **{f"{name}_error": value for name, value in member["errors"].items()},
-        **member["genes"],
+        "id": member.id,
+        "notation": member.notation,
+        "selected": int(selected),
+        **member.values,
+        **{f"{name}_error": value for name, value in member.errors.items()},
+        **member.architecture.mapping,
         **({"test_accuracy_mean": float(np.mean(tested)), "test_accuracies": len(tested)} if tested else {}),
     }

@@ -15,9 +15,9 @@ from zenfront.pipeline.cluster.metrics import SearchMetrics
 from zenfront.pipeline.cluster.watchdog import ClusterWatchdog
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.progress import SearchProgress, View
-from zenfront.pipeline.record.ledger import Ledger, read_ledger
+from zenfront.pipeline.record.ledger import Ledger, read_values
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results import Generation, Scores
 from zenfront.pipeline.scoring import Scoring
 from zenfront.pipeline.stages.search.loop import REPORTS, SearchLoop, trial_seconds, trial_size
 from zenfront.pipeline.stages.search.statistics import SearchStatistics
@@ -61,8 +61,8 @@ def score_given(experiment: Experiment, folder: RunFolder, view: View, given: Se
         if not driver.loop.done:
             with session.cluster(experiment):
                 driver.run(folder)
-    known = {row["id"]: row for row in read_ledger(scores.path)[0]}
-    return [Scores.from_row(known[architecture.id]) for architecture in given]
+    known = {found.architecture.id: found for found in read_values(scores.path, Scores.from_row)}
+    return [known[architecture.id] for architecture in given]
 
 
 class SearchDriver(tuner.NotPickled):
@@ -77,7 +77,7 @@ class SearchDriver(tuner.NotPickled):
         given: Sequence[Architecture] | None = None,
     ) -> None:
         settings = experiment.search
-        objectives, constraints = experiment.objective_values(), experiment.constraint_values()
+        objectives, constraints = experiment.objectives, experiment.constraints
         self.experiment = experiment
         self.scores = scores
         self.generations = generations
@@ -87,7 +87,8 @@ class SearchDriver(tuner.NotPickled):
         self._total = settings.evaluations if given is None else len(given)
         self.error: Exception | None = None
         self._start = time.monotonic()
-        self._before = generations.rows[-1]["seconds"] if generations.rows else 0.0
+        self._replayed = generations.values(Generation.from_row)
+        self._before = self._replayed[-1].seconds if self._replayed else 0.0
         self._found = len(scores.rows)
         self._scored, self._busy = 0, 0.0
         self._crowded: set[str] = set()
@@ -97,7 +98,7 @@ class SearchDriver(tuner.NotPickled):
             population=settings.population,
             evaluations=self._total,
             lookahead=settings.lookahead,
-            known=map(Scores.from_row, scores.rows),
+            known=scores.values(Scores.from_row),
             told=self._told,
         )
         self.loop.start()
@@ -191,15 +192,13 @@ class SearchDriver(tuner.NotPickled):
 
     def _told(self, number: int, scored: Sequence[Scores]) -> None:
         self.account.add(scored)
-        if number < len(self.generations.rows):
-            return  # replayed
+        if number < len(self._replayed):
+            return
         seconds = time.monotonic() - self._start
-        timing = {
-            "seconds": self._before + seconds,
-            "rate": self._scored / seconds,
-            "time": time.time(),
-        }
-        self.generations.append([{"generation": number, **self.account.row(), **timing}])
+        told = self.account.generation(
+            number, seconds=self._before + seconds, rate=self._scored / seconds, time=time.time()
+        )
+        self.generations.append([told.to_row()])
 
 
 class _BatchSearcher(tuner.ForgetfulSearcher):

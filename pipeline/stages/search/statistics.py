@@ -2,14 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.objectives import Constraint, Objective, infeasible_message, losses, violations
 from zenfront.pipeline.pareto import bounding_box, front_indices, normalised_hypervolume
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results import Box, Generation, Scores
 
 
 class SearchStatistics:
@@ -32,7 +31,7 @@ class SearchStatistics:
         self._in_vain: list[Scores] = []
         self.evaluations = 0
         self.front = np.empty((0, len(objectives)))
-        self.box: tuple[list[float], list[float]] | None = None
+        self.box: Box | None = None
         self.hypervolume: float | None = None
         self.failures: Counter[str] = Counter()
         self.infeasible = 0
@@ -53,9 +52,9 @@ class SearchStatistics:
             self._check_approach(scored, float(violation.min()))
             return
         if self.box is None:
-            self.box = bounding_box(self.front)
+            self.box = Box(*bounding_box(self.front))
             self._in_vain.clear()
-        self.hypervolume = normalised_hypervolume(self.front, *self.box)
+        self.hypervolume = normalised_hypervolume(self.front, self.box.ideal, self.box.nadir)
 
     def _check_approach(self, scored: Sequence[Scores], nearest: float) -> None:
         self._in_vain.extend(scored)
@@ -70,14 +69,18 @@ class SearchStatistics:
             return {}
         return {o.score: float(o.sign * x) for o, x in zip(self._objectives, self.front.min(0), strict=True)}
 
-    def row(self) -> dict[str, Any]:
-        """The account as part of a ledger row."""
-        return {
-            "evaluations": self.evaluations,
-            "front": len(self.front),
-            "hypervolume": self.hypervolume,
-            "box": self.box and {"ideal": self.box[0], "nadir": self.box[1]},
-            "best": self.best,
-            "failures": self.failures.total(),
-            "infeasible": self.infeasible,
-        }
+    def generation(self, number: int, *, seconds: float, rate: float, time: float) -> Generation:
+        """Return the row of the generation that was added last."""
+        return Generation(
+            generation=number,
+            evaluations=self.evaluations,
+            front=len(self.front),
+            hypervolume=self.hypervolume,
+            box=self.box,
+            best=self.best,
+            failures=self.failures.total(),
+            infeasible=self.infeasible,
+            seconds=seconds,
+            rate=rate,
+            time=time,
+        )

@@ -54,7 +54,7 @@ class ScoringWorker(tune.Trainable):  # type: ignore[misc]
             reset_peak(self.scoring.device)
             scores = self._score(architecture)
             if scores:
-                rows.append(scores.to_row() | {"memory": peak(self.scoring.device)})
+                rows.append(replace(scores, memory=peak(self.scoring.device)).to_row())
             else:
                 again.append(architecture.id)
         return {"rows": rows, "again": again, "done": not self.candidates}

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from zenfront.pipeline import schedulers
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Train
 from zenfront.pipeline.progress import TrialProgress, TrialState
 from zenfront.pipeline.record.ledger import Ledger
-from zenfront.pipeline.results import Epoch
+from zenfront.pipeline.results import Epoch, Trained, TrainedRun, trial_name
 from zenfront.pipeline.schedulers import TrainingBudget
 from zenfront.pipeline.seeds import seed_for
 from zenfront.spaces import Architecture
@@ -27,8 +26,8 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """``<architecture id>-<seed>``."""
-        return f"{self.architecture.id}-{self.seed}"
+        """Its `trial_name`."""
+        return trial_name(self.architecture.id, self.seed)
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ class TrainingRuns:
 
     def _replay(self) -> None:
         known = {trial.name for trials in self._rounds for trial in trials}
-        for epoch in map(Epoch.from_row, self._ledger.rows):
+        for epoch in self._ledger.values(Epoch.from_row):
             if epoch.trial not in known:
                 raise UserError(
                     f"{self._ledger.path} holds epochs of {epoch.trial}, which front.json does not select. "
@@ -164,27 +163,27 @@ class TrainingRuns:
         reason = failure or self._scheduler.stopped.get(trial, "")
         return TrialProgress(trial, self._status(trial), completed, self._epochs, self._accuracy.get(trial), reason)
 
-    def document(self) -> dict[str, Any]:
-        """The content of trained.json, in the order of the selection and then of the seeds."""
+    def outcomes(self) -> Trained:
+        """Return the content of trained.json, in the order of the selection and then of the seeds."""
         rank = {architecture: index for index, architecture in enumerate(self._selected)}
         wanted = sorted(self.wanted(), key=lambda trial: rank[trial.architecture])
-        return {"trials": [self._row(trial) for trial in wanted]}
+        return Trained([self._outcome(trial) for trial in wanted])
 
-    def _row(self, trial: Trial) -> dict[str, Any]:
+    def _outcome(self, trial: Trial) -> TrainedRun:
         name = trial.name
         test = self._tests.get(name, Evaluation())
         last = self._last.get(name)
-        return {
-            "trial": name,
-            "architecture": trial.architecture.id,
-            "seed": trial.seed,
-            "epochs": self.recorded(name),
-            "status": "failed" if test.failure else self._status(name),
-            "val_accuracy": self._accuracy.get(name),
-            "test_accuracy": test.accuracy,
-            "test_loss": test.loss,
-            "failure": test.failure or (last.failure if last else None),
-        }
+        return TrainedRun(
+            trial=name,
+            architecture=trial.architecture.id,
+            seed=trial.seed,
+            epochs=self.recorded(name),
+            status="failed" if test.failure else self._status(name),
+            val_accuracy=self._accuracy.get(name),
+            test_accuracy=test.accuracy,
+            test_loss=test.loss,
+            failure=test.failure or (last.failure if last else None),
+        )
 
     def _note(self, epoch: Epoch) -> None:
         accuracy = None if epoch.failure else epoch.metrics["val_accuracy"]

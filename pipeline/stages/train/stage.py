@@ -1,17 +1,18 @@
 """Stage 3: train what was selected, and look at the test data once."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from zenfront.pipeline.cluster import session, tuner, workers
 from zenfront.pipeline.cluster.watchdog import ClusterWatchdog
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.front import Front
 from zenfront.pipeline.progress import View
 from zenfront.pipeline.record.backup import storage_of
-from zenfront.pipeline.record.json_file import read_json, write_json
+from zenfront.pipeline.record.json_file import read_document, write_json
 from zenfront.pipeline.record.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.results import TrainedRun
 from zenfront.pipeline.stages.train.driver import JobCallback, JobScheduler, JobSearcher, TrainingDriver
 from zenfront.pipeline.stages.train.runs import TrainingRuns
 from zenfront.pipeline.stages.train.worker import Training, TrainingWorker
@@ -35,14 +36,14 @@ def train(experiment: Experiment, folder: RunFolder, view: View) -> None:
 
 def train_given(
     experiment: Experiment, folder: RunFolder, view: View, selected: Sequence[Architecture]
-) -> list[dict[str, Any]]:
-    """Trains these architectures, whatever was selected, and tests those that finish; returns a row per run.
+) -> list[TrainedRun]:
+    """Train these architectures, whatever was selected, and test those that finish; return an outcome per run.
 
     Raises:
         UserError: As `train`.
         KeyboardInterrupt: Interrupted; the record is complete up to here.
     """
-    images = data.load(experiment.train.data, experiment.task.value(), experiment.search.seed)
+    images = data.load(experiment.train.data, experiment.task, experiment.search.seed)
     with Ledger(folder.epochs) as ledger:
         if ledger.rows:
             view.notify(f"training: going on after {len(ledger.rows)} epochs in {folder.epochs}")
@@ -51,25 +52,23 @@ def train_given(
             with session.cluster(experiment):
                 _run(experiment, folder, images, TrainingDriver(runs, view))
         _require_one_trained(runs, folder)
-        document = runs.document()
-        write_json(folder.trained, document)
-    rows: list[dict[str, Any]] = document["trials"]
-    return rows
+        trained = runs.outcomes()
+        write_json(folder.trained, trained.to_row())
+    return trained.trials
 
 
 def _selected(folder: RunFolder) -> list[Architecture]:
-    if not folder.front.exists():
+    front = read_document(folder.front, Front.from_row)
+    if front is None:
         raise UserError(f"{folder.front} is missing: nothing is selected yet. Run `zenfront select` first.")
-    document = read_json(folder.front)
-    genes = {member["id"]: member["genes"] for member in document["front"]}
-    return [Architecture(document["space"], tuple(genes[chosen].items())) for chosen in document["selected"]]
+    return [member.architecture for member in front.chosen]
 
 
 def _run(experiment: Experiment, folder: RunFolder, images: data.Images, driver: TrainingDriver) -> None:
     resources, settings = experiment.resources, experiment.train
     pool = workers.plan_workers(resources.train, "train", resources.device)
     training = Training(
-        task=experiment.task.value(),
+        task=experiment.task,
         images=images,
         recipe=settings.recipe,
         epochs=settings.epochs,

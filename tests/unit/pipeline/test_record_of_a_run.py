@@ -1,22 +1,22 @@
 from collections.abc import Callable
-from typing import Any
 
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.front import Front
 from zenfront.pipeline.record.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.record.run_record import Run, RunRecord
 from zenfront.pipeline.stages.select import select
 
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]
-FakeTraining = Callable[[Experiment, RunFolder, dict[str, Any]], None]
+FakeTraining = Callable[[Experiment, RunFolder, Front], None]
 
 
 def test_a_run_that_has_only_been_searched(fake_run: FakeRun) -> None:
     experiment, folder = fake_run(count=48)
     record = RunRecord.read(folder)
     assert record.experiment == experiment
-    assert [row["generation"] for row in record.generations] == [0, 1]
-    assert (record.front, record.members, record.epochs, record.trials) == (None, [], [], [])
+    assert [row.generation for row in record.generations] == [0, 1]
+    assert (record.front, record.members, record.epochs, record.trained) == (None, (), [], [])
 
 
 def test_an_epoch_that_is_recorded_again_counts_once(fake_run: FakeRun, fake_training: FakeTraining) -> None:
@@ -32,11 +32,11 @@ def test_trials_come_in_the_order_of_the_seeds_and_only_finished_ones_were_teste
     fake_run: FakeRun, fake_training: FakeTraining
 ) -> None:
     experiment, folder = fake_run(count=48, train={"epochs": 9, "seeds": [7, 3]})
-    document = select(experiment, folder)
-    fake_training(experiment, folder, document)
+    front = select(experiment, folder)
+    fake_training(experiment, folder, front)
     record = RunRecord.read(folder)
-    first, stopped = document["selected"][0], document["selected"][2]
-    assert [trial["seed"] for trial in record.trials_of(first)] == [7, 3]
+    first, stopped = front.selected[0], front.selected[2]
+    assert [run.seed for run in record.runs_of(first)] == [7, 3]
     assert len(record.test_accuracies(first)) == 2
     assert record.test_accuracies(stopped) == []
-    assert [epoch.epoch for epoch in record.curves()[f"{first}-3"]] == list(range(1, 10))
+    assert [epoch.epoch for epoch in record.curves()[Run(first, 3)]] == list(range(1, 10))

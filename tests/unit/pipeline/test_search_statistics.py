@@ -8,7 +8,7 @@ from zenfront import spaces
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.objectives import Constraint, Objective
 from zenfront.pipeline.pareto import normalised_hypervolume
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results import Box, Scores
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.stages.search.statistics import SearchStatistics
 
@@ -24,49 +24,50 @@ FAILED = Scores(ARCHITECTURE, {}, "ntk: singular", 0)
 
 
 def test_hypervolume_is_in_units_of_the_first_front() -> None:
-    account = SearchStatistics(OBJECTIVES, [])
-    account.add([point(10, 100), point(20, 200), point(5, 300)])
+    statistics = SearchStatistics(OBJECTIVES, [])
+    statistics.add([point(10, 100), point(20, 200), point(5, 300)])
     # Front (0, 0.. ) in the unit box: corners (1, 0) and (0, 1); reference 1.1: 1.1 * 0.1 + 0.1 * 1.1 - 0.1 * 0.1.
-    assert account.hypervolume == pytest.approx(0.21)
-    assert account.row()["box"] == {"ideal": [-20, 100], "nadir": [-10, 200]}
-    account.add([point(20, 100)])
-    assert account.hypervolume == pytest.approx(1.21)
-    assert len(account.front) == 1
-    assert account.best == {"zen": 20, "flops": 100}
+    assert statistics.hypervolume == pytest.approx(0.21)
+    assert statistics.box == Box([-20, 100], [-10, 200])
+    statistics.add([point(20, 100)])
+    assert statistics.hypervolume == pytest.approx(1.21)
+    assert len(statistics.front) == 1
+    assert statistics.best == {"zen": 20, "flops": 100}
 
 
 def test_failures_and_infeasible_are_counted_apart_and_not_on_the_front() -> None:
-    account = SearchStatistics(OBJECTIVES, [Constraint("flops", at_most=150)])
-    account.add([point(10, 100), point(20, 200), FAILED, FAILED])
-    row = account.row()
-    assert (row["front"], row["failures"], row["infeasible"], row["evaluations"]) == (1, 2, 1, 4)
-    assert account.failures == {"ntk: singular": 2}
+    statistics = SearchStatistics(OBJECTIVES, [Constraint("flops", at_most=150)])
+    statistics.add([point(10, 100), point(20, 200), FAILED, FAILED])
+    row = statistics.generation(3, seconds=2.0, rate=4.0, time=1.8e9)
+    assert (row.generation, row.front, row.failures, row.infeasible, row.evaluations) == (3, 1, 2, 1, 4)
+    assert (row.seconds, row.rate, row.time) == (2.0, 4.0, 1.8e9)
+    assert statistics.failures == {"ntk: singular": 2}
 
 
 def test_a_search_without_progress_is_infeasible_and_names_the_constraints() -> None:
-    account = SearchStatistics(OBJECTIVES, [Constraint("flops", at_most=10)])
-    account.add([point(10, 300), point(10, 200)])
-    account.add([point(10, 250), point(10, 100)])
+    statistics = SearchStatistics(OBJECTIVES, [Constraint("flops", at_most=10)])
+    statistics.add([point(10, 300), point(10, 200)])
+    statistics.add([point(10, 250), point(10, 100)])
     with pytest.raises(UserError, match=r"flops <= 10 excludes 6 of 6 \(flops was 100 to 300\)"):
-        account.add([point(10, 100), point(20, 200)])
+        statistics.add([point(10, 100), point(20, 200)])
 
 
 def test_a_search_in_which_all_candidates_fail_reports_the_reasons() -> None:
-    account = SearchStatistics(OBJECTIVES, [])
-    account.add([FAILED, FAILED])
-    assert account.hypervolume is None
+    statistics = SearchStatistics(OBJECTIVES, [])
+    statistics.add([FAILED, FAILED])
+    assert statistics.hypervolume is None
     with pytest.raises(UserError, match="4 of 4 failed: ntk: singular"):
-        account.add([FAILED, FAILED])
+        statistics.add([FAILED, FAILED])
 
 
 def test_the_front_kept_from_generation_to_generation_is_that_of_all() -> None:
     rng = numpy_generator(0, "points")
     generations = [[point(*rng.integers(0, 40, 2)) for _ in range(50)] for _ in range(6)]
-    account = SearchStatistics(OBJECTIVES, [])
+    statistics = SearchStatistics(OBJECTIVES, [])
     for scored in generations:
-        account.add(scored)
+        statistics.add(scored)
     everything = np.array([[-s.values["zen"], s.values["flops"]] for scored in generations for s in scored])
     expected = everything[NonDominatedSorting().do(everything)[0]]
-    assert sorted(account.front.tolist()) == sorted(expected.tolist())
-    assert account.box is not None
-    assert account.hypervolume == normalised_hypervolume(expected, *account.box)
+    assert sorted(statistics.front.tolist()) == sorted(expected.tolist())
+    assert statistics.box is not None
+    assert statistics.hypervolume == normalised_hypervolume(expected, statistics.box.ideal, statistics.box.nadir)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from zenfront import spaces
-from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.objectives import Constraint, Objective, losses, violations
 from zenfront.pipeline.results import Epoch, Scores
 from zenfront.pipeline.seeds import numpy_generator, seed_for, torch_generator
@@ -64,7 +63,13 @@ def test_a_value_one_unit_in_the_last_place_beyond_the_bound_is_infeasible() -> 
 
 
 def test_bounds_that_exclude_everything_are_refused() -> None:
-    with pytest.raises(UserError, match=r"`at_least <= at_most` must hold, but got \(at_least=2, at_most=1\)"):
+    with pytest.raises(ValueError, match=r"`at_least <= at_most` must hold, but got \(at_least=2, at_most=1\)"):
         Constraint("zen", at_most=1, at_least=2)
-    with pytest.raises(UserError, match="give `at_most` or `at_least`"):
+    with pytest.raises(ValueError, match="needs `at_most` or `at_least`"):
         Constraint("zen")
+
+
+@pytest.mark.parametrize(("shape", "rule"), [((0, 8, 8, 10), "must be at least 1"), ((3, 8, 8, 1), "at least 2")])
+def test_a_task_has_images_and_classes(shape: tuple[int, int, int, int], rule: str) -> None:
+    with pytest.raises(ValueError, match=rule):
+        spaces.Task(*shape)

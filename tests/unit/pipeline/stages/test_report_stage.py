@@ -3,7 +3,6 @@ import json
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import matplotlib.image
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.front import Front
 from zenfront.pipeline.objectives import Objective
 from zenfront.pipeline.plots.series import axes, panels, unit
 from zenfront.pipeline.record.json_file import write_json
@@ -20,7 +20,7 @@ from zenfront.pipeline.stages.report.stage import report
 from zenfront.pipeline.stages.select import select
 
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]
-FakeTraining = Callable[[Experiment, RunFolder, dict[str, Any]], None]
+FakeTraining = Callable[[Experiment, RunFolder, Front], None]
 FOUR = [("zen", "maximise"), ("ntk", "minimise"), ("flops", "minimise"), ("params", "minimise")]
 
 
@@ -59,15 +59,15 @@ class _Page(HTMLParser):
 @pytest.mark.parametrize("objectives", [FOUR[:1], FOUR[:2], FOUR[:3], FOUR], ids=lambda o: f"{len(o)} objectives")
 def test_files_of_a_report(fake_run: FakeRun, fake_training: FakeTraining, objectives: list[tuple[str, str]]) -> None:
     experiment, folder = fake_run(count=72, objectives=objectives)
-    document = select(experiment, folder)
-    fake_training(experiment, folder, document)
+    front = select(experiment, folder)
+    fake_training(experiment, folder, front)
     index = report(folder)
     assert index == folder.path / "report" / "index.html"
 
     page = _Page(index)
-    for member in document["front"]:
-        assert member["id"] in page.text
-    assert document["front"][0]["notation"] in page.text
+    for member in front.members:
+        assert member.id in page.text
+    assert front.members[0].notation in page.text
     assert "ntk: Theta is singular to working precision" in page.text
     assert sum(len(script) > 1_000_000 for script in page.scripts) == 1  # Plotly, once
     for link in page.links:
@@ -78,15 +78,15 @@ def test_files_of_a_report(fake_run: FakeRun, fake_training: FakeTraining, objec
     assert min(height, width) > 500
     with (folder.report / "front.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [row["id"] for row in rows] == [member["id"] for member in document["front"]]
-    assert [float(row["zen"]) for row in rows] == [member["values"]["zen"] for member in document["front"]]
-    assert sum(row["selected"] == "1" for row in rows) == len(document["selected"])
+    assert [row["id"] for row in rows] == [member.id for member in front.members]
+    assert [float(row["zen"]) for row in rows] == [member.values["zen"] for member in front.members]
+    assert sum(row["selected"] == "1" for row in rows) == len(front.selected)
 
 
 def test_text_chosen_by_a_user_is_not_markup(fake_run: FakeRun) -> None:
     attack = "<script>alert(1)</script>"
     experiment, folder = fake_run(count=48)
-    document = select(experiment, folder)
+    document = select(experiment, folder).to_row()
     document["front"][0]["notation"] = attack
     document["front"][0]["values"][attack] = 1.0
     document["failures"] = {f"{attack} in {name}": 1 for name in "abc"}

@@ -34,7 +34,7 @@ def test_the_study_holds_every_architecture_and_its_best_trials_are_the_front(
     scored = [Scores.from_row(row) for row in read_ledger(folder.scores)[0]]
     study = opened(folder.report / "study.journal", "mine")
     assert len(study.trials) == len(scored) == 120
-    assert {trial.user_attrs["id"] for trial in study.best_trials} == {member["id"] for member in front["front"]}
+    assert {trial.user_attrs["id"] for trial in study.best_trials} == {member.id for member in front.members}
     assert study.directions[0] == StudyDirection.MAXIMIZE
     states = [trial.state for trial in study.trials]
     assert states.count(TrialState.FAIL) == sum(s.failure is not None for s in scored) > 0

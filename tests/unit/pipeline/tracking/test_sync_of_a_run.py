@@ -8,13 +8,15 @@ import pytest
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.front import Front
 from zenfront.pipeline.record.json_file import write_json
 from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.results import Trained
 from zenfront.pipeline.stages.select import select
 from zenfront.pipeline.tracking import sync
 
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]
-FakeTraining = Callable[[Experiment, RunFolder, dict[str, Any]], None]
+FakeTraining = Callable[[Experiment, RunFolder, Front], None]
 WithStore = Callable[[RunFolder], RunFolder]
 Held = Callable[[RunFolder], dict[str, Any]]
 
@@ -24,42 +26,44 @@ def test_a_trained_run_is_mirrored_whole_and_once(
 ) -> None:
     experiment, folder = fake_run(count=72)
     with_store(folder)
-    document = select(experiment, folder)
-    fake_training(experiment, folder, document)
+    front = select(experiment, folder)
+    fake_training(experiment, folder, front)
     first = sync(folder)
     contents = held(folder)
     assert sync(folder) == first
     assert held(folder) == contents
 
-    assert set(contents) == {"", *(member["id"] for member in document["front"])} == set(first)
+    assert set(contents) == {"", *(member.id for member in front.members)} == set(first)
     parent = contents[""]
     assert (parent["name"], parent["status"], parent["parent"]) == ("fake", "FINISHED", None)
     assert [step for step, _, _ in parent["metrics"]["hypervolume"]] == [0, 1, 2]
-    assert parent["metrics"]["hypervolume"][-1][1] == pytest.approx(document["hypervolume"])
-    assert parent["metrics"]["front_size"][-1][1] == len(document["front"])
+    assert parent["metrics"]["hypervolume"][-1][1] == pytest.approx(front.hypervolume)
+    assert parent["metrics"]["front_size"][-1][1] == len(front.members)
     assert parent["params"]["search.population"] == "24"
     assert parent["params"]["objectives"] == "maximise zen, minimise ntk, minimise flops"
     assert parent["params"]["constraints"] == "params <= 1e+06"
-    assert parent["params"]["space_size"] == str(document["space_size"])
+    assert parent["params"]["space_size"] == str(front.space_size)
     assert parent["artifacts"] == ["experiment.json", "front.json", "scores.parquet", "trained.json"]
     assert "resources.device" not in parent["params"]
 
-    member = document["front"][0]
-    best = contents[member["id"]]
+    member = front.members[0]
+    best = contents[member.id]
     assert best["parent"] == ""
-    assert {name: best["params"][name] for name in member["genes"]} == {k: str(v) for k, v in member["genes"].items()}
-    assert [value for _, value, _ in best["metrics"]["zen"]] == [member["values"]["zen"]]
+    assert {name: best["params"][name] for name in member.architecture.mapping} == {
+        k: str(v) for k, v in member.architecture.genes
+    }
+    assert [value for _, value, _ in best["metrics"]["zen"]] == [member.values["zen"]]
 
-    trials = json.loads(folder.trained.read_text())["trials"]
-    finished = contents[document["selected"][0]]
-    accuracies = [t["test_accuracy"] for t in trials if t["architecture"] == document["selected"][0]]
+    trained = Trained.from_row(json.loads(folder.trained.read_text())).trials
+    finished = contents[front.selected[0]]
+    accuracies = [run.test_accuracy for run in trained if run.architecture == front.selected[0] if run.test_accuracy]
     assert len(accuracies) == 2
     assert [step for step, _, _ in finished["metrics"]["val_accuracy"]] == list(range(1, 10))
     assert [step for step, _, _ in finished["metrics"]["val_accuracy_seed1"]] == list(range(1, 10))
     assert finished["metrics"]["test_accuracy_mean"][0][1] == statistics.mean(accuracies)
     assert finished["metrics"]["test_accuracy_std"][0][1] == statistics.stdev(accuracies)
-    assert contents[document["selected"][2]]["tags"]["zenfront.training"] == "stopped"
-    assert contents[document["selected"][3]]["status"] == "FAILED"
+    assert contents[front.selected[2]]["tags"]["zenfront.training"] == "stopped"
+    assert contents[front.selected[3]]["status"] == "FAILED"
 
     table = pyarrow.parquet.read_table(next(folder.path.parent.glob("mlartifacts/*/artifacts/scores.parquet")))
     assert table.num_rows == 72
@@ -106,7 +110,7 @@ def test_more_params_and_longer_values_than_mlflow_takes(fake_run: FakeRun, with
     options = {f"option{n}": "x" * 7000 for n in range(150)}
     experiment, folder = fake_run(count=24, proxies={"zen": options})
     with_store(folder)
-    document = select(experiment, folder)
+    document = select(experiment, folder).to_row()
     document["front"][0]["values"]["odd[name]"] = 1.5
     write_json(folder.front, document)
     sync(folder)
