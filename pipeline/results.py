@@ -198,6 +198,10 @@ class Epoch:
     failure: Text | None = None
     time: Number = 0.0
 
+    def __post_init__(self) -> None:
+        if (self.failure is None) != bool(self.metrics):
+            raise ValueError(f"an epoch has metrics or a failure, but got ({self.metrics=}, {self.failure=})")
+
     def to_row(self) -> dict[str, Any]:
         """Return the row of the ledger."""
         return {

@@ -18,28 +18,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Recipe
+from zenfront.pipeline.results import Epoch
 from zenfront.pipeline.seeds import numpy_generator, torch_generator
 from zenfront.pipeline.training import checkpoint as checkpoints
 from zenfront.pipeline.training.augment import augment, mixup
 from zenfront.pipeline.training.data import Images, Part
 from zenfront.spaces import Network, initialise
-
-
-@dataclass(frozen=True)
-class EpochResult:
-    """What one epoch gave.
-
-    Attributes:
-        epoch: Completed epochs, from 1.
-        metrics: ``train_loss`` (of the augmented, smoothed task), ``val_loss`` (plain cross-entropy, nats),
-            ``val_accuracy`` (a fraction), ``learning_rate`` (of the last step), ``seconds``; finite; empty if and
-            only if the run failed.
-        failure: Why the run ended itself in this epoch, or None.
-    """
-
-    epoch: int
-    metrics: Mapping[str, float]
-    failure: str | None = None
 
 
 def train(
@@ -51,7 +35,7 @@ def train(
     seed: int,
     device: torch.device,
     checkpoint: Path | None = None,
-) -> Generator[EpochResult, None, None]:
+) -> Generator[Epoch, None, None]:
     """Trains a network from fresh weights, or goes on from its checkpoint to the same bits as without the break.
 
     When the last epoch is yielded, `network` holds the weights that its metrics belong to (with `recipe.ema` the
@@ -89,10 +73,10 @@ def train(
             val_loss, val_accuracy = evaluate(state.evaluated, validation, images)
         metrics = {"train_loss": train_loss, "val_loss": val_loss, "val_accuracy": val_accuracy}
         if failure := _divergence(metrics, recipe):
-            yield EpochResult(epoch, {}, failure)
+            yield Epoch("", epoch, {}, failure)
             return
         metrics |= {"learning_rate": learning_rate, "seconds": time.perf_counter() - start}
-        history.append(EpochResult(epoch, metrics))
+        history.append(Epoch("", epoch, metrics))
         if checkpoint:
             checkpoints.save(checkpoint, epoch, identity, state.state_dict(history))
         if epoch == epochs:
@@ -169,17 +153,17 @@ class _State:
         parts = {name: getattr(self, name) for name in ("network", "averaged", "optimizer", "schedule")}
         return {name: part for name, part in parts.items() if part is not None}
 
-    def state_dict(self, history: list[EpochResult]) -> dict[str, Any]:
+    def state_dict(self, history: list[Epoch]) -> dict[str, Any]:
         results = [{"epoch": result.epoch, "metrics": dict(result.metrics)} for result in history]
         return {"history": results} | {name: part.state_dict() for name, part in self._parts().items()}
 
-    def resume(self, saved: dict[str, Any] | None) -> list[EpochResult]:
+    def resume(self, saved: dict[str, Any] | None) -> list[Epoch]:
         """Takes over a checkpoint; the results of its epochs."""
         if saved is None:
             return []
         for name, part in self._parts().items():
             part.load_state_dict(saved[name])
-        return [EpochResult(**result) for result in saved["history"]]
+        return [Epoch("", **result) for result in saved["history"]]
 
 
 def _epoch(

@@ -11,6 +11,7 @@ import torch
 from zenfront import spaces
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Data, Recipe
+from zenfront.pipeline.results import Epoch
 from zenfront.pipeline.stages.train.worker import Training, TrainingWorker
 from zenfront.pipeline.training import data, loop
 from zenfront.spaces import Task
@@ -27,11 +28,11 @@ def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worker:
     """Return a worker whose second epoch calls the given function."""
 
     def make(work: Callable[[], None]) -> Any:
-        def train(*_: Any, **__: Any) -> Iterator[loop.EpochResult]:
+        def train(*_: Any, **__: Any) -> Iterator[Epoch]:
             for epoch in itertools.count(1):
                 if epoch == 2:
                     work()
-                yield loop.EpochResult(epoch, METRICS)
+                yield Epoch("", epoch, METRICS)
 
         monkeypatch.setattr(loop, "train", train)
         task = Task(1, 8, 8, 10)

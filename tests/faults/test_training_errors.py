@@ -12,7 +12,7 @@ from zenfront.pipeline.front import Front
 from zenfront.pipeline.record.json_file import write_json
 from zenfront.pipeline.record.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.results import Epoch, Scores, Trained
+from zenfront.pipeline.results import Epoch, Scores, Trained, trial_name
 from zenfront.pipeline.stages.select import find_front
 from zenfront.pipeline.stages.train.runs import WORKER_FAILED
 from zenfront.pipeline.stages.train.stage import train
@@ -58,7 +58,7 @@ def test_missing_data_are_reported_before_anything_starts(experiment: Experiment
 def test_if_no_worker_can_train_the_user_gets_the_reason(experiment: Experiment, folder: RunFolder) -> None:
     chosen = Front.from_row(json.loads(folder.front.read_text())).selected[0]
     with Ledger(folder.epochs) as ledger:
-        ledger.append([Epoch(f"{chosen}-0", 1, {}, WORKER_FAILED + "KeyError: 'd3'").to_row()])
+        ledger.append([Epoch(trial_name(chosen, 0), 1, {}, WORKER_FAILED + "KeyError: 'd3'").to_row()])
     with pytest.raises(
         UserError, match=r"no worker could train anything; .*-0: worker failed: KeyError: 'd3'\. .*delete"
     ):

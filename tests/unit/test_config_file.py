@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zenfront.pipeline.checks import check
+from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment._yaml_positions import dump, parse
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import load_experiment, schema, to_yaml, with_overrides
@@ -138,3 +139,37 @@ def test_an_experiment_that_is_loaded_already_can_be_overridden() -> None:
     changed = with_overrides(_smoke(), ["resources.train.workers=2"])
     assert changed.resources.train.workers == 2
     assert changed.identity() == _smoke().identity()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "at_most: 2e5",
+            "at_most: 2e5, at_least: 3e5",
+            "constraints[0]: constraint on 'params': `at_least <= at_most` must hold, "
+            "but got (at_least=300000, at_most=200000).",
+        ),
+        (
+            ", at_most: 2e5",
+            "",
+            "constraints[0]: a constraint on 'params' needs `at_most` or `at_least`, but got neither.",
+        ),
+        ("at_most: 2e5", "at_mots: 2e5", "constraints[0].at_mots: unknown key. Did you mean 'at_most'? Known here: "),
+        ("at_most: 2e5", "at_most: many", "constraints[0].at_most: must be a number, but got 'many'."),
+    ],
+)
+def test_a_wrong_bound_is_told_with_its_line(old: str, new: str, said: str, tmp_path: Path) -> None:
+    text = (CONFIGS / "smoke.yaml").read_text(encoding="utf-8")
+    line = next(number for number, content in enumerate(text.splitlines(), start=1) if old in content)
+    (tmp_path / "wrong.yaml").write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        load_experiment(tmp_path / "wrong.yaml")
+    assert str(caught.value).startswith(f"{tmp_path / 'wrong.yaml'}, line {line}: {said}")
+
+
+def test_a_wrong_task_is_told_with_its_place() -> None:
+    with pytest.raises(UserError, match=r"task\.channels: must be greater than or equal to 1, but got 0"):
+        _smoke("task.channels=0")
+    with pytest.raises(UserError, match=r"task\.depth: unknown key\. .*Known here: channels, height, width, classes"):
+        _smoke("task.depth=3")

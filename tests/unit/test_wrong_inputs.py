@@ -199,21 +199,6 @@ WRONG = [
         "constraints[0].at_least=3e5",
         "line 8: constraints[0]: constraint on 'params': `at_least <= at_most` must hold, but got (at_least=300000, ",
     ),
-    Wrong(
-        "a constraint without bounds",
-        "wrong.yaml, line 8: constraints[0]: a constraint on 'params' needs `at_most` or `at_least`, but got neither.",
-        _right(", at_most: 2e5", ""),
-    ),
-    Wrong(
-        "a bound of another name",
-        "wrong.yaml, line 8: constraints[0].at_mots: unknown key. Did you mean 'at_most'? Known here: score, at_most, ",
-        _right("at_most", "at_mots"),
-    ),
-    _set(
-        "no channels",
-        "task.channels=0",
-        "--set task.channels=0: task.channels: must be greater than or equal to 1, but got 0.",
-    ),
     _set(
         "population over budget",
         "search.population=99",

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from ray import tune
@@ -101,7 +102,7 @@ class TrainingDriver(NotPickled):
 
     def _record(self, rows: list[dict[str, Any]]) -> None:
         for row in rows:
-            self.runs.receive(Epoch.from_row(row | {"time": time.time()}))
+            self.runs.receive(replace(Epoch.from_row(row), time=time.time()))
 
     def _guarded(self, action: Callable[[], None]) -> None:
         try:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ class Training:
     seconds: float
     storage: Storage | None = None
 
-    def run(self, architecture: Architecture, seed: int, name: str) -> Iterator[loop.EpochResult]:
+    def run(self, architecture: Architecture, seed: int, name: str) -> Iterator[Epoch]:
         """The epochs of a run: those of its checkpoint, then new ones."""
         return self._train(self._network(architecture), seed, name)
 
@@ -63,7 +63,7 @@ class Training:
     def _network(self, architecture: Architecture) -> Network:
         return load_space(architecture.space).network(architecture, self.task)
 
-    def _train(self, network: Network, seed: int, name: str) -> Iterator[loop.EpochResult]:
+    def _train(self, network: Network, seed: int, name: str) -> Iterator[Epoch]:
         epochs = loop.train(
             network,
             self.images,
@@ -132,7 +132,7 @@ class TrainingWorker(tune.Trainable):  # type: ignore[misc]
         """Takes the next run on the same process."""
         self.job = new_config
         self.run = (new_config["name"], Architecture.from_json(new_config["architecture"]), new_config["seed"])
-        self.epochs: Iterator[loop.EpochResult] | None = None  # lets go of the memory of the last one
+        self.epochs: Iterator[Epoch] | None = None  # lets go of the memory of the last one
         self.failure: Exception | None = None
         return True
 
@@ -155,10 +155,9 @@ class TrainingWorker(tune.Trainable):  # type: ignore[misc]
         if self.epochs is None:
             notes.append(self.training.fetch(name))
             self.epochs = self.training.run(architecture, seed, name)
-        result = next(result for result in self.epochs if result.epoch > self.job["recorded"])
+        epoch = next(epoch for epoch in self.epochs if epoch.epoch > self.job["recorded"])
         notes.append(self.training.keep(name))
-        rows = [Epoch(name, result.epoch, result.metrics, result.failure).to_row()]
-        return {"rows": rows, "notes": list(filter(None, notes))}
+        return {"rows": [replace(epoch, trial=name).to_row()], "notes": list(filter(None, notes))}
 
     def _test(self) -> dict[str, Any]:
         name, architecture, seed = self.run

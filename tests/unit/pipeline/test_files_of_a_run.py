@@ -46,7 +46,7 @@ def test_a_ledger_is_written_again_to_the_same_bytes(golden: RunFolder, name: st
 
 @pytest.mark.parametrize(("name", "kind"), [("front", Front), ("trained", Trained)])
 def test_a_document_is_written_again_to_the_same_bytes(golden: RunFolder, name: str, kind: Any, tmp_path: Path) -> None:
-    value = read_document(getattr(golden, name), kind.from_row)
+    value: Any = read_document(getattr(golden, name), kind.from_row)
     write_json(tmp_path / "again.json", value.to_row())
     assert (tmp_path / "again.json").read_bytes() == (GOLDEN / f"{name}.json").read_bytes()
 
@@ -99,7 +99,7 @@ def test_a_record_is_read_whole(golden: RunFolder) -> None:
 
 
 def damage(row: dict[str, Any], place: str, value: object) -> dict[str, Any]:
-    """Return a copy of a row in which the value at a dotted place is another, or gone (None for its key)."""
+    """Return a copy of a row in which the value at a dotted place is another, or gone (for `...`)."""
     copy: Any = json.loads(json.dumps(row))
     *way, last = place.split(".")
     inside = copy
@@ -112,7 +112,7 @@ def damage(row: dict[str, Any], place: str, value: object) -> dict[str, Any]:
     return dict(copy)
 
 
-WRONG_ROWS = [
+WRONG_ROWS: list[tuple[str, str, object, str]] = [
     ("scores", "values.zen", float("nan"), "values.zen: must be a finite number, but got nan"),
     ("scores", "values", None, "values: must be an object"),
     ("scores", "genes.d1", 3, "id: must be that of the genes, "),
@@ -126,6 +126,7 @@ WRONG_ROWS = [
     ("epochs", "epoch", True, "epoch: must be a valid integer, but got True"),
     ("epochs", "epoch", 0, "epoch: must be greater than or equal to 1, but got 0"),
     ("epochs", "metrics.val_accuracy", "0.1", "metrics.val_accuracy: must be a valid number, but got '0.1'"),
+    ("epochs", "metrics", {}, "an epoch has metrics or a failure, but got"),
     ("epochs", "trial", 7, "trial: must be a valid string, but got 7"),
 ]
 
@@ -151,7 +152,7 @@ def test_a_row_that_was_not_written_by_us_is_told_with_its_line(
     assert rule in str(said.value)
 
 
-WRONG_DOCUMENTS = [
+WRONG_DOCUMENTS: list[tuple[str, str, object, str]] = [
     ("front", "schema", 2, "schema: must be 1, but got 2"),
     ("front", "front.0.values.zen", "x", "front.0.values.zen: must be a valid number, but got 'x'"),
     ("front", "front.0.genes.d1", 1, "id: must be that of the genes, "),

@@ -16,9 +16,10 @@ import torch
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Recipe
+from zenfront.pipeline.results import Epoch
 from zenfront.pipeline.training.checkpoint import load, save
 from zenfront.pipeline.training.data import Images
-from zenfront.pipeline.training.loop import EpochResult, train
+from zenfront.pipeline.training.loop import train
 from zenfront.spaces import Network
 
 CPU = torch.device("cpu")
@@ -91,11 +92,11 @@ def test_when_all_are_damaged_training_restarts(
 
 def run(
     network: Network, images: Images, folder: Path, recipe: Recipe = RECIPE, epochs: int = 4, seed: int = 0
-) -> list[EpochResult]:
+) -> list[Epoch]:
     return list(train(network, images, recipe, epochs=epochs, seed=seed, device=CPU, checkpoint=folder))
 
 
-def values(results: list[EpochResult]) -> list[tuple[float, float]]:
+def values(results: list[Epoch]) -> list[tuple[float, float]]:
     return [(r.metrics["train_loss"], r.metrics["val_loss"]) for r in results]
 
 

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from zenfront.pipeline.experiment.config import Recipe
+from zenfront.pipeline.results import Epoch
 from zenfront.pipeline.training.data import Images
-from zenfront.pipeline.training.loop import EpochResult, evaluate, train
+from zenfront.pipeline.training.loop import evaluate, train
 from zenfront.spaces import Network
 
 CPU = torch.device("cpu")
@@ -28,7 +29,7 @@ EVERYTHING = Recipe(
 )
 
 
-def timeless(results: list[EpochResult]) -> list[tuple[int, Mapping[str, float]]]:
+def timeless(results: list[Epoch]) -> list[tuple[int, Mapping[str, float]]]:
     return [(r.epoch, {k: v for k, v in r.metrics.items() if k != "seconds"}) for r in results]
 
 
@@ -37,7 +38,7 @@ def same_weights(one: Network, other: Network) -> bool:
     return all(torch.equal(a, b) for a, b in pairs)
 
 
-def run(network: Network, images: Images, recipe: Recipe = EVERYTHING, seed: int = 0) -> list[EpochResult]:
+def run(network: Network, images: Images, recipe: Recipe = EVERYTHING, seed: int = 0) -> list[Epoch]:
     return list(train(network, images, recipe, epochs=4, seed=seed, device=CPU))
 
 
