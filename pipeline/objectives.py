@@ -29,6 +29,11 @@ class Objective:
         """Factor that turns a value into a loss, of which lower is better: -1 or 1."""
         return -1 if self.direction == "maximise" else 1
 
+    @property
+    def study_direction(self) -> Literal["maximize", "minimize"]:
+        """The direction as Optuna spells it: ``maximize`` or ``minimize``."""
+        return "maximize" if self.direction == "maximise" else "minimize"
+
 
 @dataclass(frozen=True)
 class Constraint:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 
 import optuna
 from optuna.samplers import BaseSampler
-from optuna.study import StudyDirection
 from optuna.trial import Trial, TrialState
 
 from zenfront.pipeline.algorithms._algorithm import Problem
@@ -14,7 +13,6 @@ from zenfront.pipeline.results import Scores
 from zenfront.pipeline.seeds import numpy_generator, seed_for
 from zenfront.spaces import Architecture
 
-DIRECTIONS = {"maximise": StudyDirection.MAXIMIZE, "minimise": StudyDirection.MINIMIZE}
 MakeSampler = Callable[[int], BaseSampler]
 
 
@@ -45,7 +43,7 @@ class OptunaSearch:
         self._in_flight: deque[list[Trial]] = deque()
         self._observed: dict[str, list[float]] = {o.score: [] for o in problem.objectives}
         self._study = optuna.create_study(
-            directions=[DIRECTIONS[o.direction] for o in problem.objectives],
+            directions=[o.study_direction for o in problem.objectives],
             sampler=sampler(seed_for(problem.seed, name) % 2**32),
             study_name=name,
         )

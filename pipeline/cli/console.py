@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from zenfront.pipeline.errors import passing_errors_to
 from zenfront.pipeline.progress import SearchProgress, TrialProgress
 from zenfront.pipeline.wording import clean, duration, number, percent
 
@@ -42,12 +43,12 @@ class ConsoleView:
 
     def __enter__(self) -> Self:
         if self._live:
-            self._guarded(self._live.start)
+            self._show(self._live.start)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._live:
-            self._guarded(self._live.stop)
+            self._show(self._live.stop)
 
     def search(self, progress: SearchProgress) -> None:
         """Show the state of the search; call it as often as you like."""
@@ -71,26 +72,27 @@ class ConsoleView:
         self._line(clean(text))
 
     def _line(self, text: str) -> None:
-        self._guarded(lambda: self._console.print(Text(text), soft_wrap=True))
+        self._show(lambda: self._console.print(Text(text), soft_wrap=True))
 
     def _picture(self, render: Callable[[], RenderableType]) -> None:
         live = self._live
         if live:
-            self._guarded(lambda: live.update(render(), refresh=True))
+            self._show(lambda: live.update(render(), refresh=True))
 
-    def _guarded(self, action: Callable[[], None]) -> None:
-        if self._quiet:
-            return
-        try:
-            action()
-        except Exception as error:  # an error of the view must not end hours of work
-            self._quiet = True
-            with suppress(Exception):
-                if self._live:
-                    self._live.stop()  # restores standard error
-            with suppress(Exception):
-                reason = f"{type(error).__name__}: {clean(error)}"
-                print(f"zenfront: the view stopped ({reason})", file=sys.stderr)  # noqa: T201
+    def _show(self, action: Callable[[], None]) -> None:
+        if not self._quiet:
+            with passing_errors_to(self._go_quiet):
+                action()
+
+    def _go_quiet(self, error: Exception) -> None:
+        """Stop the view: an error of it must not end hours of work."""
+        self._quiet = True
+        with suppress(Exception):
+            if self._live:
+                self._live.stop()  # restores standard error
+        with suppress(Exception):
+            reason = f"{type(error).__name__}: {clean(error)}"
+            print(f"zenfront: the view stopped ({reason})", file=sys.stderr)  # noqa: T201
 
 
 def search_line(progress: SearchProgress) -> str:

@@ -1,10 +1,9 @@
-"""A run folder's copy in storage: brought up to date in the background, fetched where the folder is missing."""
+"""A run folder's copy in storage: brought up to date in the background, fetched if the folder is missing."""
 
 import json
 import logging
 import os
 import socket
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,42 +12,40 @@ from typing import Any, Self
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.record.background import BackgroundSender
 from zenfront.pipeline.record.json_file import write_json
 from zenfront.pipeline.record.run_folder import RunFolder, differences
 from zenfront.pipeline.record.storage import Storage
+from zenfront.pipeline.record.whole_file import PARTIAL
 
 logger = logging.getLogger(__name__)
 
 DRIVER = "driver.json"
-"""In the storage: which driver keeps the copy. Its name is also in the run folder, in storage.json."""
-ENOUGH = 2
-"""Failures in a row that the user is told of: a single one can be a hiccup."""
-SHARE = 0.1
-"""Of the time, at most, for copying: a large record is copied less often."""
+"""File in the storage that names the driver which keeps the copy. The run folder has the name in storage.json."""
 _NOT_COPIED = ("lock", "tracking.lock", "storage.json", DRIVER)
 _NOT_COPIED_FOLDERS = ("tune", "checkpoints", "superseded")  # the workers copy the checkpoints
 
 
 def storage_of(experiment: Experiment) -> Storage | None:
-    """The folder of this run in the storage of the experiment, if it has one."""
+    """Return the folder of this run in the storage of the experiment, if it has one."""
     return Storage(experiment.cluster.storage) / experiment.name if experiment.cluster.storage else None
 
 
 class Backup:
     """Keeps the copy of a run folder; a context manager around the work of a driver, inside `RunFolder.driving`.
 
-    On entering, a copy that another driver has kept since is fetched: it replaces what this folder holds, which is
-    moved to ``superseded/``. While the work goes on, a failing storage does not stop it; it is told once, and once
-    more at the end if something is missing then. The files are append-only or written whole, so every state of the
-    copy is one to go on from.
+    On entering, a copy that another driver has kept since is fetched: it replaces the content of this folder, which
+    is moved to ``superseded/``. A failing storage does not stop the work; the user is told once, and once more at the
+    end if something is missing then. Files are append-only or written whole, so the work can go on from every state
+    of the copy.
 
     Args:
-        folder: Of the run; held by this driver.
-        experiment: Of the run.
+        folder: Folder of the run, held by this driver.
+        experiment: Experiment of the run.
         storage: Folder of the copy.
         say: Shows a line to the user; the log if not given.
         period: Seconds between two looks at the folder.
-        patience: Seconds to wait for the last copy at the end, at most.
+        patience: Longest time in seconds to wait for the last copy at the end.
     """
 
     def __init__(
@@ -63,12 +60,17 @@ class Backup:
     ) -> None:
         self._folder, self._experiment, self._storage = folder, experiment, storage
         self._say = say or logger.warning
-        self._period, self._patience = period, patience
+        self._patience = patience
         self._driver = uuid.uuid4().hex
         self._sent: dict[str, tuple[int, int] | None] = {}
-        self._end = threading.Event()
-        self._trouble = ""
-        self._thread = threading.Thread(target=self._work, name="run-copy", daemon=True)
+        self._sender = BackgroundSender(
+            self._send,
+            self._say,
+            name="run-copy",
+            complaint=lambda error: f"{storage.uri} cannot be written ({error}).",
+            reason=str,
+            period=period,
+        )
 
     def __enter__(self) -> Self:
         try:
@@ -78,22 +80,20 @@ class Backup:
                 f"cluster.storage: {self._storage.uri} cannot be used ({error}). "
                 "Put that right, or work without it: --set cluster.storage=null."
             ) from error
-        self._thread.start()
+        self._sender.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join(self._patience)
-        if self._thread.is_alive() or self._trouble:
-            reason = f" ({self._trouble})" if self._trouble else ""
+        if not self._sender.close(self._patience):
+            reason = f" ({self._sender.trouble})" if self._sender.trouble else ""
             self._say(
                 f"The copy in {self._storage.uri} lacks a part of this run{reason}. {self._folder.path} is complete; "
                 "the same command sends what is missing."
             )
 
     def _take_over(self) -> None:
-        local = _parsed(self._claim.read_bytes()) if self._claim.exists() else {}
-        there = _parsed(self._storage.read(DRIVER) or b"{}")
+        local = _parse(self._claim.read_bytes()) if self._claim.exists() else {}
+        there = _parse(self._storage.read(DRIVER) or b"{}")
         copied = [path for path in self._storage.files() if _is_copied(path)]
         if there and there["driver"] not in (local.get("driver"), local.get("before")):
             self._check_same()
@@ -105,15 +105,15 @@ class Backup:
             self._sent = dict.fromkeys(copied)
         mine = {"driver": self._driver, "before": there.get("driver")}  # first here: a crash in between loses nothing
         write_json(self._claim, mine)
-        origin = {"host": socket.gethostname(), "process": os.getpid(), "time": time.time()}
-        self._storage.write(DRIVER, json.dumps(mine | origin).encode())
+        place = {"host": socket.gethostname(), "process": os.getpid(), "time": time.time()}
+        self._storage.write(DRIVER, json.dumps(mine | place).encode())
 
     @property
     def _claim(self) -> Path:
         return self._folder.path / "storage.json"
 
     def _check_same(self) -> None:
-        stored = _parsed(self._storage.read(self._folder.config.name) or b"{}").get("experiment")
+        stored = _parse(self._storage.read(self._folder.config.name) or b"{}").get("experiment")
         identity = self._experiment.identity()
         found = Experiment.model_validate(stored).identity() if stored else identity
         if difference := list(differences(found, identity)):
@@ -124,7 +124,7 @@ class Backup:
             )
 
     def _set_aside(self, successor: str) -> None:
-        """Moves what this folder holds out of the way of a later state."""
+        """Move the content of this folder out of the way of a later state."""
         held = list(self._files())
         for path in held if held != [self._folder.config.name] else []:
             aside = self._folder.path / "superseded" / successor / path
@@ -132,50 +132,34 @@ class Backup:
             (self._folder.path / path).replace(aside)
 
     def _files(self) -> Iterator[str]:
-        """Paths of all files that are copied, relative to the folder."""
+        """Yield the paths of all files that are copied, relative to the folder."""
         root = self._folder.path
         for path in sorted(root.rglob("*")):
             relative = path.relative_to(root).as_posix()
             if _is_copied(relative) and path.is_file():
                 yield relative
 
-    def _work(self) -> None:
-        failures, pause = 0, 0.0
-        while not self._end.wait(pause):
-            began = time.monotonic()
-            failures = failures + 1 if not self._send() else 0
-            if failures == ENOUGH:
-                self._say(f"{self._storage.uri} cannot be written ({self._trouble}). The work goes on without it.")
-            pause = max(self._period, (time.monotonic() - began) / SHARE)
-        self._send()
-
-    def _send(self) -> bool:
-        """Copies what has changed; whether that went well."""
-        try:
-            there = _parsed(self._storage.read(DRIVER) or b"{}")
-            if there.get("driver") != self._driver:
-                raise OSError(f"the driver on {there.get('host', 'another machine')} has taken it over")
-            present = {path: _stamp(self._folder.path / path) for path in self._files()}
-            for path, stamp in present.items():
-                if self._sent.get(path) != stamp:
-                    self._storage.upload(self._folder.path / path, path)
-                    self._sent[path] = stamp
-            for path in self._sent.keys() - present.keys():
-                self._storage.delete(path)
-                del self._sent[path]
-        except OSError as error:
-            self._trouble = str(error)
-            return False
-        self._trouble = ""
-        return True
+    def _send(self) -> None:
+        """Copy what has changed, and delete from the copy what is deleted here."""
+        there = _parse(self._storage.read(DRIVER) or b"{}")
+        if there.get("driver") != self._driver:
+            raise OSError(f"the driver on {there.get('host', 'another machine')} has taken it over")
+        present = {path: _stamp(self._folder.path / path) for path in self._files()}
+        for path, stamp in present.items():
+            if self._sent.get(path) != stamp:
+                self._storage.upload(self._folder.path / path, path)
+                self._sent[path] = stamp
+        for path in self._sent.keys() - present.keys():
+            self._storage.delete(path)
+            del self._sent[path]
 
 
 def _is_copied(path: str) -> bool:
     first, *rest = path.split("/")
-    return not (path in _NOT_COPIED or path.endswith(".new") or (rest and first in _NOT_COPIED_FOLDERS))
+    return not (path in _NOT_COPIED or path.endswith(PARTIAL) or (rest and first in _NOT_COPIED_FOLDERS))
 
 
-def _parsed(content: bytes) -> dict[str, Any]:
+def _parse(content: bytes) -> dict[str, Any]:
     value: dict[str, Any] = json.loads(content)
     return value
 

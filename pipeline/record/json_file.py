@@ -1,21 +1,21 @@
-"""JSON documents that are written whole or not at all."""
+"""JSON documents: read with one message for whatever is wrong, written whole or not at all."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.record.whole_file import written_whole
 
 Value = TypeVar("Value")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object that a JSON file holds.
+    """Return the object that a JSON file holds.
 
     Raises:
-        UserError: It cannot be read, or holds something else: it was not written by us.
+        UserError: The file cannot be read, or holds no JSON object.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -48,19 +48,15 @@ def read_document(path: Path, from_row: Callable[[object], Value]) -> Value | No
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON file whole or not at all: aside, fsync, rename.
+    """Write a JSON file, whole or not at all.
 
     Raises:
-        UserError: It cannot be written.
+        UserError: The file cannot be written.
+        ValueError: The value holds a number that is not finite.
     """
-    aside = path.with_name(path.name + ".new")
+    text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("w", encoding="utf-8") as file:
-            json.dump(value, file, indent=1, allow_nan=False, ensure_ascii=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
+        with written_whole(path) as aside:
+            aside.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}.") from error

@@ -9,6 +9,8 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from zenfront.pipeline.record.whole_file import PARTIAL, written_whole
+
 _WHOLE_OR_NOT = ("s3", "gcs", "abfs")
 """Object stores: what is written is there when it is complete. Elsewhere files are written aside and renamed."""
 _CHUNK = 1 << 20
@@ -60,13 +62,14 @@ class Storage:
             shutil.copyfileobj(file, stream, _CHUNK)
 
     def download(self, path: str, target: Path) -> None:
-        """Copies a file from there, whole or not at all."""
-        target.parent.mkdir(parents=True, exist_ok=True)
-        aside = target.with_name(target.name + ".new")
-        with self._place() as (system, root), system.open_input_stream(f"{root}/{path}") as stream:
-            with aside.open("wb") as file:
-                shutil.copyfileobj(stream, file, _CHUNK)
-            aside.replace(target)
+        """Copy a file from the storage, whole or not at all."""
+        with (
+            self._place() as (system, root),
+            system.open_input_stream(f"{root}/{path}") as stream,
+            written_whole(target) as aside,
+            aside.open("wb") as file,
+        ):
+            shutil.copyfileobj(stream, file, _CHUNK)
 
     def delete(self, path: str) -> None:
         """Deletes a file; it is no error if there is none."""
@@ -83,9 +86,9 @@ class Storage:
                     yield stream
                 return
             system.create_dir(str(PurePosixPath(target).parent), recursive=True)
-            with system.open_output_stream(f"{target}.new") as stream:
+            with system.open_output_stream(target + PARTIAL) as stream:
                 yield stream
-            system.move(f"{target}.new", target)
+            system.move(target + PARTIAL, target)
 
     @contextmanager
     def _place(self) -> Iterator[tuple[Any, str]]:

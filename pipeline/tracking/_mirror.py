@@ -4,7 +4,6 @@ import fcntl
 import logging
 import os
 import tempfile
-import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any, Self
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.record.background import BackgroundSender
 from zenfront.pipeline.record.ledger import read_ledger
 from zenfront.pipeline.record.provenance import origin
 from zenfront.pipeline.record.run_folder import RunFolder
@@ -21,9 +21,6 @@ from zenfront.pipeline.tracking._entries import Status, children, parent, restin
 from zenfront.pipeline.tracking._store import Store, shown_uri, without_password
 
 logger = logging.getLogger(__name__)
-
-ENOUGH = 2
-"""Failures in a row that the user is told of: a single one can be a hiccup."""
 
 HURRY = 2.0
 """Seconds to wait at the end of an interrupted run, at most: the machine may be about to be taken away."""
@@ -76,54 +73,36 @@ class Mirror:
     ) -> None:
         self._folder, self._experiment = folder, experiment
         self._say = say or logger.warning
-        self._period, self._patience = period, patience
+        self._patience = patience
         self._session = _Session(folder, experiment)
-        self._wake = threading.Event()
-        self._end: Status | None = None
-        self._last: Status | None = None
-        self._trouble = ""
-        self._failures, self._told = 0, False
-        self._thread = threading.Thread(target=self._work, name="mlflow-mirror", daemon=True)
+        self._status: Status = "RUNNING"
+        self._sender = BackgroundSender(
+            lambda: self._session.send(self._status),
+            self._say,
+            name="mlflow-mirror",
+            complaint=lambda error: trouble(folder, experiment, error),
+            reason=_first_line,
+            period=period,
+            delay=period,
+        )
 
     def __enter__(self) -> Self:
         origin(self._folder)
-        self._thread.start()
+        self._sender.start()
         return self
 
     def poke(self) -> None:
-        """Says that there is something new; returns at once."""
-        self._wake.set()
+        """Announce that there is something new; return at once."""
+        self._sender.poke()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._end = "FINISHED" if kind is None else "FAILED" if issubclass(kind, Exception) else "KILLED"
-        self._wake.set()
-        self._thread.join(min(self._patience, HURRY) if self._end == "KILLED" else self._patience)
-        if self._thread.is_alive() or self._trouble:
-            reason = f" ({self._trouble})" if self._trouble else ""
+        self._status = "FINISHED" if kind is None else "FAILED" if issubclass(kind, Exception) else "KILLED"
+        if not self._sender.close(min(self._patience, HURRY) if self._status == "KILLED" else self._patience):
+            reason = f" ({self._sender.trouble})" if self._sender.trouble else ""
             self._say(
                 f"MLflow lacks a part of this run{reason}. The record in {self._folder.path} is complete: "
                 f"`zenfront sync {self._folder.path.name}` sends what is missing."
             )
-
-    def _work(self) -> None:
-        while self._end is None:
-            self._wake.wait(self._period)
-            self._wake.clear()
-            self._send("RUNNING" if self._end is None else self._end)
-        if self._last != self._end:
-            self._send(self._end)
-
-    def _send(self, status: Status) -> None:
-        self._last = status
-        try:
-            self._session.send(status)
-            self._trouble, self._failures = "", 0
-        except Exception as error:  # tracking never stops the work, whatever happens to it
-            self._trouble = _first_line(error)
-            self._failures += 1
-            if self._failures == ENOUGH and not self._told and status == "RUNNING":
-                self._told = True
-                self._say(f"{trouble(self._folder, self._experiment, error)} The work goes on without it.")
 
 
 class _Session:

@@ -3,10 +3,8 @@
 import hashlib
 import io
 import logging
-import os
 import pickle
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import torch
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.record.run_folder import differences
+from zenfront.pipeline.record.whole_file import written_whole
 
 _MAGIC = b"zenfront checkpoint 1\n"
 _log = logging.getLogger(__name__)
@@ -35,20 +34,13 @@ def save(folder: Path, epoch: int, identity: Mapping[str, Any], state: Mapping[s
     torch.save({"identity": dict(identity), "state": dict(state)}, buffer)
     payload = buffer.getbuffer()
     target, before = _path(folder, epoch), _path(folder, epoch - 1)
-    aside = target.with_suffix(".new")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as file:
+        with written_whole(target) as aside, aside.open("wb") as file:
             file.writelines([_MAGIC, hashlib.sha256(payload).digest(), payload])
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(target)
         for path in folder.glob("*.pt"):
             if path not in (target, before):
                 path.unlink()
     except OSError as error:
-        with suppress(OSError):  # the first error is the one to report
-            aside.unlink(missing_ok=True)
         raise UserError(
             f"cannot write the checkpoint {target}: {error.strerror}. The previous one is intact: "
             "free some space and run the same command to continue."

@@ -19,6 +19,7 @@ from mlflow import MlflowClient
 
 from zenfront.pipeline.experiment.config import Experiment, Tracking
 from zenfront.pipeline.front import Front
+from zenfront.pipeline.record.background import ENOUGH
 from zenfront.pipeline.record.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.stages.select import select
@@ -26,8 +27,7 @@ from zenfront.pipeline.tracking import Mirror, _mirror, default_uri, sync
 
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]
 FakeTraining = Callable[[Experiment, RunFolder, Front], None]
-PATIENCE = 500
-"""Seconds; no test takes them unless it hangs."""
+PATIENCE = 500  # seconds; no test takes them unless it hangs
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -110,7 +110,7 @@ def test_a_server_that_is_down_does_not_stop_the_work_and_is_reported_once(
     down = experiment.model_copy(update={"tracking": Tracking(uri=f"http://127.0.0.1:{closed_port}")})
     told: list[str] = []
     with Mirror(folder, down, told.append, period=0.01, patience=PATIENCE):
-        for _ in range(2 * _mirror.ENOUGH):
+        for _ in range(2 * ENOUGH):
             senders.get()
         during = list(told)
     assert len(during) == 1

@@ -11,16 +11,14 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from zenfront import spaces
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.record.whole_file import written_whole
 from zenfront.pipeline.results import Generation, Scores
-
-DIRECTIONS = {"maximise": StudyDirection.MAXIMIZE, "minimise": StudyDirection.MINIMIZE}
 
 
 class _Memory(BaseJournalBackend):
@@ -48,16 +46,14 @@ def save_study(path: Path, record: RunRecord) -> None:
     study = optuna.create_study(
         storage=JournalStorage(memory),
         study_name=experiment.name,
-        directions=[DIRECTIONS[objective.direction] for objective in experiment.objectives],
+        directions=[objective.study_direction for objective in experiment.objectives],
     )
     with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
         study.set_metric_names([objective.score for objective in experiment.objectives])
     scored = read_values(record.folder.scores, Scores.from_row)
     study.add_trials(_trials(experiment, scored, record.generations))
-    aside = path.with_name(path.name + ".new")
-    aside.unlink(missing_ok=True)
-    JournalFileBackend(str(aside)).append_logs(memory.logs)
-    aside.replace(path)
+    with written_whole(path) as aside:
+        JournalFileBackend(str(aside)).append_logs(memory.logs)
 
 
 def _trials(

@@ -2,7 +2,6 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +10,7 @@ from ray.tune.search import Searcher
 
 from zenfront.pipeline.cluster.tuner import ForgetfulSearcher, NotPickled, ReleasingScheduler
 from zenfront.pipeline.cluster.workers import lost_machines
-from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.errors import UserError, passing_errors_to
 from zenfront.pipeline.progress import TrialProgress, View
 from zenfront.pipeline.results import Epoch
 from zenfront.pipeline.stages.train.runs import WORKER_FAILED, Evaluation, TrainingRuns
@@ -65,7 +64,8 @@ class TrainingDriver(NotPickled):
             loss, accuracy = result["test"]
             self.runs.tested(config["name"], Evaluation(accuracy, loss))
         else:
-            self._guarded(lambda: self._record(result["rows"]))
+            with passing_errors_to(self._fail):
+                self._record(result["rows"])
         self.show()
         return self.error is not None or config["test"] or self.runs.is_paused_or_done(config["name"])
 
@@ -80,7 +80,8 @@ class TrainingDriver(NotPickled):
             self.runs.tested(name, Evaluation(failure=f"{WORKER_FAILED}test: {reason}"))
         else:
             ended = Epoch(name, recorded + 1, {}, WORKER_FAILED + reason, time.time())
-            self._guarded(lambda: self.runs.receive(ended))
+            with passing_errors_to(self._fail):
+                self.runs.receive(ended)
         self.show()
 
     def notify(self, text: str) -> None:
@@ -104,11 +105,9 @@ class TrainingDriver(NotPickled):
         for row in rows:
             self.runs.receive(replace(Epoch.from_row(row), time=time.time()))
 
-    def _guarded(self, action: Callable[[], None]) -> None:
-        try:
-            action()
-        except Exception as error:  # raised again when Tune has ended: it would be a line in its log
-            self.error = error
+    def _fail(self, error: Exception) -> None:
+        """Keep an error to raise it when Tune has ended; raised now it would be a line in Tune's log."""
+        self.error = error
 
 
 class JobSearcher(NotPickled, ForgetfulSearcher):

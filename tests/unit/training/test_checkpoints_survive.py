@@ -118,7 +118,7 @@ def test_training_continues_from_the_remaining_checkpoint(
 
 def test_a_write_that_was_killed_leaves_the_earlier_one(tmp_path: Path) -> None:
     save_three(tmp_path)
-    (tmp_path / "000004.new").write_bytes(b"half of it")
+    (tmp_path / "000004.pt.new").write_bytes(b"half of it")
     assert (load(tmp_path, IDENTITY) or {})["epoch"] == 3
     save(tmp_path, 4, IDENTITY, {"epoch": 4})
     assert [p.name for p in sorted(tmp_path.iterdir())] == ["000003.pt", "000004.pt"]
