@@ -13,7 +13,6 @@ from zenfront.pipeline.errors import ScoreUndefined
 from zenfront.pipeline.proxies._state import tensors_of
 
 RELUS = frozenset({F.relu, F.relu6, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_})
-CONVOLUTIONS = frozenset({torch.conv1d, torch.conv2d, torch.conv3d})
 
 
 def out_of_place(kwargs: dict[str, Any] | None) -> dict[str, Any]:

@@ -4,14 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from zenfront.pipeline.errors import ScoreUndefined
-from zenfront.pipeline.proxies._activations import CONVOLUTIONS, out_of_place
+from zenfront.pipeline.proxies._activations import out_of_place
+from zenfront.pipeline.proxies._trace import PRODUCTS
 
-PRODUCTS = CONVOLUTIONS | {F.linear}
 Take = Callable[[Tensor, Tensor, Tensor, Tensor | None], None]
 
 
