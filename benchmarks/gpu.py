@@ -30,7 +30,7 @@ from zenfront.pipeline.experiment.config import Recipe
 from zenfront.pipeline.proxies import Batch
 from zenfront.pipeline.scoring import Scoring, noise_batch
 from zenfront.pipeline.seeds import numpy_generator, torch_generator
-from zenfront.pipeline.training.data import Images, Part
+from zenfront.pipeline.training.data import Images, ImageSet
 from zenfront.pipeline.training.loop import train
 from zenfront.spaces import Architecture, Network, Task, initialise
 
@@ -184,7 +184,7 @@ def random_images(count: int) -> Images:
     generator = torch_generator(0, "images")
     pixels = torch.randint(256, (count + 512, 3, 32, 32), generator=generator, dtype=torch.uint8)
     labels = torch.randint(10, (count + 512,), generator=generator)
-    train, validation = Part(pixels[:count], labels[:count]), Part(pixels[count:], labels[count:])
+    train, validation = ImageSet(pixels[:count], labels[:count]), ImageSet(pixels[count:], labels[count:])
     return Images(train, validation, torch.full((3,), 127.5), torch.full((3,), 74.0), lambda: validation, 10)
 
 

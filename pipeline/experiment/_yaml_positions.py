@@ -28,7 +28,7 @@ _CORE_SCHEMA = (
 
 
 @dataclass(frozen=True)
-class Origin:
+class SourcePlace:
     """Where a value is written: ``file.yaml, line 3``, and its text if it is a scalar."""
 
     where: str
@@ -40,7 +40,7 @@ class Document:
     """Plain data, and the origin of every value in it by its place (keys and indices from the top)."""
 
     value: Any
-    origins: dict[Place, Origin] = field(default_factory=dict)
+    origins: dict[Place, SourcePlace] = field(default_factory=dict)
 
 
 class _Loader(yaml.SafeLoader):
@@ -120,10 +120,10 @@ def _where(source: str, line: int) -> str:
 @dataclass(frozen=True)
 class _Reader:
     source: str
-    origins: dict[Place, Origin]
+    origins: dict[Place, SourcePlace]
 
     def value(self, node: yaml.Node, place: Place) -> Any:
-        self.origins.setdefault(place, self._origin(node, node))
+        self.origins.setdefault(place, self._source_place(node, node))
         match node:
             case yaml.MappingNode(tag="tag:yaml.org,2002:map"):
                 return self._mapping(node, place)
@@ -142,7 +142,7 @@ class _Reader:
             if key in mapping:
                 first = self.origins[*place, key].where
                 raise self._refused(key_node, f"the key {key!r} is given twice (first: {first})")
-            self.origins[*place, key] = self._origin(key_node, value_node)
+            self.origins[*place, key] = self._source_place(key_node, value_node)
             mapping[key] = self.value(value_node, (*place, key))
         return mapping
 
@@ -174,6 +174,6 @@ class _Reader:
     def _refused(self, node: yaml.Node, problem: str) -> UserError:
         return UserError(f"{_where(self.source, node.start_mark.line)}: {problem}.")
 
-    def _origin(self, marked: yaml.Node, node: yaml.Node) -> Origin:
+    def _source_place(self, marked: yaml.Node, node: yaml.Node) -> SourcePlace:
         text = node.value if isinstance(node, yaml.ScalarNode) else None
-        return Origin(_where(self.source, marked.start_mark.line), text)
+        return SourcePlace(_where(self.source, marked.start_mark.line), text)

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment._messages import suggestion, unfit
-from zenfront.pipeline.experiment._yaml_positions import Document, Origin, Place, dump, parse, written
+from zenfront.pipeline.experiment._yaml_positions import Document, Place, SourcePlace, dump, parse, written
 from zenfront.pipeline.experiment.config import Experiment
 
 MAX_BYTES = 1_000_000
@@ -45,7 +45,7 @@ def with_overrides(experiment: Experiment, overrides: Sequence[str]) -> Experime
     Raises:
         UserError: An override is wrong.
     """
-    origins: dict[Place, Origin] = {(): Origin(f"experiment {experiment.name}")}
+    origins: dict[Place, SourcePlace] = {(): SourcePlace(f"experiment {experiment.name}")}
     return _overridden(Document(experiment.model_dump(mode="json"), origins), overrides)
 
 
@@ -104,7 +104,7 @@ def _apply(override: str, document: Document) -> None:
         del document.origins[inside]
     document.origins.update(value.origins)
     for depth in range(1, len(place) + 1):
-        document.origins.setdefault(place[:depth], Origin(source))
+        document.origins.setdefault(place[:depth], SourcePlace(source))
 
 
 def _parent(top: Any, place: Place, source: str) -> Any:

@@ -1,4 +1,4 @@
-"""Where a run comes from: which code, which versions, which machine, when."""
+"""Provenance of a run: code, versions, machine and time."""
 
 import hashlib
 import os
@@ -6,37 +6,79 @@ import platform
 import subprocess
 import time
 import uuid
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
-from zenfront.pipeline.record.json_file import read_json, write_json
+from pydantic import TypeAdapter
+
+from zenfront.pipeline.record.json_file import read_document, write_json
 from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.rows import CLOSED, Number, Text, read_row
 
 PACKAGES = ("zenfront", "torch", "ray", "optuna", "pymoo", "mlflow", "numpy")
 
 
-def origin(folder: RunFolder) -> dict[str, Any]:
-    """The content of the run's origin.json, written by the first call: later code does not change it.
+@dataclass(frozen=True)
+class Commit:
+    """A commit of a git repository, and whether files differ from it."""
 
-    Returns:
-        ``run``: a name of this run that no other has, and that stays when the folder is moved or copied;
-        ``time``: seconds since the Unix epoch; ``host``; ``versions``: by package; ``git``: ``commit`` and ``dirty``
-        (files differ from it), or None where the code is not run from a git repository.
+    __pydantic_config__ = CLOSED
+
+    commit: Text
+    dirty: bool
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The content of origin.json.
+
+    Attributes:
+        run: A name of the run that no other run has, and that stays when the folder is moved or copied.
+        time: Seconds since the Unix epoch at which the run was first driven.
+        host: Name of the machine.
+        versions: Versions by package.
+        git: The commit of the code; None if the code is not run from a git repository.
+    """
+
+    __pydantic_config__ = CLOSED
+
+    run: Text
+    time: Number
+    host: Text
+    versions: dict[str, Text]
+    git: Commit | None
+
+    @classmethod
+    def from_row(cls, row: object) -> "Origin":
+        """Return the origin of a file's content.
+
+        Raises:
+            ValueError: A key is missing or unknown, or a value is not what the key takes; the message names it.
+        """
+        return read_row(_ORIGIN, row)
+
+
+_ORIGIN = TypeAdapter(Origin)
+
+
+def read_origin(folder: RunFolder) -> Origin:
+    """Return the origin of a run. The first call writes origin.json, and later code does not change it.
 
     Raises:
-        UserError: The run folder cannot be written.
+        UserError: The run folder cannot be written, or the file holds something else.
     """
     path = folder.path / "origin.json"
-    if not path.exists():
+    found = read_document(path, Origin.from_row)
+    if found is None:
         versions = {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
-        written = {"run": uuid.uuid4().hex, "time": time.time(), "host": platform.node(), "versions": versions}
-        write_json(path, written | {"git": _git()})
-    return read_json(path)
+        found = Origin(uuid.uuid4().hex, time.time(), platform.node(), versions, _find_commit())
+        write_json(path, asdict(found))
+    return found
 
 
 def source_digest() -> str:
-    """Tells one version of this project's code from another: a hash of the sources that this process runs."""
+    """Return a hash of the sources that this process runs, which differs between versions of this project's code."""
     root = Path(__file__).resolve().parents[2]
     face = root / "zenfront" if (root / "zenfront").is_dir() else root  # a checkout, or an installed package
     digest = hashlib.sha256()
@@ -53,19 +95,18 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def _git() -> dict[str, Any] | None:
-    """Commit of the repository that this package lies in; not of one that merely holds its installation."""
+def _find_commit() -> Commit | None:
+    """Return the commit of the repository that this package lies in, not of one that merely holds its installation."""
     source = Path(__file__).resolve().parents[2]
     try:
-        if Path(_git_says(source, "rev-parse", "--show-toplevel")).resolve() != source:
+        if Path(_run_git(source, "rev-parse", "--show-toplevel")).resolve() != source:
             return None
-        commit = _git_says(source, "rev-parse", "HEAD")
-        return {"commit": commit, "dirty": bool(_git_says(source, "status", "--porcelain"))}
+        return Commit(_run_git(source, "rev-parse", "HEAD"), bool(_run_git(source, "status", "--porcelain")))
     except (OSError, subprocess.SubprocessError):
         return None
 
 
-def _git_says(folder: Path, *words: str) -> str:
+def _run_git(folder: Path, *words: str) -> str:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     command = ["git", "-C", str(folder), *words]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10, env=environment)

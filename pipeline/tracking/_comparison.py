@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zenfront.pipeline.record.provenance import origin
+from zenfront.pipeline.record.provenance import read_origin
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.tracking._entries import Entry
 from zenfront.pipeline.tracking._limits import flat
@@ -29,7 +29,7 @@ def log_comparison(records: Sequence[RunRecord], measured: Mapping[str, Any], fo
         folder: All files in it become artifacts.
     """
     first, now = records[0], time.time()
-    runs = [origin(record.folder)["run"] for record in records]
+    runs = [read_origin(record.folder).run for record in records]
     measures = {name: measured[name] for name in ("hypervolume", "coverage")}
     entry = Entry(
         key="",

@@ -4,9 +4,10 @@ import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from zenfront import spaces
+from zenfront.pipeline.record.provenance import Origin
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results import Generation
 from zenfront.pipeline.tracking._limits import finite, flat
@@ -53,29 +54,30 @@ class Entry:
     files: tuple[Path, ...] = ()
 
 
-def parent(record: RunRecord, origin: Mapping[str, Any], status: Status) -> Entry:
+def parent(record: RunRecord, origin: Origin, status: Status) -> Entry:
     """The run of the whole experiment.
 
     Params are the config without what may change from one call to the next (resources, tracking, cluster);
     the metrics have the same names in every experiment: hypervolume, front_size, evaluations, infeasible, failures,
     rate, seconds and best_<score> per generation; test_accuracy_best at the end.
     """
-    experiment, git = record.experiment, origin["git"] or {"commit": "unknown", "dirty": "unknown"}
+    experiment = record.experiment
+    commit, dirty = (origin.git.commit, str(origin.git.dirty)) if origin.git else ("unknown", "unknown")
     params = flat(experiment.identity())
     params |= {
         "objectives": ", ".join(f"{o.direction} {o.score}" for o in experiment.objectives),
         "constraints": ", ".join(str(c) for c in experiment.constraints) or "none",
         "space_size": str(spaces.load(experiment.space).size),
-        "git.commit": git["commit"],
-        "git.dirty": str(git["dirty"]),
+        "git.commit": commit,
+        "git.dirty": dirty,
     }
-    params |= {f"version.{name}": version for name, version in origin["versions"].items()}
+    params |= {f"version.{name}": version for name, version in origin.versions.items()}
     means = [statistics.fmean(tested) for m in record.members if (tested := record.test_accuracies(m.id))]
-    ends = [origin["time"]] + [g.time for g in record.generations[-1:]] + [e.time for e in record.epochs[-1:]]
+    ends = [origin.time] + [g.time for g in record.generations[-1:]] + [e.time for e in record.epochs[-1:]]
     return Entry(
         key="",
         name=experiment.name,
-        start=origin["time"],
+        start=origin.time,
         end=max(ends),
         status=status,
         params=params,
@@ -86,13 +88,13 @@ def parent(record: RunRecord, origin: Mapping[str, Any], status: Status) -> Entr
             "zenfront.space": experiment.space,
             "zenfront.objectives": params["objectives"],
             "mlflow.source.name": "zenfront",
-            "mlflow.source.git.commit": git["commit"],
+            "mlflow.source.git.commit": commit,
         },
         files=tuple(path for path in _files(record) if path.exists()) if status != "RUNNING" else (),
     )
 
 
-def children(record: RunRecord, origin: Mapping[str, Any]) -> Iterator[Entry]:
+def children(record: RunRecord, origin: Origin) -> Iterator[Entry]:
     """One run per member of the front.
 
     Genes are params; scores are metrics (their standard errors <score>_error), the epochs' metrics are metrics with
@@ -100,7 +102,7 @@ def children(record: RunRecord, origin: Mapping[str, Any]) -> Iterator[Entry]:
     test_accuracy_mean and test_accuracy_std (of the sample) are taken over the finished seeds.
     """
     curves = _curves(record)
-    last = record.generations[-1].time if record.generations else origin["time"]
+    last = record.generations[-1].time if record.generations else origin.time
     for member in record.members:
         architecture = member.id
         points = curves.get(architecture, [])

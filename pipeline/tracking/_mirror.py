@@ -14,7 +14,7 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.background import BackgroundSender
 from zenfront.pipeline.record.ledger import read_ledger
-from zenfront.pipeline.record.provenance import origin
+from zenfront.pipeline.record.provenance import read_origin
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.tracking._entries import Status, children, parent, resting_status
@@ -87,7 +87,7 @@ class Mirror:
         )
 
     def __enter__(self) -> Self:
-        origin(self._folder)
+        read_origin(self._folder)
         self._sender.start()
         return self
 
@@ -123,12 +123,12 @@ class _Session:
             if store and seen == self._seen:
                 return store.runs
             self._store = None  # what was sent before an exception is unknown, so it is read again
-            come_from = origin(self._folder)
-            store = store or Store(self._experiment, self._folder.path.parent, come_from["run"])
+            origin = read_origin(self._folder)
+            store = store or Store(self._experiment, self._folder.path.parent, origin.run)
             record = RunRecord.read(self._folder, self._experiment)
             status = status or ("RUNNING" if _at_work(self._folder) else resting_status(record))
-            store.send(parent(record, come_from, status))
-            for child in children(record, come_from):
+            store.send(parent(record, origin, status))
+            for child in children(record, origin):
                 store.send(child)
             if status != "RUNNING":
                 _send_scores(store, self._folder)

@@ -18,7 +18,7 @@ from zenfront.spaces import Task
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class ImageSet:
     """Labelled images.
 
     Attributes:
@@ -32,9 +32,9 @@ class Part:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def to(self, device: torch.device) -> "Part":
+    def to(self, device: torch.device) -> "ImageSet":
         """The same part on a device."""
-        return Part(self.images.to(device), self.labels.to(device))
+        return ImageSet(self.images.to(device), self.labels.to(device))
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +50,11 @@ class Images:
         classes: Number of classes.
     """
 
-    train: Part
-    validation: Part
+    train: ImageSet
+    validation: ImageSet
     mean: Tensor
     std: Tensor
-    test: Callable[[], Part]
+    test: Callable[[], ImageSet]
     classes: int
 
     def normalise(self, images: Tensor) -> Tensor:
@@ -122,13 +122,13 @@ def _absolute(data: Data) -> Data:
     return data.model_copy(update={"source": str(folder.resolve())}) if local else data
 
 
-def _test(data: Data, task: Task) -> Part:
+def _test(data: Data, task: Task) -> ImageSet:
     source = read(data, task, "test")
     return _decoded(source, np.arange(len(source.labels)))
 
 
-def _decoded(source: Encoded, indices: np.ndarray) -> Part:
-    return Part(torch.from_numpy(source.decode(indices)), torch.from_numpy(source.labels[indices]))
+def _decoded(source: Encoded, indices: np.ndarray) -> ImageSet:
+    return ImageSet(torch.from_numpy(source.decode(indices)), torch.from_numpy(source.labels[indices]))
 
 
 def _moments(images: Tensor) -> tuple[Tensor, Tensor]:

@@ -22,7 +22,7 @@ from zenfront.pipeline.results import Epoch
 from zenfront.pipeline.seeds import numpy_generator, torch_generator
 from zenfront.pipeline.training import checkpoint as checkpoints
 from zenfront.pipeline.training.augment import augment, mixup
-from zenfront.pipeline.training.data import Images, Part
+from zenfront.pipeline.training.data import Images, ImageSet
 from zenfront.spaces import Network, initialise
 
 
@@ -85,7 +85,7 @@ def train(
 
 
 @torch.inference_mode()
-def evaluate(network: nn.Module, part: Part, images: Images) -> tuple[float, float]:
+def evaluate(network: nn.Module, part: ImageSet, images: Images) -> tuple[float, float]:
     """Mean cross-entropy in nats and accuracy as a fraction, in float32, without augmentation.
 
     Args:
@@ -167,7 +167,7 @@ class _State:
 
 
 def _epoch(
-    state: _State, part: Part, images: Images, recipe: Recipe, generator: np.random.Generator
+    state: _State, part: ImageSet, images: Images, recipe: Recipe, generator: np.random.Generator
 ) -> tuple[float, float]:
     """Mean loss and last learning rate of one pass over the data in random order."""
     device = part.labels.device

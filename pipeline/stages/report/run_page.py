@@ -10,7 +10,7 @@ from zenfront.pipeline.front import Front, Member
 from zenfront.pipeline.plots import html
 from zenfront.pipeline.plots.interactive import hypervolume_figure, training_figure
 from zenfront.pipeline.plots.series import unit
-from zenfront.pipeline.record.provenance import origin
+from zenfront.pipeline.record.provenance import Origin, read_origin
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.tracking import shown_uri
 from zenfront.pipeline.wording import duration, mean_percent, number, percent
@@ -82,8 +82,8 @@ def _facts(record: RunRecord, front: Front) -> list[tuple[str, str]]:
 
 
 def _searched(record: RunRecord, front: Front) -> list[tuple[str, str]]:
-    experiment, search, come_from = record.experiment, record.experiment.search, origin(record.folder)
-    task, git = experiment.task, come_from["git"]
+    experiment, search, origin = record.experiment, record.experiment.search, read_origin(record.folder)
+    task = experiment.task
     return [
         ("Space", f"{front.space}, {front.space_size:,} points"),
         ("Task", f"{task.channels} × {task.height} × {task.width} images, {task.classes} classes"),
@@ -93,9 +93,15 @@ def _searched(record: RunRecord, front: Front) -> list[tuple[str, str]]:
         ("Proxies", f"mini-batch of {search.batch} images, {search.repeats} × each"),
         ("Search time", duration(record.generations[-1].seconds) if record.generations else "-"),
         ("Selection", f"{len(front.selected)} by {front.rule}"),
-        ("Code", f"{git['commit'][:12]}{' with changes' if git['dirty'] else ''}" if git else "not from a repository"),
-        ("Versions", ", ".join(f"{name} {version}" for name, version in come_from["versions"].items())),
+        ("Code", _code(origin)),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in origin.versions.items())),
     ]
+
+
+def _code(origin: Origin) -> str:
+    if origin.git is None:
+        return "not from a repository"
+    return f"{origin.git.commit[:12]}{' with changes' if origin.git.dirty else ''}"
 
 
 def _front(front: Front) -> str:

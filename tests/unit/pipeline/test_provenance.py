@@ -4,18 +4,19 @@ from pathlib import Path
 
 import pytest
 
+from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.record import provenance as module
-from zenfront.pipeline.record.provenance import origin
+from zenfront.pipeline.record.provenance import Commit, read_origin
 from zenfront.pipeline.record.run_folder import RunFolder
 
 
 def test_it_is_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = RunFolder(tmp_path)
-    first = origin(folder)
+    first = read_origin(folder)
     monkeypatch.setattr(module, "PACKAGES", ())
-    assert origin(folder) == first
-    assert first["versions"]["torch"] == version("torch")
-    assert origin(RunFolder(tmp_path / "other"))["run"] != first["run"]
+    assert read_origin(folder) == first
+    assert first.versions["torch"] == version("torch")
+    assert read_origin(RunFolder(tmp_path / "other")).run != first.run
 
 
 def _repository(path: Path) -> str:
@@ -39,9 +40,9 @@ def test_the_commit_is_that_of_the_code_and_a_changed_file_makes_it_dirty(
 ) -> None:
     commit = _repository(tmp_path / "code")
     monkeypatch.setattr(module, "__file__", str(tmp_path / "code" / "pipeline" / "record" / "provenance.py"))
-    assert origin(RunFolder(tmp_path / "clean"))["git"] == {"commit": commit, "dirty": False}
+    assert read_origin(RunFolder(tmp_path / "clean")).git == Commit(commit, dirty=False)
     (tmp_path / "code" / "pipeline" / "record" / "provenance.py").write_text("changed")
-    assert origin(RunFolder(tmp_path / "dirty"))["git"] == {"commit": commit, "dirty": True}
+    assert read_origin(RunFolder(tmp_path / "dirty")).git == Commit(commit, dirty=True)
 
 
 def test_code_that_is_merely_installed_inside_a_repository_has_no_commit(
@@ -51,9 +52,15 @@ def test_code_that_is_merely_installed_inside_a_repository_has_no_commit(
     installed = tmp_path / "users" / "venv" / "pipeline" / "record" / "provenance.py"
     installed.parent.mkdir(parents=True)
     monkeypatch.setattr(module, "__file__", str(installed))
-    assert origin(RunFolder(tmp_path / "run"))["git"] is None
+    assert read_origin(RunFolder(tmp_path / "run")).git is None
 
 
 def test_without_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert origin(RunFolder(tmp_path / "run"))["git"] is None
+    assert read_origin(RunFolder(tmp_path / "run")).git is None
+
+
+def test_an_origin_that_was_not_written_by_us_is_told(tmp_path: Path) -> None:
+    (tmp_path / "origin.json").write_text('{"run": "a", "time": "now", "host": "b", "versions": {}, "git": null}')
+    with pytest.raises(UserError, match=r"origin\.json: time: must be a valid number, but got 'now'\. Restore it"):
+        read_origin(RunFolder(tmp_path))

@@ -13,7 +13,7 @@ from zenfront import spaces
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Data, Recipe
 from zenfront.pipeline.seeds import torch_generator
-from zenfront.pipeline.training.data import Images, Part, load
+from zenfront.pipeline.training.data import Images, ImageSet, load
 from zenfront.pipeline.training.loop import evaluate, sgd, train, warmup_cosine
 from zenfront.spaces import Network, Task, initialise
 
@@ -66,7 +66,7 @@ def test_the_loss_is_that_of_label_smoothing(
 
 def test_mixup_does_not_change_a_constant_problem(digits: Images, new_network: Callable[[], Network]) -> None:
     """Mixing equal images of one class does not change them, so the loss must be that without mixup."""
-    same = Part(digits.train.images[:1].expand(64, -1, -1, -1).clone(), torch.full((64,), 3))
+    same = ImageSet(digits.train.images[:1].expand(64, -1, -1, -1).clone(), torch.full((64,), 3))
     images = Images(same, same, digits.mean, digits.std, digits.test, 10)
     losses = [
         next(train(new_network(), images, FROZEN.model_copy(update=update), epochs=1, seed=0, device=CPU))
@@ -179,7 +179,7 @@ def test_a_last_batch_of_one_image_does_not_reach_batch_normalisation() -> None:
     task = Task(1, 4, 4, 2)
     space = spaces.load("anynet3")
     genes = {f"{gene}{i}": value for i in (1, 2, 3) for gene, value in (("d", 1), ("w", 8), ("b", 1), ("g", 1))}
-    part = Part(torch.arange(9 * 16, dtype=torch.uint8).reshape(9, 1, 4, 4), torch.tensor([0, 1] * 4 + [0]))
+    part = ImageSet(torch.arange(9 * 16, dtype=torch.uint8).reshape(9, 1, 4, 4), torch.tensor([0, 1] * 4 + [0]))
     images = Images(part, part, torch.tensor([72.0]), torch.tensor([40.0]), lambda: part, 2)
     network = space.network(space.architecture(genes), task)
     recipe = Recipe(batch_size=8, warmup_epochs=0)
