@@ -17,7 +17,7 @@ class ScoreUndefined(Exception):
 
 @contextmanager
 def passing_errors_to(handle: Callable[[Exception], None]) -> Iterator[None]:
-    """A proxy has no finite value on a network; the message is recorded in the ledger as the reason."""
+    """Call a function with an exception that the block raises, instead of letting it through to the caller."""
     try:
         yield
     except Exception as error:

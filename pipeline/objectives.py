@@ -1,4 +1,4 @@
-"""A proxy measures; an objective prefers, a constraint excludes."""
+"""Objectives and constraints: preferences and bounds on the scores that proxies measure."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -58,7 +58,7 @@ class Constraint:
             )
 
     def excess(self, value: float) -> float:
-        """How far a value lies outside, in units of the violated bound and squeezed into [0, 1); 0 is feasible."""
+        """Return how far a value lies outside, relative to the violated bound and mapped to [0, 1); 0 is feasible."""
         for bound, beyond in ((self.at_most, 1), (self.at_least, -1)):
             if bound is not None and beyond * (value - bound) > 0:
                 relative = abs(value - bound) / (abs(bound) or 1.0)
@@ -71,13 +71,13 @@ class Constraint:
 
 
 def losses(scored: Sequence[Scores], objectives: Sequence[Objective]) -> np.ndarray:
-    """Loss matrix (n, m), lower is better; a score that was not taken (the row is infeasible) counts 0."""
+    """Return the loss matrix (n, m), lower is better; a missing score, as infeasible rows have, counts 0."""
     rows = [[o.sign * s.values.get(o.score, 0.0) for o in objectives] for s in scored]
     return np.array(rows, dtype=np.float64).reshape(len(scored), len(objectives))
 
 
 def violations(scored: Sequence[Scores], constraints: Sequence[Constraint]) -> np.ndarray:
-    """Constraint violations (n,), finite, 0 is feasible; a failure is worse than any violation."""
+    """Return the constraint violations (n,), finite, 0 is feasible; a failure is worse than any violation."""
     worst = len(constraints) + 1.0
     return np.array([worst if s.failure else sum(_excesses(s, constraints)) for s in scored], dtype=np.float64)
 
@@ -87,11 +87,11 @@ def _excesses(scores: Scores, constraints: Sequence[Constraint]) -> list[float]:
 
 
 def infeasible_message(scored: Sequence[Scores], constraints: Sequence[Constraint]) -> str:
-    """Why no architecture is feasible: how many each constraint excludes, and how many failed for which reason.
+    """Return the reason for which no architecture is feasible: counts by constraint and by reason of failure.
 
     Args:
-        scored: Architectures of which none is feasible.
-        constraints: The experiment's.
+        scored: Scores of architectures of which none is feasible.
+        constraints: Constraints of the experiment.
     """
     parts = []
     for constraint in constraints:

@@ -1,4 +1,4 @@
-"""The state of the work, as the stages report it and a view shows it."""
+"""State of the work, as the stages report it and a view shows it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,19 +9,19 @@ TrialState = Literal["waiting", "running", "stopped", "finished", "diverged", "f
 
 @dataclass(frozen=True)
 class SearchProgress:
-    """Where a search stands.
+    """State of a search.
 
     Attributes:
-        generation: Generations told so far.
-        evaluations: Architectures scored, with those of an interrupted run that this one goes on with.
-        total: Architectures to score in all.
-        rate: Architectures per second, of this run; 0 as long as it is unknown.
-        front: Members of the front of all feasible architectures so far.
-        hypervolume: Of that front; None as long as there is no reference point.
-        best: The best feasible value of each objective, by its score's name.
-        failures: How many architectures failed, by reason.
-        infeasible: How many a constraint excludes.
-        seconds: Wall-clock seconds since this run began.
+        generation: Number of generations told so far.
+        evaluations: Number of architectures scored, including those of an interrupted run that this one resumes.
+        total: Number of architectures to score.
+        rate: Architectures per second in this process; 0 until it is known.
+        front: Number of members of the front of all feasible architectures so far.
+        hypervolume: Hypervolume of that front; None until there is a reference point.
+        best: Best feasible value of each objective, by its score's name.
+        failures: Number of architectures that failed, by reason.
+        infeasible: Number of architectures that a constraint excludes.
+        seconds: Wall-clock seconds since this process began the search.
     """
 
     generation: int
@@ -37,22 +37,22 @@ class SearchProgress:
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds to the end at this rate; None where the rate is unknown."""
+        """Seconds to the end at this rate; None if the rate is unknown."""
         return (self.total - self.evaluations) / self.rate if self.rate > 0 else None
 
 
 @dataclass(frozen=True)
 class TrialProgress:
-    """Where one training run stands.
+    """State of one training run.
 
     Attributes:
-        trial: ``<architecture id>-<seed>``.
-        state: ``waiting``, ``running``, or how it ended: ``stopped`` by the scheduler, ``finished``,
-            ``diverged`` (ended itself), ``failed`` (its worker died).
-        epoch: Completed epochs.
-        epochs: Epochs of a run that is not stopped.
-        val_accuracy: Of the last completed epoch, a fraction; None before the first.
-        reason: Why it ended: the rung's decision, or what diverged.
+        trial: `results.trial_name` of the run.
+        state: ``waiting``, ``running``, or the outcome: ``stopped`` by the scheduler, ``finished``, ``diverged``
+            (the run ended itself) or ``failed`` (its worker died).
+        epoch: Number of completed epochs.
+        epochs: Number of epochs of a run that is not stopped.
+        val_accuracy: Validation accuracy after the last completed epoch, a fraction; None before the first.
+        reason: Reason of the outcome: the decision of the rung, or the metric that diverged.
     """
 
     trial: str
@@ -64,7 +64,7 @@ class TrialProgress:
 
 
 class View(Protocol):
-    """Shows the work while it goes on. A view never raises."""
+    """Display of the work in progress. A view never raises."""
 
     def search(self, progress: SearchProgress) -> None:
         """Show the state of the search; call it as often as you like."""

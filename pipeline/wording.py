@@ -32,12 +32,12 @@ def duration(seconds: float | None) -> str:
 
 
 def percent(fraction: float | None, decimals: int = 1) -> str:
-    """Format a fraction in percent with one decimal; ``-`` if unknown."""
+    """Format a fraction in percent; ``-`` if unknown."""
     return "-" if fraction is None else f"{100 * fraction:.{decimals}f} %"
 
 
 def mean_percent(fractions: Sequence[float], decimals: int = 1) -> str:
-    """Format a fraction in percent with one decimal; ``-`` if unknown."""
+    """Format the mean of fractions in percent, with the standard deviation of several; ``-`` for none."""
     if len(fractions) < 2:
         return percent(fractions[0] if fractions else None, decimals)
     spread = f"{100 * statistics.stdev(fractions):.{decimals}f}"

@@ -1,4 +1,4 @@
-"""What a run prints when it ends: its front, its trained architectures, and where everything is."""
+"""Summary that a run prints at its end: the front, the trained architectures and the files."""
 
 import shlex
 import statistics
@@ -65,7 +65,7 @@ def _trained(name: str, runs: Sequence[TrainedRun]) -> list[Any]:
 
 
 def show_places(folder: RunFolder, experiment: Experiment) -> None:
-    """Where everything is."""
+    """Print the paths of all results."""
     typer.echo()
     for what, where in (
         ("scores", folder.scores),

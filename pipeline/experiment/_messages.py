@@ -1,4 +1,4 @@
-"""Words for what is wrong with a value: the rule, the value, the likely meaning."""
+"""Messages for a value that is wrong: the rule, the value and the likely intention."""
 
 import re
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 from pydantic_core import ErrorDetails
 
-# What pydantic calls by JSON's and Python's names, in YAML's.
+# Rules that pydantic states with the names of JSON's and Python's types, in those of YAML.
 _RULES = {
     "bool_type": "must be true or false",
     "dataclass_type": "must be a mapping",
@@ -21,7 +21,7 @@ _RULES = {
 
 
 def unfit(details: Sequence[ErrorDetails]) -> str:
-    """Why a value does not fit its type; several details are those of a union's members."""
+    """Return why a value does not fit its type; several details are those of a union's members."""
     detail = details[0]
     if detail["type"] == "value_error":
         return f"{detail['msg'].removeprefix('Value error, ')}."
@@ -33,12 +33,12 @@ def unfit(details: Sequence[ErrorDetails]) -> str:
 
 
 def suggestion(value: object, known: Sequence[str]) -> str:
-    """`` Did you mean ...?``, or nothing if no known word is near."""
+    """Return `` Did you mean ...?``, or an empty text if no known word is similar."""
     near = get_close_matches(value, known, n=1) if isinstance(value, str) else []
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def shown(value: object) -> str:
-    """A value in a message, cut to one short line."""
+    """Return a value as one short line for a message."""
     text = "nothing" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

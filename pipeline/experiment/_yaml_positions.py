@@ -1,7 +1,7 @@
-"""YAML 1.2 values with the place in the text that each came from.
+"""Parser of YAML 1.2 that keeps the place in the text of every value.
 
 PyYAML reads YAML 1.1, where ``no`` is a truth value, ``1e6`` a string, ``010`` eight and ``1:30`` ninety. Scalars are
-resolved here by the core schema of YAML 1.2 instead, as editors do. Only plain data is read: no objects, no aliases.
+resolved by the core schema of YAML 1.2 instead, as editors do. Only plain data is read: no objects, no aliases.
 """
 
 import math
@@ -29,7 +29,7 @@ _CORE_SCHEMA = (
 
 @dataclass(frozen=True)
 class SourcePlace:
-    """Where a value is written: ``file.yaml, line 3``, and its text if it is a scalar."""
+    """Place of a value, such as ``file.yaml, line 3``, and its text if it is a scalar."""
 
     where: str
     text: str | None = None
@@ -37,14 +37,14 @@ class SourcePlace:
 
 @dataclass(frozen=True)
 class Document:
-    """Plain data, and the origin of every value in it by its place (keys and indices from the top)."""
+    """Plain data, and the source of every value in it by its place (keys and indices from the top)."""
 
     value: Any
     origins: dict[Place, SourcePlace] = field(default_factory=dict)
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses what could explode (aliases, deep nesting) while the nodes are being composed."""
+    """Loader that refuses aliases and deep nesting, which could exhaust the memory, while it composes the nodes."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's protocol
     depth = 0
@@ -52,10 +52,10 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
         if getattr(event, "anchor", None) is not None:
-            problem = "anchors and aliases (& and *) are not read: write the value out"
+            problem = "anchors and aliases (& and *) are not supported: write the value out"
             raise ComposerError(None, None, problem, event.start_mark)
         if self.depth > MAX_DEPTH:
-            raise ComposerError(None, None, f"it is nested more than {MAX_DEPTH} levels deep", event.start_mark)
+            raise ComposerError(None, None, f"values are nested more than {MAX_DEPTH} levels deep", event.start_mark)
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
@@ -75,25 +75,25 @@ for _cls in (_Loader, _Dumper):
 
 
 def written(place: Place) -> str:
-    """A place as it is written in an override: ``objectives[1].score``."""
+    """Return a place as it is written in an override, such as ``objectives[1].score``."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
 
 
 def dump(value: Any) -> str:
-    """Plain data as YAML, in the order given."""
+    """Return plain data as YAML, with keys in their order."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
 def parse(text: str, source: str, place: Place = ()) -> Document:
-    """Reads one YAML document.
+    """Read one YAML document.
 
     Args:
         text: The document.
-        source: Where it is from, for messages: a file's name, or an option as it was typed.
-        place: Where in the whole its top belongs.
+        source: Name of the source for messages: a file's name, or an option as it was typed.
+        place: Place of the document's top in the whole.
 
     Raises:
-        UserError: It is not YAML, not plain data, or holds a key twice or a number that is not finite.
+        UserError: The text is not YAML or not plain data, or has a key twice or a number that is not finite.
     """
     try:
         node = _Loader(text).get_single_node()
@@ -131,7 +131,7 @@ class _Reader:
                 return [self.value(item, (*place, index)) for index, item in enumerate(node.value)]
             case yaml.ScalarNode():
                 return self._scalar(node)
-        raise self._refused(node, f"the tag {node.tag!r} is not read, only plain values are")
+        raise self._refused(node, f"the tag {node.tag!r} is not supported, only plain values are")
 
     def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
@@ -162,10 +162,10 @@ class _Reader:
                     return self._finite(node)
         except (ValueError, KeyError) as error:
             raise self._refused(node, f"{text[:60]!r} does not fit its tag {node.tag!r}") from error
-        raise self._refused(node, f"the tag {node.tag!r} is not read, only plain values are")
+        raise self._refused(node, f"the tag {node.tag!r} is not supported, only plain values are")
 
     def _finite(self, node: yaml.ScalarNode) -> int | float:
-        """A whole number stays one however it is written: 1e6, 64.0."""
+        """Return a finite number; a whole number is an int however it is written: 1e6, 64.0."""
         number = float(node.value.lower().replace(".inf", "inf").replace(".nan", "nan"))
         if not math.isfinite(number):
             raise self._refused(node, f"a number must be finite, but got {node.value}")

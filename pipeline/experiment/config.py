@@ -1,4 +1,4 @@
-"""An experiment as strict values: an unknown key is an error, a number is finite, a name stays in its folder."""
+"""Strict types of an experiment: unknown keys are errors, numbers are finite, and a name cannot leave its folder."""
 
 import re
 from typing import Annotated, Any, Literal
@@ -20,111 +20,113 @@ class _Strict(BaseModel):
 
 
 class Search(_Strict):
-    """Training-free search."""
+    """Settings of the training-free search."""
 
     algorithm: str = "nsga2"
     """Name of a search algorithm (`zenfront algorithms` lists them)."""
     population: Annotated[int, Field(ge=2)] = 64
-    """Candidates in a generation."""
+    """Number of candidates in a generation."""
     evaluations: Positive = 1024
-    """Distinct architectures to score in all."""
+    """Number of distinct architectures to score."""
     seed: Seed = 0
-    """Root of all randomness of the search."""
+    """Root seed of the search."""
     batch: Annotated[int, Field(ge=2)] = 32
-    """Images in the mini-batch of the proxies."""
+    """Number of images in the mini-batch of the proxies."""
     repeats: Positive = 1
-    """How often a proxy is taken with fresh weights; its mean counts, its standard error is recorded."""
+    """Evaluations of each proxy, each with new weights; the mean is the score, and its standard error is recorded."""
     lookahead: Annotated[int, Field(ge=1, le=8)] = 1
-    """Generations in flight: with 2 the next is asked before the slowest batch of this one is back."""
+    """Generations in flight; with 2, the next one starts before the slowest batch of the current one has finished."""
     candidates_per_trial: Literal["auto"] | Positive = "auto"
-    """Candidates in a Ray Tune trial; `auto`: as many as take some seconds. Does not change the result."""
+    """Candidates in a Ray Tune trial; `auto` chooses as many as take some seconds. Does not change the result."""
     time_limit: Annotated[float, Field(gt=0)] = 600
-    """Seconds after which a candidate that is still being scored is recorded as failed."""
+    """Time limit in seconds for a candidate; one that takes longer is recorded as failed."""
 
 
 class Workers(_Strict):
-    """Resources of one stage."""
+    """Workers of one stage and their resources."""
 
     workers: Literal["auto"] | Positive = "auto"
-    """Workers at once; `auto`: as many as the cluster has room for."""
+    """Number of parallel workers; `auto` uses as many as the cluster has room for."""
     cpus: Positive = 1
-    """Processors of one worker: its number of threads."""
+    """Processors per worker, which is also its number of threads."""
     gpus: Annotated[float, Field(ge=0)] = 0.0
-    """GPUs of one worker; a fraction lets several share one. None where device is `auto` and no machine has a GPU."""
+    """GPUs per worker; with a fraction, several workers share one. Ignored if device is `auto` and there is no GPU."""
     memory: Annotated[float, Field(gt=0)] | None = None
-    """GiB of a machine that one worker needs: no more are put on it than fit. Not counted if not given."""
+    """Memory per worker in GiB, which limits the number of workers on a machine; not limited if not given."""
 
 
 class Resources(_Strict):
-    """Where the work is done. Does not change the result."""
+    """Devices and workers. They do not change the result."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Device of the networks; `auto`: the GPU where a worker has one."""
+    """Device of the networks; `auto` uses the GPU if the worker has one."""
     search: Workers = Workers()
-    """Of the scoring workers."""
+    """Workers of the search."""
     train: Workers = Workers()
-    """Of the training workers."""
+    """Workers of the training."""
 
 
 class Select(_Strict):
-    """Which members of the front are trained."""
+    """Selection of the members of the front that are trained."""
 
     k: Positive = 8
-    """How many."""
+    """Number of members to select."""
     rule: Literal["crowding", "knee", "even"] = "crowding"
-    """`crowding`: the most isolated; `knee`: the best trade-offs; `even`: evenly along one objective."""
+    """`crowding` selects the most isolated members, `knee` the best trade-offs, `even` evenly along one objective."""
     along: str | None = None
-    """The objective of rule `even`."""
+    """Objective along which rule `even` selects."""
 
     @model_validator(mode="after")
     def _along_belongs_to_even(self) -> "Select":
         if (self.rule == "even") != (self.along is not None):
-            raise ValueError(f"`along` goes with rule `even`, but got (rule={self.rule}, along={self.along})")
+            raise ValueError(
+                f"`along` must be given with rule `even` and no other, but got (rule={self.rule}, along={self.along})"
+            )
         return self
 
 
 class Data(_Strict):
-    """Images and labels through Hugging Face `datasets`, or scikit-learn's digits."""
+    """Images and labels, read with Hugging Face `datasets`, or scikit-learn's digits."""
 
     source: str = "digits"
-    """`digits`; a folder (train.parquet and test.parquet, or train/ and test/ image folders); or a name on the hub."""
+    """`digits`, a folder (train.parquet and test.parquet, or train/ and test/ image folders), or a name on the hub."""
     image: str = "img"
     """Column of the images."""
     label: str = "label"
     """Column of the classes."""
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """Share of the training data that is held out to steer the search and ASHA."""
+    """Fraction of the training data that is held out for the scheduler's validation accuracy."""
     limit: Positive | None = None
-    """Use only so many training images, drawn with the search's seed; all if not given."""
+    """Number of training images to use, drawn with the search's seed; all if not given."""
 
 
 class Recipe(_Strict):
-    """How a network is trained: SGD with Nesterov momentum, linear warm-up, cosine decay."""
+    """Training recipe: SGD with Nesterov momentum, linear warm-up and cosine decay."""
 
     batch_size: Annotated[int, Field(ge=2)] = 128
-    """Images in a mini-batch."""
+    """Number of images in a mini-batch."""
     learning_rate: Annotated[float, Field(gt=0)] = 0.1
-    """Peak learning rate, at the given batch size."""
+    """Peak learning rate for the given batch size."""
     momentum: Fraction = 0.9
-    """Of Nesterov's method."""
+    """Nesterov momentum."""
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
-    """L2 penalty; not on norms and biases."""
+    """L2 penalty, applied to all weights but those of norms and biases."""
     warmup_epochs: Annotated[int, Field(ge=0)] = 5
-    """Epochs of linear warm-up."""
+    """Number of epochs of linear warm-up."""
     label_smoothing: Fraction = 0.0
-    """Weight of the uniform distribution in the target."""
+    """Weight of the uniform distribution in the target labels."""
     flip: bool = False
-    """Random horizontal flips."""
+    """Flip images horizontally at random."""
     crop_padding: Annotated[int, Field(ge=0)] = 0
-    """Random crops after padding by so many pixels."""
+    """Pixels by which images are padded before a random crop; 0 disables it."""
     cutout: Annotated[int, Field(ge=0)] = 0
-    """Side of the square that is cut out, in pixels; 0: none."""
+    """Side in pixels of the square that is cut out; 0 disables it."""
     mixup: Annotated[float, Field(ge=0)] = 0.0
-    """Alpha of mixup's Beta distribution; 0: none."""
+    """Parameter alpha of mixup's Beta distribution; 0 disables it."""
     ema: Fraction = 0.0
-    """Decay of the exponential moving average of the weights, which is then what is evaluated; 0: none."""
+    """Decay of the moving average of the weights, which is evaluated in place of the weights; 0 disables it."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """`auto`: bfloat16 autocast on GPUs that have it, float32 elsewhere."""
+    """`auto` uses bfloat16 autocast on GPUs that support it and float32 elsewhere."""
 
 
 class SchedulerConfig(_Strict):
@@ -133,26 +135,26 @@ class SchedulerConfig(_Strict):
     name: str = "asha"
     """`asha`, `successive_halving` (does not depend on the number of workers) or `fifo`."""
     grace_period: Positive = 1
-    """Epochs before a run can be stopped: the first rung."""
+    """Epochs before a run can be stopped, which is the first rung."""
     reduction_factor: Annotated[float, Field(gt=1)] = 3
-    """One in so many goes on from rung to rung, and the rungs' epochs grow by it."""
+    """Factor by which the runs decrease and the epochs increase from rung to rung."""
 
 
 class Train(_Strict):
-    """Training of the selected architectures."""
+    """Settings of the training of the selected architectures."""
 
     data: Data = Data()
-    """The images. Proxies that need real images take them from its training part."""
+    """Images. Proxies that need real images take them from the training images."""
     recipe: Recipe = Recipe()
-    """How."""
+    """Training recipe."""
     epochs: Positive = 100
-    """Of a run that is not stopped."""
+    """Number of epochs of a run that is not stopped."""
     scheduler: SchedulerConfig = SchedulerConfig()
-    """Early stopping."""
+    """Early stopping of runs."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
-    """The scheduler compares architectures on the first seed; survivors are trained with the others as well."""
+    """Seeds. The scheduler compares architectures on the first one; survivors are also trained with the others."""
     time_limit: Annotated[float, Field(gt=0)] = 86_400
-    """Seconds after which an epoch that still goes on is given up; it is tried again, then recorded as failed."""
+    """Time limit in seconds for an epoch; one that takes longer is tried again, then recorded as failed."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Train":
@@ -172,77 +174,77 @@ class Train(_Strict):
 
 
 class Tracking(_Strict):
-    """MLflow. Does not change the result."""
+    """MLflow tracking. It does not change the result."""
 
     uri: str | None = None
-    """Tracking server or store; if not given, SQLite beside the runs."""
+    """Tracking server or store; SQLite beside the runs if not given."""
     experiment: str = "zenfront"
-    """MLflow experiment."""
+    """Name of the MLflow experiment."""
 
 
 class Cluster(_Strict):
-    """Ray. Does not change the result."""
+    """Ray cluster. It does not change the result."""
 
     address: str | None = None
-    """Address of a running cluster, `auto` or `ray://...`; if not given, Ray is started on this machine."""
+    """Address of a running cluster, `auto` or `ray://...`; Ray is started on this machine if not given."""
     storage: str | None = None
-    """Keeps a copy of the run folder and the checkpoints: `s3://bucket/folder`, `gs://...`, or an absolute path."""
+    """Storage for a copy of run folder and checkpoints: `s3://bucket/folder`, `gs://...`, or an absolute path."""
     patience: Annotated[float, Field(ge=0)] = 1800
-    """Seconds to wait for a machine to come when those that there were are gone; then the run ends, resumable."""
+    """Seconds to wait for a new machine after all machines are lost; then the run ends and can be resumed."""
 
     @field_validator("storage")
     @classmethod
     def _place_without_credentials(cls, storage: str | None) -> str | None:
         if storage and not re.match(r"/|[a-z][a-z0-9+]*://", storage):
-            raise ValueError(f"`storage` is scheme://... or an absolute path, but got {storage!r}")
+            raise ValueError(f"`storage` must be scheme://... or an absolute path, but got {storage!r}")
         if storage and "@" in storage.partition("?")[0]:
-            raise ValueError("`storage` holds no credentials: they come from the environment of each machine")
+            raise ValueError("`storage` must not hold credentials: they come from the environment of each machine")
         return storage
 
 
 class Experiment(_Strict):
-    """All that a run depends on."""
+    """Everything that a run depends on."""
 
     name: Name
-    """Names the run folder and the MLflow run."""
+    """Name of the run folder and of the MLflow run."""
     space: str
     """Name of a search space (`zenfront spaces` lists them)."""
     task: Task
-    """What the networks have to do."""
+    """Shape of the images and number of classes."""
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1)]
-    """What to prefer."""
+    """Scores to optimise."""
     constraints: tuple[Constraint, ...] = ()
-    """What to exclude."""
+    """Bounds that an architecture must keep."""
     proxies: dict[str, dict[str, Option]] = {}
-    """Options of the proxies, by name (`zenfront proxies NAME` tells them)."""
+    """Options of the proxies, by name (`zenfront proxies NAME` lists them)."""
     search: Search = Search()
-    """Stage 1."""
+    """Stage 1: search."""
     select: Select = Select()
-    """Stage 2."""
+    """Stage 2: selection."""
     train: Train = Train()
-    """Stage 3."""
+    """Stage 3: training."""
     resources: Resources = Resources()
-    """Where the work is done."""
+    """Devices and workers."""
     tracking: Tracking = Tracking()
-    """Where it is shown."""
+    """MLflow tracking."""
     cluster: Cluster = Cluster()
-    """Which Ray cluster."""
+    """Ray cluster."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Experiment":
         names = [objective.score for objective in self.objectives]
         if doubled := [name for name in names if names.count(name) > 1]:
-            raise ValueError(f"objectives: each score once, but got {doubled[0]!r} more than once")
+            raise ValueError(f"objectives must be different scores, but got {doubled[0]!r} more than once")
         if self.select.along is not None and self.select.along not in names:
             raise ValueError(f"select.along must be an objective ({', '.join(names)}), but got {self.select.along!r}")
         return self
 
     def score_names(self) -> list[str]:
-        """Every score that an objective or a constraint names, once, in that order."""
+        """Return every score that an objective or a constraint names, each once, objectives first."""
         return list(dict.fromkeys([o.score for o in self.objectives] + [c.score for c in self.constraints]))
 
     def identity(self) -> dict[str, Any]:
-        """All that the results depend on: without resources, time limits, tracking and cluster."""
+        """Return everything that the results depend on: all but resources, time limits, tracking and cluster."""
         identity = self.model_dump(mode="json", exclude={"resources", "tracking", "cluster"})
         for stage, key in (("search", "candidates_per_trial"), ("search", "time_limit"), ("train", "time_limit")):
             del identity[stage][key]

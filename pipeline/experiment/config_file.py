@@ -1,4 +1,4 @@
-"""From a YAML file and overrides to an `Experiment`; a mistake is answered with file, line, key, value and rule."""
+"""Read an `Experiment` from a YAML file and overrides; a mistake is reported with file, line, key, value and rule."""
 
 import json
 import re
@@ -21,26 +21,26 @@ _SEGMENT = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
 def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
-    """Reads an experiment.
+    """Read an experiment.
 
     Args:
         path: A YAML file, or the name of one in ``tune_configs/`` (``quickstart``).
-        overrides: ``key=value`` with dots and indices, ``search.population=128`` or
+        overrides: Texts ``key=value`` with dots and indices, such as ``search.population=128`` or
             ``objectives[0].direction=minimise``; the value is YAML.
 
     Raises:
-        UserError: Whatever is wrong with them: every mistake with its place and what is accepted.
+        UserError: The file or an override is wrong. The message has a line for every mistake, with its place and rule.
     """
     file = _find(Path(path))
     document = parse(_text(file), str(file))
     if not isinstance(document.value, dict):
         got = "nothing" if document.value is None else f"a {type(document.value).__name__}"
-        raise UserError(f"{file}: an experiment is a mapping of keys to values, but the file holds {got}.")
+        raise UserError(f"{file}: an experiment must be a mapping of keys to values, but the file holds {got}.")
     return _overridden(document, overrides)
 
 
 def with_overrides(experiment: Experiment, overrides: Sequence[str]) -> Experiment:
-    """The experiment with some keys changed, as `load_experiment` does it.
+    """Return the experiment with some keys changed, as `load_experiment` does it.
 
     Raises:
         UserError: An override is wrong.
@@ -50,17 +50,17 @@ def with_overrides(experiment: Experiment, overrides: Sequence[str]) -> Experime
 
 
 def to_yaml(experiment: Experiment) -> str:
-    """The experiment with every default written out; `load_experiment` reads it back to the same value."""
+    """Return the experiment as YAML with every default written out; `load_experiment` reads it to the same value."""
     return dump(experiment.model_dump(mode="json"))
 
 
 def schema() -> str:
-    """The JSON schema of an experiment, for editors."""
+    """Return the JSON schema of an experiment, for editors."""
     return json.dumps(Experiment.model_json_schema(), indent=1, ensure_ascii=False) + "\n"
 
 
 def shipped() -> list[str]:
-    """The names of the experiments in ``tune_configs/``, here and where Zenfront is installed."""
+    """Return the names of the experiments in ``tune_configs/``, here and in the installed package."""
     return sorted({file.stem for folder in (Path("tune_configs"), SHIPPED) for file in folder.glob("*.yaml")})
 
 
@@ -108,14 +108,14 @@ def _apply(override: str, document: Document) -> None:
 
 
 def _parent(top: Any, place: Place, source: str) -> Any:
-    """The mapping or list that holds a place; missing mappings on the way are made."""
+    """Return the mapping or list that holds a place; create missing mappings on the way."""
     holder = top
     for depth, part in enumerate(place):
         here = written(place[:depth]) or "the experiment"
         if isinstance(part, str) and not isinstance(holder, dict):
-            raise UserError(f"{source}: {here} is no mapping and has no key {part!r}.")
+            raise UserError(f"{source}: {here} is not a mapping and has no key {part!r}.")
         if isinstance(part, int) and not (isinstance(holder, list) and part < len(holder)):
-            size = f"a list of {len(holder)}" if isinstance(holder, list) else "no list"
+            size = f"a list of {len(holder)}" if isinstance(holder, list) else "not a list"
             raise UserError(f"{source}: {here} is {size} and has no item [{part}]; they are counted from 0.")
         if depth < len(place) - 1:
             holder = holder.setdefault(part, {}) if isinstance(holder, dict) else holder[part]
@@ -140,7 +140,7 @@ def _validated(document: Document) -> Experiment:
 
 
 def _place(detail: ErrorDetails, value: Any) -> Place:
-    """The part of pydantic's location that is in the data: without the names of union members."""
+    """Return the part of pydantic's location that is in the data, without the names of union members."""
     place: Place = ()
     for part in detail["loc"]:
         if isinstance(value, dict) and part in value:

@@ -1,4 +1,4 @@
-"""Interactive figures; whatever a user can name is escaped before Plotly takes it for markup."""
+"""Interactive figures. Names that a user can choose are escaped, because Plotly interprets markup."""
 
 import html
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from zenfront.pipeline.plots.series import PALETTE, SCORED, Axis, Group, panels
 from zenfront.pipeline.record.run_record import RunRecord
 
 MANY = 2000
-"""Points from which on they are drawn by the graphics card."""
+"""Number of points above which a group is drawn with WebGL."""
 LAYOUT: dict[str, Any] = {
     "template": "plotly_white",
     "font": {"family": "system-ui, sans-serif", "size": 13, "color": "#333333"},
@@ -23,11 +23,11 @@ DASHES = ("solid", "dot", "dash", "longdash", "dashdot")
 
 
 def front_figure(axes: Sequence[Axis], groups: Sequence[Group]) -> go.Figure:
-    """The front over all feasible architectures in pairs of objectives; of four and more, its parallel coordinates.
+    """Draw the front over all feasible architectures in pairs of objectives, or in parallel coordinates from four on.
 
     Args:
-        axes: The m objectives.
-        groups: From the background to the foreground.
+        axes: Axes of the m objectives.
+        groups: Groups from the background to the foreground.
     """
     if len(axes) > 3:
         return _parallel(axes, groups)
@@ -43,7 +43,7 @@ def front_figure(axes: Sequence[Axis], groups: Sequence[Group]) -> go.Figure:
 
 
 def hypervolume_figure(record: RunRecord) -> go.Figure:
-    """Hypervolume and front size over the evaluations."""
+    """Draw hypervolume and front size over the evaluations."""
     rows = [row for row in record.generations if row.hypervolume is not None]
     figure = make_subplots(specs=[[{"secondary_y": True}]])
     evaluations = [row.evaluations for row in rows]
@@ -62,7 +62,7 @@ def hypervolume_figure(record: RunRecord) -> go.Figure:
 
 
 def training_figure(record: RunRecord) -> go.Figure:
-    """Validation accuracy over the epochs: a colour per architecture, a dash per seed."""
+    """Draw the validation accuracy over the epochs: a colour for each architecture, a dash for each seed."""
     figure = go.Figure()
     colours: dict[str, str] = {}
     curves = record.curves()
@@ -106,12 +106,12 @@ def _scatter(group: Group, x: int, y: int, *, legend: bool) -> go.Scatter | go.S
 
 
 def _hover(text: str) -> str:
-    """Lines of at most 60 characters, as markup."""
+    """Return the text as markup with lines of at most 60 characters."""
     return "<br>".join(html.escape(piece) for line in text.split("\n") for piece in _folded(line, 60))
 
 
 def _folded(line: str, width: int) -> Iterator[str]:
-    """Pieces of a line, cut after commas where there are some."""
+    """Yield pieces of a line, cut after commas if there are any."""
     while len(line) > width:
         end = line.rfind(",", 0, width) + 1 or width
         yield line[:end]
@@ -125,7 +125,7 @@ def _axis(axis: Axis) -> Mapping[str, Any]:
 
 
 def _parallel(axes: Sequence[Axis], groups: Sequence[Group]) -> go.Figure:
-    """One line per member of the fronts across all objectives; logarithms where values span decades."""
+    """Draw a line per member of the fronts across all objectives; values that span decades are logarithms."""
     shown = [group for group in groups if len(group.values) and group.look is not SCORED]
     values = np.vstack([group.values for group in shown])
     number = np.concatenate([np.full(len(group.values), i) for i, group in enumerate(shown)])

@@ -1,4 +1,4 @@
-"""What the figures of a front show: axes, and groups of architectures in the space of the objectives."""
+"""Data of the figures of a front: axes, and groups of architectures in the space of the objectives."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,18 +19,18 @@ DECADES = 1.5
 
 
 class Look(NamedTuple):
-    """How a group is drawn; told apart by colour and by shape."""
+    """Appearance of a group, which differs by colour and by shape."""
 
     colour: str
     symbol: str
-    """Plotly's name."""
+    """Plotly's name of the shape."""
     marker: str
-    """Matplotlib's."""
+    """Matplotlib's name of the shape."""
     size: float
     """Diameter in points."""
 
 
-# Okabe and Ito's palette: told apart with every kind of colour vision.
+# Palette of Okabe and Ito, whose colours differ for every kind of colour vision.
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 SKY, PURPLE, BLACK, GREY = "#56B4E9", "#CC79A7", "#000000", "#B3B8BF"
 PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
@@ -43,13 +43,13 @@ SYMBOLS = (("circle", "o"), ("diamond", "D"), ("square", "s"), ("triangle-up", "
 
 @dataclass(frozen=True)
 class Axis:
-    """One objective.
+    """Axis of one objective.
 
     Attributes:
-        name: Of the score.
-        unit: Of its values; empty if it has none.
+        name: Name of the score.
+        unit: Unit of its values; empty if it has none.
         direction: ``maximise`` or ``minimise``.
-        log: Whether the values span decades.
+        log: True if the values span decades.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Axis:
 
     @property
     def label(self) -> str:
-        """Name, unit, and where better is."""
+        """Name, unit and the better direction."""
         unit = f" [{self.unit}]" if self.unit else ""
         return f"{self.name}{unit}, {'higher' if self.direction == 'maximise' else 'lower'} is better"
 
@@ -69,10 +69,10 @@ class Group:
     """Architectures that are drawn alike.
 
     Attributes:
-        name: For the legend.
+        name: Name in the legend.
         look: Colour, shape and size.
-        values: (n, m), one column an objective.
-        texts: What to show of each.
+        values: Values (n, m), a column for each objective.
+        texts: Text of each architecture, for tooltips.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Group:
 
 
 def axes(objectives: Sequence[Objective], values: np.ndarray) -> list[Axis]:
-    """The axes for values (n, m), one column an objective."""
+    """Return the axes for values (n, m) with a column for each objective."""
     return [
         Axis(objective.score, unit(objective.score), objective.direction, _spans_decades(column))
         for objective, column in zip(objectives, values.T, strict=True)
@@ -90,12 +90,12 @@ def axes(objectives: Sequence[Objective], values: np.ndarray) -> list[Axis]:
 
 
 def panels(count: int) -> list[tuple[int, int]]:
-    """Which columns are drawn against which: all pairs up to four objectives, neighbours of more."""
+    """Return the pairs of columns that are drawn: all pairs of up to four objectives, neighbours of more."""
     return list(combinations(range(count), 2)) if count <= 4 else [(i, i + 1) for i in range(count - 1)]
 
 
 def unit(score: str) -> str:
-    """The unit of a score; empty where it has none, or where its proxy is not installed any more."""
+    """Return the unit of a score; empty if it has none or if its proxy is not installed any more."""
     try:
         found = proxies.load(score).unit
     except UserError:
@@ -123,7 +123,7 @@ def groups(record: RunRecord) -> list[Group]:
 
 
 def front_group(record: RunRecord, name: str, position: int) -> Group:
-    """The front of one of several runs that are compared."""
+    """Return the front of one of several runs that are compared."""
     symbol, marker = SYMBOLS[position % len(SYMBOLS)]
     return _member_group(record, name, Look(PALETTE[position % len(PALETTE)], symbol, marker, 7), record.members)
 

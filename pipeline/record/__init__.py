@@ -1,1 +1,1 @@
-"""The record of a run: ledgers, documents, provenance and their copies."""
+"""Record of a run: ledgers, documents, provenance and their copies."""

@@ -1,4 +1,4 @@
-"""An append-only record: JSON lines with checksums."""
+"""Append-only ledger of JSON lines with checksums."""
 
 import json
 import os
@@ -18,7 +18,7 @@ def _line(row: Mapping[str, Any]) -> bytes:
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
-    """The row of a complete, undamaged line, else None."""
+    """Return the row of a complete, undamaged line, else None."""
     body, found, check = line.rpartition(b',"check":"')
     if not found or not line.endswith(b'"}\n') or check[:-3] != f"{zlib.crc32(body + b'}'):08x}".encode():
         return None
@@ -27,14 +27,14 @@ def _parse(line: bytes) -> dict[str, Any] | None:
 
 
 class Ledger:
-    """An append-only file of JSON lines, each with a CRC-32 of itself; every append is fsynced.
+    """Append-only file of JSON lines, each with a CRC-32 of its content; every append is fsynced.
 
-    On opening for writing, a torn tail is moved to ``<name>.torn`` and cut off. Damage before the last line is
-    an error: nothing is skipped in silence.
+    Opening a ledger for writing moves an incomplete last line to ``<name>.torn``. Damage before the last line is an
+    error: nothing is skipped silently.
 
     Attributes:
-        path: Of the file.
-        rows: What was there on opening. What is appended later is on the disk, and not kept in memory.
+        path: Path of the file.
+        rows: Rows that were there on opening. Rows that are appended later are on the disk and not kept in memory.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,7 +50,7 @@ class Ledger:
             ) from error
 
     def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Writes rows and waits until the disk has them; on failure the file stays as it was.
+        """Write rows and wait until they are on the disk; on failure the file stays as it was.
 
         Raises:
             UserError: The disk is full or the file cannot be written.
@@ -70,7 +70,7 @@ class Ledger:
             ) from error
 
     def values(self, from_row: Callable[[object], Value]) -> list[Value]:
-        """Return what was there on opening as values, such as `Scores`.
+        """Return the rows that were there on opening as values, such as `Scores`.
 
         Raises:
             UserError: A row holds no such value.
@@ -114,9 +114,9 @@ def _values(path: Path, rows: Sequence[Mapping[str, Any]], from_row: Callable[[o
 
 
 def read_ledger(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """The rows of a ledger, and the number of bytes that they take; no file has no rows.
+    """Return the rows of a ledger and the number of bytes that they take; no rows if there is no such file.
 
-    A torn last line is left out.
+    An incomplete last line is left out.
 
     Raises:
         UserError: A line before the last is damaged.

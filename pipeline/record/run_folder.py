@@ -1,4 +1,4 @@
-"""The folder of one experiment: every file that one stage hands to the next."""
+"""Folder of one run: the files that one stage hands to the next."""
 
 import fcntl
 import json
@@ -18,52 +18,52 @@ from zenfront.pipeline.rows import SCHEMA
 
 @dataclass(frozen=True)
 class RunFolder:
-    """``<runs>/<name>``. Reading needs no lock; a driver that writes holds `driving`."""
+    """Folder ``<runs>/<name>`` of a run. Reading needs no lock; a driver that writes holds `driving`."""
 
     path: Path
 
     @property
     def config(self) -> Path:
-        """The experiment, resolved."""
+        """Path of the experiment with all defaults written out."""
         return self.path / "experiment.json"
 
     @property
     def scores(self) -> Path:
-        """Ledger of `Scores`."""
+        """Path of the ledger of `Scores`."""
         return self.path / "scores.jsonl"
 
     @property
     def generations(self) -> Path:
-        """Ledger of one row per generation told: hypervolume, front size, evaluations, rate, failures."""
+        """Path of the ledger of `Generation`."""
         return self.path / "generations.jsonl"
 
     @property
     def front(self) -> Path:
-        """The selection: written once, whole."""
+        """Path of the `Front` with its selection, which is written once."""
         return self.path / "front.json"
 
     @property
     def epochs(self) -> Path:
-        """Ledger of `Epoch`."""
+        """Path of the ledger of `Epoch`."""
         return self.path / "epochs.jsonl"
 
     @property
     def checkpoints(self) -> Path:
-        """One folder per training run."""
+        """Path of the folder of checkpoints, with a folder for each training run."""
         return self.path / "checkpoints"
 
     @property
     def trained(self) -> Path:
-        """Test results of the finished training runs: written once, whole."""
+        """Path of the outcomes of training, `Trained`, which are written once."""
         return self.path / "trained.json"
 
     @property
     def report(self) -> Path:
-        """Tables, figures and one HTML page."""
+        """Path of the folder of tables, figures and the HTML page."""
         return self.path / "report"
 
     def experiment(self) -> Experiment:
-        """The experiment that this folder belongs to.
+        """Return the experiment that this folder belongs to.
 
         Raises:
             UserError: The folder holds no run, or one of another version of Zenfront.
@@ -85,7 +85,7 @@ class RunFolder:
 
     @contextmanager
     def driving(self, experiment: Experiment) -> Iterator[None]:
-        """Holds the folder for one driver, and writes the experiment there or checks that it is the same.
+        """Hold the folder for one driver, and write the experiment to it or check that it is the same.
 
         Raises:
             UserError: Another driver holds the folder; it belongs to another experiment; it cannot be written.
@@ -103,7 +103,7 @@ class RunFolder:
             except BlockingIOError as error:
                 lock.seek(0)
                 raise UserError(
-                    f"another driver is at work on {self.path} ({lock.read().strip()}). "
+                    f"another driver is using {self.path} ({lock.read().strip()}). "
                     "Wait until it ends, or start this one under another name (--set name=...)."
                 ) from error
             lock.truncate(0)
@@ -126,7 +126,7 @@ class RunFolder:
 
 
 def differences(before: Any, after: Any, place: str = "") -> Iterator[str]:
-    """The leaves in which two JSON values differ, as ``place: before -> after``."""
+    """Yield the leaves in which two JSON values differ, as ``place: before -> after``."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in dict.fromkeys([*before, *after]):
             yield from differences(before.get(key), after.get(key), f"{place}.{key}" if place else str(key))

@@ -1,4 +1,4 @@
-"""Storage that outlives a machine: a mounted folder, S3, Google Cloud Storage, whatever pyarrow reads and writes."""
+"""Storage that outlives a machine: a mounted folder, S3, Google Cloud Storage, or what else pyarrow can access."""
 
 import re
 import shutil
@@ -12,15 +12,15 @@ from typing import Any
 from zenfront.pipeline.record.whole_file import PARTIAL, written_whole
 
 _WHOLE_OR_NOT = ("s3", "gcs", "abfs")
-"""Object stores: what is written is there when it is complete. Elsewhere files are written aside and renamed."""
+"""Object stores, in which a file appears when it is complete. Elsewhere files are written aside and renamed."""
 _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Storage:
-    """A folder in a storage; a value that can be sent to workers. Paths below it are relative, with slashes.
+    """Folder in a storage; a value that can be sent to workers. Paths below it are relative, with slashes.
 
-    All methods raise OSError, with one message, for whatever goes wrong out there.
+    All methods raise OSError for every failure of the storage.
 
     Attributes:
         uri: ``s3://bucket/folder``, ``gs://...``, ``file:///folder``, or an absolute path. Credentials come from the
@@ -34,7 +34,7 @@ class Storage:
         return Storage(f"{address.rstrip('/')}/{name}{mark}{options}")
 
     def files(self, folder: str = "") -> dict[str, int]:
-        """Sizes in bytes by path, of all files below a folder; none where there is no such folder."""
+        """Return the sizes in bytes of all files below a folder, by path; empty if there is no such folder."""
         from pyarrow import fs
 
         with self._place() as (system, root):
@@ -43,7 +43,7 @@ class Storage:
             return {_below(info.path, root): info.size for info in found}
 
     def read(self, path: str) -> bytes | None:
-        """The content of a file; None where there is none."""
+        """Return the content of a file, or None if there is no such file."""
         with self._place() as (system, root):
             if not system.get_file_info(f"{root}/{path}").is_file:
                 return None
@@ -52,12 +52,12 @@ class Storage:
                 return content
 
     def write(self, path: str, content: bytes) -> None:
-        """Writes a file whole or not at all."""
+        """Write a file, whole or not at all."""
         with self._written(path) as stream:
             stream.write(content)
 
     def upload(self, source: Path, path: str) -> None:
-        """Copies a local file there, whole or not at all."""
+        """Copy a local file to the storage, whole or not at all."""
         with source.open("rb") as file, self._written(path) as stream:
             shutil.copyfileobj(file, stream, _CHUNK)
 
@@ -72,7 +72,7 @@ class Storage:
             shutil.copyfileobj(stream, file, _CHUNK)
 
     def delete(self, path: str) -> None:
-        """Deletes a file; it is no error if there is none."""
+        """Delete a file, if there is one."""
         with self._place() as (system, root):
             if system.get_file_info(f"{root}/{path}").is_file:
                 system.delete_file(f"{root}/{path}")
@@ -109,7 +109,11 @@ def _open(uri: str) -> tuple[Any, str]:
 
 
 def _below(path: str, root: str) -> str:
-    """The path relative to the root; one that leads out of it (a key in a bucket may hold anything) is an error."""
+    """Return the path relative to the root.
+
+    Raises:
+        OSError: The path leads out of the root, as a key in a bucket can.
+    """
     relative = PurePosixPath(path).relative_to(root)
     if ".." in relative.parts:
         raise OSError(f"the name {path!r} leads out of its folder")

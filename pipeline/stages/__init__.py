@@ -1,1 +1,1 @@
-"""The stages of a run. Each reads the files of the one before and can be run alone."""
+"""Stages of a run. Each reads the files of the one before it and can be run alone."""

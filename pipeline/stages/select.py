@@ -1,4 +1,4 @@
-"""Stage 2: from the record of a search to its front, and the members of it that are worth training."""
+"""Stage 2: find the front of a search and select the members of it that are worth training."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -80,7 +80,7 @@ def shortfall(front: Front, k: int) -> str | None:
 
 
 def _by_losses(every_loss: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """Sorted by the losses, first objective first; the sort is stable, so ties keep the order of ids."""
+    """Return indices sorted by losses, first objective first; the sort is stable, so ties keep the order of ids."""
     return np.asarray(indices[np.lexsort(every_loss[indices].T[::-1])])
 
 
@@ -100,7 +100,7 @@ def _choose(experiment: Experiment, front: np.ndarray) -> list[int]:
 
 
 def isolation(front: np.ndarray) -> np.ndarray:
-    """Crowding distance (n,) of the rows (n, m); of equal rows the first has it, the others have none (0)."""
+    """Return the crowding distance (n,) of the rows (n, m); equal rows after the first one have 0."""
     distance = np.zeros(len(front))
     first = np.sort(np.unique(front, axis=0, return_index=True)[1])
     distance[first] = crowding_distance(front[first])
@@ -108,14 +108,14 @@ def isolation(front: np.ndarray) -> np.ndarray:
 
 
 def tradeoff(front: np.ndarray) -> np.ndarray:
-    """Trade-off (n,) of the rows (n, m) of a front: the least that is lost per unit gained by leaving a row.
+    """Return the trade-off (n,) of the rows (n, m) of a front: the least loss per unit gained by leaving a row.
 
     mu_i = min_j sum_k max(0, f_jk - f_ik) / sum_k max(0, f_ik - f_jk), f scaled to [0, 1] per objective. High at
-    a knee. Equal rows are no alternatives to each other; a row without alternatives has infinity.
+    a knee. Equal rows are not alternatives to each other; a row without alternatives has infinity.
 
     Source: Rachmawati and Srinivasan, IEEE TEVC 13(4), 2009. pymoo's `HighTradeoffPoints` uses the same
-    measure over near neighbours only, returns outliers instead of a ranking, fails on small fronts and switches
-    all warnings off.
+    measure over near neighbours only, returns outliers instead of a ranking, fails on small fronts and disables
+    all warnings.
     """
     low, high = front.min(0), front.max(0)
     scaled = (front - low) / np.where(high > low, high - low, 1.0)
@@ -126,7 +126,7 @@ def tradeoff(front: np.ndarray) -> np.ndarray:
 
 
 def evenly(loss: np.ndarray, k: int) -> list[int]:
-    """Indices of up to k rows whose losses (n,) lie nearest to k even steps from the lowest to the highest."""
+    """Return the indices of up to k rows whose losses (n,) lie nearest to k even steps from lowest to highest."""
     free = list(range(len(loss)))
     chosen = []
     for target in np.linspace(loss.min(), loss.max(), k)[: len(loss)]:

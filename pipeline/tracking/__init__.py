@@ -1,7 +1,7 @@
-"""MLflow as a mirror of the record: filled in the background, and filled again from it at any time.
+"""MLflow as a mirror of the record, which is filled in the background and can be filled again at any time.
 
-One parent run per experiment, one child run per member of the front (`_entries` says what they hold), and
-all scored candidates as one parquet artifact. Importing this package does not import MLflow.
+An experiment is a parent run with a child run for each member of the front (`_entries` defines their content) and all
+scored candidates as one parquet artifact. Importing this package does not import MLflow.
 """
 
 from zenfront.pipeline.tracking._comparison import log_comparison

@@ -18,15 +18,15 @@ logger = logging.getLogger(__name__)
 
 
 def log_comparison(records: Sequence[RunRecord], measured: Mapping[str, Any], folder: Path) -> None:
-    """Sends a comparison to where the first of its runs is tracked; again: to the same MLflow run.
+    """Send a comparison to the store of its first run; sent again, it goes to the same MLflow run.
 
-    The metrics are hypervolume.<run> and coverage.<run>.<other run>. If the store does not answer, that is logged
-    as a warning: the files of the comparison are there anyway.
+    The metrics are hypervolume.<run> and coverage.<run>.<other run>. If the store does not answer, a warning is
+    logged; the files of the comparison exist anyway.
 
     Args:
-        records: Of the runs.
+        records: Records of the runs.
         measured: ``hypervolume`` by name, ``coverage`` by name and name, ``reference`` by score.
-        folder: All files in it become artifacts.
+        folder: Folder whose files become artifacts.
     """
     first, now = records[0], time.time()
     runs = [read_origin(record.folder).run for record in records]

@@ -1,4 +1,4 @@
-"""What MLflow is to hold of a run: a function of the record alone."""
+"""Content of MLflow's runs, as a function of the record alone."""
 
 import statistics
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
 
 class Point(NamedTuple):
-    """A value of a metric over time."""
+    """Value of a metric at a step."""
 
     name: str
     value: float
@@ -30,16 +30,16 @@ class Entry:
     """One MLflow run.
 
     Attributes:
-        key: What it is found by again, beside the id of the whole run: an architecture's id; empty: the parent.
-        name: Shown.
+        key: Id of the architecture, by which the entry is found again; empty for the parent.
+        name: Name that is shown.
         start: Seconds since the Unix epoch.
-        end: Seconds since the Unix epoch of the last that is known.
-        status: MLflow's.
-        params: By name.
-        metrics: Values that have no steps.
-        points: Values that have; only ever grows at its end.
-        tags: By name.
-        files: To be kept as artifacts; none as long as the work goes on and they may change.
+        end: Seconds since the Unix epoch of the last event that is known.
+        status: MLflow's status.
+        params: Params by name.
+        metrics: Values without steps, by name.
+        points: Values with steps; only appended to.
+        tags: Tags by name.
+        files: Files that become artifacts; none while the work goes on and they may change.
     """
 
     key: str
@@ -55,11 +55,11 @@ class Entry:
 
 
 def parent(record: RunRecord, origin: Origin, status: Status) -> Entry:
-    """The run of the whole experiment.
+    """Return the run of the whole experiment.
 
-    Params are the config without what may change from one call to the next (resources, tracking, cluster);
-    the metrics have the same names in every experiment: hypervolume, front_size, evaluations, infeasible, failures,
-    rate, seconds and best_<score> per generation; test_accuracy_best at the end.
+    Params are the config without what may differ between calls (resources, tracking, cluster). The metrics have the
+    same names in every experiment: hypervolume, front_size, evaluations, infeasible, failures, rate, seconds and
+    best_<score> per generation; test_accuracy_best at the end.
     """
     experiment = record.experiment
     commit, dirty = (origin.git.commit, str(origin.git.dirty)) if origin.git else ("unknown", "unknown")
@@ -95,11 +95,11 @@ def parent(record: RunRecord, origin: Origin, status: Status) -> Entry:
 
 
 def children(record: RunRecord, origin: Origin) -> Iterator[Entry]:
-    """One run per member of the front.
+    """Yield a run for each member of the front.
 
     Genes are params; scores are metrics (their standard errors <score>_error), the epochs' metrics are metrics with
     steps. Those of the first seed have their plain names, those of a further seed s end in _seed<s>;
-    test_accuracy_mean and test_accuracy_std (of the sample) are taken over the finished seeds.
+    test_accuracy_mean and test_accuracy_std (of the sample) are computed over the finished seeds.
     """
     curves = _curves(record)
     last = record.generations[-1].time if record.generations else origin.time
@@ -129,7 +129,7 @@ def children(record: RunRecord, origin: Origin) -> Iterator[Entry]:
 
 
 def resting_status(record: RunRecord) -> Status:
-    """Of a run that nobody works on: ``KILLED`` if its last stage did not come to its end."""
+    """Return the status of a run without a driver: ``KILLED`` if its last stage did not finish."""
     searched = record.front is not None or (
         bool(record.generations) and record.generations[-1].evaluations >= record.experiment.search.evaluations
     )
@@ -174,7 +174,7 @@ def _tested(record: RunRecord, architecture: str) -> dict[str, float]:
 
 
 def _state(record: RunRecord, architecture: str, begun: bool) -> str:
-    """How the training of the first seed ended; ``training``, or ``none``."""
+    """Return the outcome of the first seed's training, ``training`` while it goes on, or ``none``."""
     runs = record.runs_of(architecture)
     if runs:
         return runs[0].status

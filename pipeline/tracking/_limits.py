@@ -1,4 +1,4 @@
-"""MLflow's limits, kept before the call (mlflow/utils/validation.py, 3.17)."""
+"""Limits of MLflow, which are respected before a call (mlflow/utils/validation.py, 3.17)."""
 
 import math
 import re
@@ -9,27 +9,27 @@ Item = TypeVar("Item")
 
 KEY = 250
 VALUE = 2000
-"""Of a param (6,000) or a tag (8,000): shorter, so that a call of a hundred each stays below 1 MB."""
+"""Length of a param (at most 6,000) or a tag (8,000); shorter, so that a call with 100 of each is below 1 MB."""
 PAIRS_A_CALL = 100
-"""Of params and of tags."""
+"""Number of params and of tags in a call."""
 METRICS_A_CALL = 800
-"""1,000 metrics, but also 1,000 entities of all kinds: room is left for params and tags."""
+"""Number of metrics in a call: at most 1,000 entities of all kinds, which leaves room for params and tags."""
 
 
 def key(name: str) -> str:
-    """The name as MLflow takes it: letters, digits, ``_-.:/`` and spaces, no empty or dotted part, at most 250."""
+    """Return a name for MLflow: letters, digits, ``_-.:/`` and spaces, no empty or dotted part, at most `KEY`."""
     allowed = re.sub(r"[^\w\-. :/]", "_", name)
     parts = [part if part.strip(".") else "_" for part in allowed.split("/")]
     return "/".join(parts)[:KEY]
 
 
 def cut(text: str, limit: int) -> str:
-    """The text, or its beginning and an ellipsis."""
+    """Return the text, or its beginning and an ellipsis."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def flat(value: Any, place: str = "") -> dict[str, str]:
-    """A nested mapping as dotted names and texts; lists and empty mappings are one text."""
+    """Return a nested mapping as dotted names and texts; lists and empty mappings are one text."""
     if isinstance(value, Mapping) and value:
         merged: dict[str, str] = {}
         for name, inner in value.items():
@@ -39,11 +39,11 @@ def flat(value: Any, place: str = "") -> dict[str, str]:
 
 
 def finite(metrics: Mapping[str, float]) -> dict[str, float]:
-    """The finite values under legal names: MLflow turns infinity into 1.8e308."""
+    """Return the finite values under legal names; MLflow would store infinity as 1.8e308."""
     return {key(name): float(value) for name, value in metrics.items() if math.isfinite(value)}
 
 
 def chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    """The items in pieces of at most `size`."""
+    """Yield the items in pieces of at most `size`."""
     for start in range(0, len(items), size):
         yield items[start : start + size]

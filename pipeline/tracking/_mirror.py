@@ -1,4 +1,4 @@
-"""Keeps MLflow up to date with the record of a run, from the background or at once."""
+"""Mirror that keeps MLflow up to date with the record of a run, in the background or at once."""
 
 import fcntl
 import logging
@@ -23,18 +23,18 @@ from zenfront.pipeline.tracking._store import Store, shown_uri, without_password
 logger = logging.getLogger(__name__)
 
 HURRY = 2.0
-"""Seconds to wait at the end of an interrupted run, at most: the machine may be about to be taken away."""
+"""Longest time in seconds to wait at the end of an interrupted run: the machine may be about to be taken away."""
 
 
 def sync(folder: RunFolder, experiment: Experiment | None = None) -> dict[str, str]:
-    """Sends what MLflow does not hold of a run; calling it again changes nothing.
+    """Send what MLflow does not have of a run; calling it again changes nothing.
 
     Args:
-        folder: Of the run.
-        experiment: Gives the store, if not the stored one.
+        folder: Folder of the run.
+        experiment: Experiment that names the store; the stored one if not given.
 
     Returns:
-        MLflow's run ids by architecture id; the parent's is under the empty key.
+        MLflow's run ids by architecture id; the id of the parent has an empty key.
 
     Raises:
         UserError: The folder holds no run, or the store cannot be reached.
@@ -44,22 +44,22 @@ def sync(folder: RunFolder, experiment: Experiment | None = None) -> dict[str, s
         return _Session(folder, experiment).send(None)
     except UserError:
         raise
-    except Exception as error:  # requests, SQLAlchemy, MLflow: each store has its own; the cause goes along
+    except Exception as error:  # requests, SQLAlchemy, MLflow: each store has its own
         raise UserError(f"{trouble(folder, experiment, error)} Then run `zenfront sync {folder.path.name}`.") from error
 
 
 class Mirror:
     """Keeps MLflow up to date while a stage is at work; a context manager around it that never raises.
 
-    If the store is down or slow, the work goes on; it is told once, and once more at the end if something is
+    If the store is down or slow, the work goes on; the user is told once, and once more at the end if something is
     missing then.
 
     Args:
-        folder: Of the run; held by the driver.
-        experiment: Of the run.
-        say: Shows a line to the user (`console.View.note`); the log if not given.
+        folder: Folder of the run, held by the driver.
+        experiment: Experiment of the run.
+        say: Shows a line to the user; the log if not given.
         period: Seconds between two looks at the record; `poke` shortens them.
-        patience: Seconds to wait at the end, at most.
+        patience: Longest time in seconds to wait at the end.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Mirror:
 
 
 class _Session:
-    """Sends a run again and again, and remembers what MLflow holds as long as nobody else sends the same run."""
+    """Sends a run repeatedly, and keeps what MLflow has of it as long as no other process sends the same run."""
 
     def __init__(self, folder: RunFolder, experiment: Experiment) -> None:
         self._folder, self._experiment = folder, experiment
@@ -115,7 +115,7 @@ class _Session:
         self._seen: object = None
 
     def send(self, status: Status | None) -> dict[str, str]:
-        """Sends what is missing; status None: as the folder tells it."""
+        """Send what is missing; if the status is None, it is that of the folder."""
         with self._alone() as undisturbed:
             seen = (status, *(_stamp(path) for path in (self._folder.generations, self._folder.front)))
             seen += tuple(_stamp(path) for path in (self._folder.epochs, self._folder.trained))
@@ -137,7 +137,7 @@ class _Session:
 
     @contextmanager
     def _alone(self) -> Iterator[bool]:
-        """One sender at a time, on this machine; yields whether the last one was this one."""
+        """Hold the lock of the senders on this machine; yield whether this one was the last to hold it."""
         with (self._folder.path / "tracking.lock").open("a+", encoding="utf-8") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             lock.seek(0)
@@ -149,7 +149,7 @@ class _Session:
 
 
 def _at_work(folder: RunFolder) -> bool:
-    """Whether a driver holds the folder."""
+    """Return whether a driver holds the folder."""
     try:
         with (folder.path / "lock").open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -161,7 +161,7 @@ def _at_work(folder: RunFolder) -> bool:
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
-    """Tells whether a file has changed; None: there is none."""
+    """Return what changes when a file changes; None if there is no file."""
     try:
         status = os.stat(path)
     except FileNotFoundError:
@@ -170,7 +170,7 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 
 def _send_scores(store: Store, folder: RunFolder) -> None:
-    """All scored candidates as one parquet file: a row each, genes and values as columns."""
+    """Send all scored candidates as one parquet file with a row for each and genes and values as columns."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -193,6 +193,6 @@ def _first_line(error: BaseException) -> str:
 
 
 def trouble(folder: RunFolder, experiment: Experiment, error: BaseException) -> str:
-    """What to tell the user when MLflow has not taken a run; without the passwords that addresses may hold."""
+    """Return a line for the user if MLflow has not stored a run, without passwords that addresses may hold."""
     uri = shown_uri(experiment, folder.path.parent)
-    return f"MLflow at {uri} did not take the run ({_first_line(error)}). Check `tracking.uri` and that it is up."
+    return f"MLflow at {uri} did not store the run ({_first_line(error)}). Check `tracking.uri` and that it is up."

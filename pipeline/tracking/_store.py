@@ -1,4 +1,4 @@
-"""What MLflow holds of a run, and how the missing rest gets there: the only place that talks to MLflow."""
+"""Store of MLflow: what it has of a run, and the calls that send the rest. No other module calls MLflow."""
 
 import hashlib
 import json
@@ -28,27 +28,27 @@ Pair = tuple[str, str]
 
 
 def default_uri(runs: Path) -> str:
-    """The SQLite store beside the runs."""
+    """Return the SQLite store beside the runs."""
     return f"sqlite:///{runs.resolve() / 'mlflow.db'}"
 
 
 def tracking_uri(experiment: Experiment, runs: Path) -> str:
-    """The configured store, or the one beside the runs."""
+    """Return the configured store, or the one beside the runs."""
     return experiment.tracking.uri or default_uri(runs)
 
 
 def shown_uri(experiment: Experiment, runs: Path) -> str:
-    """The store for showing: without a password."""
+    """Return the store for display, without a password."""
     return without_password(tracking_uri(experiment, runs))
 
 
 def without_password(text: str) -> str:
-    """The text with user and password cut out of its addresses."""
+    """Return the text without the user and password of its addresses."""
     return re.sub(r"//[^/@\s]*@", "//", text)
 
 
 def _client(uri: str) -> "MlflowClient":
-    """A client that gives up soon; MLflow takes seconds to import and is only imported here."""
+    """Return a client with short timeouts; MLflow takes seconds to import and is imported only here."""
     for name, value in (
         ("MLFLOW_DISABLE_TELEMETRY", "true"),
         ("DO_NOT_TRACK", "true"),
@@ -58,14 +58,14 @@ def _client(uri: str) -> "MlflowClient":
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
 
-    for name in ("mlflow", "alembic"):  # the import sets them to tell about every table of a new store
+    for name in ("mlflow", "alembic"):  # the import sets them to log every table of a new store
         logging.getLogger(name).setLevel(logging.ERROR)
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
 @dataclass
 class _Held:
-    """What MLflow holds of one run; kept up to date with what is sent."""
+    """State of one run in MLflow, updated with what is sent."""
 
     id: str
     status: str
@@ -75,16 +75,16 @@ class _Held:
 
 
 class Store:
-    """The runs of one experiment in MLflow; reads what is there when it is made.
+    """Runs of one experiment in MLflow; reads what is there when it is constructed.
 
     Args:
-        experiment: Gives the MLflow experiment.
-        runs: The folder of the run folders: the default store lies beside them.
+        experiment: Experiment that names the store and the MLflow experiment.
+        runs: Folder of the run folders, which also has the default store.
         run: Id of the run, as in origin.json.
 
     Raises:
         MlflowException: The store cannot be reached.
-        UserError: The runs lie where MLflow cannot keep a database.
+        UserError: MLflow cannot keep a database in the folder of the runs.
     """
 
     def __init__(self, experiment: Experiment, runs: Path, run: str) -> None:
@@ -124,7 +124,7 @@ class Store:
                 return
 
     def _keep_first(self, run: "Run") -> None:
-        """A request that was carried out though its answer was lost leaves a second run of the same: it is deleted."""
+        """Delete the second run of an entry, which remains if a request was executed but its answer was lost."""
         name = run.data.tags[ENTRY]
         if name in self._held:
             self._client.delete_run(run.info.run_id)
@@ -135,7 +135,7 @@ class Store:
         )
 
     def send(self, entry: Entry) -> None:
-        """Sends what MLflow does not hold of an entry. Again, or after a kill anywhere: adds nothing twice."""
+        """Send what MLflow does not have of an entry. Sent again, also after a kill, nothing is there twice."""
         held = self._held.get(entry.key) or self._create(entry)
         self._send_facts(held, entry)
         self._send_points(held, entry.points)
@@ -159,7 +159,7 @@ class Store:
         return held
 
     def _send_facts(self, held: _Held, entry: Entry) -> None:
-        """Params, metrics without steps, tags. Params cannot be changed: those of the first call stay."""
+        """Send params, metrics without steps, and tags. MLflow does not change params: those of the first call stay."""
         params = {key(k): cut(v, VALUE) for k, v in entry.params.items() if key(k) not in held.params}
         metrics = {k: v for k, v in finite(entry.metrics).items() if held.metrics.get(k) != v}
         tags = {key(k): cut(v, VALUE) for k, v in entry.tags.items()}
@@ -175,7 +175,7 @@ class Store:
         held.tags |= tags
 
     def _send_points(self, held: _Held, points: list[Point]) -> None:
-        """The count of points sent goes with them, so that a kill in between repeats them; MLflow keeps equals once."""
+        """Send points with their number, so that a kill in between repeats them; MLflow stores equal points once."""
         sent = int(held.tags[SENT])
         for chunk in chunks(points[sent:], METRICS_A_CALL):
             sent += len(chunk)
@@ -195,7 +195,7 @@ class Store:
         )
 
     def send_file(self, entry: str, path: Path) -> None:
-        """Keeps a file as an artifact, unless MLflow holds the same content under its name."""
+        """Store a file as an artifact, unless MLflow has the same content under its name."""
         held = self._held[entry]
         digests = json.loads(held.tags.get(FILES, "{}"))
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
@@ -206,7 +206,7 @@ class Store:
 
     @property
     def runs(self) -> dict[str, str]:
-        """MLflow's run ids by entry; the parent's is under the empty key."""
+        """MLflow's run ids by entry; the id of the parent has an empty key."""
         return {name: held.id for name, held in self._held.items()}
 
 

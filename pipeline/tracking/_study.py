@@ -1,4 +1,4 @@
-"""A study (what a score is worth, what a selection rule loses) as an MLflow run of its own."""
+"""Evaluation of scores or of selection rules as an MLflow run of its own."""
 
 import hashlib
 import logging
@@ -19,16 +19,16 @@ logger = logging.getLogger(__name__)
 def log_study(
     experiment: Experiment, folder: RunFolder, kind: str, params: Mapping[str, Any], metrics: Mapping[str, float | None]
 ) -> None:
-    """Sends a study to where its experiment is tracked; the same folder again: to the same MLflow run.
+    """Send a study to the store of its experiment; the same folder goes to the same MLflow run.
 
-    If the store does not answer, that is logged as a warning: the files of the study are there anyway.
+    If the store does not answer, a warning is logged; the files of the study exist anyway.
 
     Args:
-        experiment: Gives the store.
-        folder: The files of ``report/`` that begin with the kind become artifacts.
+        experiment: Experiment that names the store.
+        folder: Run folder; the files of ``report/`` whose names begin with the kind become artifacts.
         kind: ``correlation`` or ``regret``.
-        params: By name.
-        metrics: By name; None is left out.
+        params: Params by name.
+        metrics: Metrics by name; None is left out.
     """
     now = time.time()
     files = sorted(folder.report.glob(f"{kind}.*"))

@@ -1,4 +1,4 @@
-"""The images of an experiment: decoded once, split by name, the test part read only when asked for."""
+"""Images of an experiment: decoded once, split by seed; test images are read only on request."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class ImageSet:
         return len(self.labels)
 
     def to(self, device: torch.device) -> "ImageSet":
-        """The same part on a device."""
+        """Return the same images on a device."""
         return ImageSet(self.images.to(device), self.labels.to(device))
 
 
@@ -42,11 +42,11 @@ class Images:
     """All data of an experiment; can be pickled.
 
     Attributes:
-        train: What networks learn from.
-        validation: Held out of the training data; steers the search and the scheduler.
-        mean: (C,) float32 mean of the training part, in units of the pixel values.
-        std: (C,) float32 standard deviation of the training part, likewise; 1 for a constant channel.
-        test: Reads and decodes the test data. To be called once, at the very end.
+        train: Training images.
+        validation: Images held out of the training data, for the decisions of the scheduler.
+        mean: (C,) float32 mean of the training images, in units of the pixel values.
+        std: (C,) float32 standard deviation of the training images, in the same units; 1 for a constant channel.
+        test: Function that reads and decodes the test images, called once at the end of training.
         classes: Number of classes.
     """
 
@@ -58,25 +58,25 @@ class Images:
     classes: int
 
     def normalise(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) uint8 to float32 with mean 0 and standard deviation 1 per channel over the training part."""
+        """Convert (N, C, H, W) uint8 to float32 with mean 0 and deviation 1 per channel over the training images."""
         mean, std = (value.to(images.device)[:, None, None] for value in (self.mean, self.std))
         return (images - mean) / std
 
 
 @lru_cache(maxsize=2)  # decoding CIFAR-10 takes seconds, and a worker trains and scores many networks on the same data
 def load(data: Data, task: Task, seed: int) -> Images:
-    """Loads the data of an experiment, once per process.
+    """Load the data of an experiment, once per process.
 
-    The seed draws `data.limit` images from the training data and then the validation part from those, each class
-    in proportion. scikit-learn's digits come without test data: a fixed fifth is held out, whatever the seed.
+    The seed draws `data.limit` images from the training data and then the validation images from those, each class
+    in proportion. scikit-learn's digits have no test data: a fixed fifth is held out, whatever the seed.
 
     Args:
-        data: Where they are and how they are split. In an image folder the classes are the sorted sub-folders.
-        task: What they have to be.
-        seed: The search's seed.
+        data: Source of the images, and how they are split. The classes of an image folder are its sorted sub-folders.
+        task: Shape and classes that the images must have.
+        seed: Seed of the search.
 
     Raises:
-        UserError: The data are missing, damaged, too few, or not what the task says.
+        UserError: The data are missing, damaged, too few, or do not fit the task.
     """
     data = _absolute(data)
     source = read(data, task, "train")
@@ -96,12 +96,12 @@ def load(data: Data, task: Task, seed: int) -> Images:
 
 
 def proxy_batch(images: Images, size: int, seed: int) -> tuple[Tensor, Tensor]:
-    """A mini-batch for the proxies, from the training part, without repetition.
+    """Draw a mini-batch for the proxies from the training images, without repetition.
 
     Args:
-        images: The experiment's data.
+        images: Data of the experiment.
         size: Number of images N.
-        seed: The search's seed; another seed draws other images.
+        seed: Seed of the search; another seed draws other images.
 
     Returns:
         Normalised images (N, C, H, W) float32 and labels (N,) int64.
@@ -116,7 +116,7 @@ def proxy_batch(images: Images, size: int, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def _absolute(data: Data) -> Data:
-    """With the full path of a folder: the test data may be read by a process that works elsewhere."""
+    """Return the data with an absolute path: a process in another folder may read the test data."""
     folder = Path(data.source).expanduser()
     local = data.source != DIGITS and folder.is_dir()
     return data.model_copy(update={"source": str(folder.resolve())}) if local else data
@@ -132,7 +132,7 @@ def _decoded(source: Encoded, indices: np.ndarray) -> ImageSet:
 
 
 def _moments(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation per channel, from the histogram: exact, and without a copy in float64."""
+    """Return mean and deviation per channel, computed from the histogram: exact, and without a copy in float64."""
     values = torch.arange(256, dtype=torch.float64)
     share = torch.stack([torch.bincount(channel.flatten(), minlength=256) for channel in images.unbind(1)]).double()
     share /= share.sum(1, keepdim=True)

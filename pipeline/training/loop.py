@@ -36,20 +36,20 @@ def train(
     device: torch.device,
     checkpoint: Path | None = None,
 ) -> Generator[Epoch, None, None]:
-    """Trains a network from fresh weights, or goes on from its checkpoint to the same bits as without the break.
+    """Train a network from new weights, or resume its checkpoint with the same bits as without the interruption.
 
-    When the last epoch is yielded, `network` holds the weights that its metrics belong to (with `recipe.ema` the
-    averaged ones): it is ready for `evaluate` on the test data. A run that diverges ends with an item that says why.
+    When the last epoch is yielded, `network` has the weights that its metrics belong to (with `recipe.ema` the
+    averaged ones), ready for `evaluate` on the test data. A run that diverges ends with an item that has the reason.
 
     Args:
-        network: As built, on any device, the meta device too; it gets its weights here, from the seed.
-        images: The data.
-        recipe: How.
-        epochs: Length of the whole run; the schedule depends on it.
-        seed: Of weights, order and augmentation. Those of epoch e depend on (seed, e) alone.
-        device: Where.
-        checkpoint: Folder of the run's checkpoints, written before each epoch is yielded. If it holds one, the
-            results of its epochs are yielded first, as they were recorded, without training them again.
+        network: Network as built, on any device, including the meta device. Its weights are drawn here, from the seed.
+        images: Data.
+        recipe: Training recipe.
+        epochs: Number of epochs of the whole run; the schedule depends on it.
+        seed: Seed of weights, order and augmentation. Those of epoch e depend on (seed, e) alone.
+        device: Device of the training.
+        checkpoint: Folder of the run's checkpoints, which are written before each epoch is yielded. If it has one, the
+            results of its epochs are yielded first, as recorded, without training them again.
 
     Raises:
         UserError: The checkpoint belongs to another run or cannot be written; the recipe does not fit the images.
@@ -86,12 +86,12 @@ def train(
 
 @torch.inference_mode()
 def evaluate(network: nn.Module, part: ImageSet, images: Images) -> tuple[float, float]:
-    """Mean cross-entropy in nats and accuracy as a fraction, in float32, without augmentation.
+    """Return mean cross-entropy in nats and accuracy as a fraction, in float32, without augmentation.
 
     Args:
-        network: On any device; left in evaluation mode.
-        part: What to classify.
-        images: The data that the network was trained on; gives the normalisation.
+        network: Network on any device; left in evaluation mode.
+        part: Images to classify.
+        images: Data that the network was trained on; it has the normalisation.
     """
     network.eval()
     device = next(network.parameters()).device
@@ -105,7 +105,7 @@ def evaluate(network: nn.Module, part: ImageSet, images: Images) -> tuple[float,
 
 
 def sgd(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """SGD with Nesterov momentum; weight decay on matrices and filters only, not on norms and biases."""
+    """Return SGD with Nesterov momentum; weight decay applies to matrices and filters, not to norms and biases."""
     parameters = list(network.parameters())
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": recipe.weight_decay},
@@ -115,7 +115,7 @@ def sgd(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
 
 
 def warmup_cosine(step: int, *, warmup: int, total: int) -> float:
-    """Share of the peak learning rate in a step, from 0: linear to 1 at the end of warm-up, then a half cosine to 0."""
+    """Return the fraction of the peak learning rate in a step: linear to 1 during warm-up, then a half cosine to 0."""
     if step < warmup:
         return (step + 1) / warmup  # not step / warmup: the first step of a run must not be lost
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
@@ -123,7 +123,7 @@ def warmup_cosine(step: int, *, warmup: int, total: int) -> float:
 
 @dataclass(frozen=True)
 class _State:
-    """All that changes during training."""
+    """Everything that changes during training."""
 
     network: Network
     averaged: AveragedModel | None
@@ -146,7 +146,7 @@ class _State:
         return self.network if self.averaged is None else self.averaged.module
 
     def hand_over(self) -> None:
-        """Gives the network the weights that are evaluated."""
+        """Copy the weights that are evaluated to the network."""
         self.network.load_state_dict(self.evaluated.state_dict())
 
     def _parts(self) -> dict[str, Any]:
@@ -158,7 +158,7 @@ class _State:
         return {"history": results} | {name: part.state_dict() for name, part in self._parts().items()}
 
     def resume(self, saved: dict[str, Any] | None) -> list[Epoch]:
-        """Takes over a checkpoint; the results of its epochs."""
+        """Load a checkpoint; return the results of its epochs."""
         if saved is None:
             return []
         for name, part in self._parts().items():
@@ -169,7 +169,7 @@ class _State:
 def _epoch(
     state: _State, part: ImageSet, images: Images, recipe: Recipe, generator: np.random.Generator
 ) -> tuple[float, float]:
-    """Mean loss and last learning rate of one pass over the data in random order."""
+    """Train one epoch in random order; return the mean loss and the last learning rate."""
     device = part.labels.device
     size = _batch_size(recipe, images)
     order = torch.from_numpy(generator.permutation(len(part))).to(device)
@@ -223,7 +223,7 @@ def _check(recipe: Recipe, images: Images) -> None:
 
 
 def _identity(network: Network, images: Images, recipe: Recipe, epochs: int, seed: int) -> dict[str, Any]:
-    """What the run depends on."""
+    """Return everything that the run depends on, as JSON values."""
     return {
         "network": hashlib.sha256(repr(network).encode()).hexdigest()[:16],
         "recipe": recipe.model_dump(mode="json"),

@@ -159,7 +159,7 @@ def test_a_moved_folder_of_another_host_continues(tmp_path: Path, expected: byte
 def test_two_drivers_on_one_folder(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     with folder.driving(experiment_of()):
-        held = rf"another driver is at work on .*run \(process {os.getpid()} on \S+\)"
+        held = rf"another driver is using .*run \(process {os.getpid()} on \S+\)"
         with pytest.raises(UserError, match=held), folder.driving(experiment_of()):
             pass
     with folder.driving(experiment_of()):

@@ -53,7 +53,7 @@ WRONG = [
         command=("run", "smok"),
     ),
     Wrong("a folder", "no experiment '/': it is a folder.", command=("search", "/")),
-    Wrong("empty file", "an experiment is a mapping of keys to values, but the file holds nothing.", ""),
+    Wrong("empty file", "an experiment must be a mapping of keys to values, but the file holds nothing.", ""),
     Wrong("top level is a list", "but the file holds a list.", "- name: x\n"),
     Wrong(
         "tab",
@@ -65,11 +65,11 @@ WRONG = [
     Wrong("binary", "wrong.yaml is not YAML text", b"\x00\x01\x02"),
     Wrong("two documents", "line 2: but found another document.", "name: x\n---\nname: y\n"),
     Wrong("unclosed bracket", "wrong.yaml, line 2: expected ',' or ']', but got '<stream end>'.", "name: [x\n"),
-    Wrong("nested too deep", "line 1: it is nested more than 20 levels deep.", "a: " + "[" * 5000 + "]" * 5000),
-    Wrong("alias bomb", "line 1: anchors and aliases (& and *) are not read: write the value out.", BILLION_LAUGHS),
+    Wrong("nested too deep", "line 1: values are nested more than 20 levels deep.", "a: " + "[" * 5000 + "]" * 5000),
+    Wrong("alias bomb", "line 1: anchors and aliases (& and *) are not supported: write the value", BILLION_LAUGHS),
     Wrong(
         "Python object",
-        "line 1: the tag 'tag:yaml.org,2002:python/object/apply:os.system' is not read, only plain values are.",
+        "line 1: the tag 'tag:yaml.org,2002:python/object/apply:os.system' is not supported, only plain values are.",
         "name: !!python/object/apply:os.system ['true']\n",
     ),
     Wrong(
@@ -120,12 +120,12 @@ WRONG = [
     _set(
         "the same objective twice",
         "objectives[1].score=zen",
-        "wrong.yaml, line 1: objectives: each score once, but got 'zen' more than once.",
+        "wrong.yaml, line 1: objectives must be different scores, but got 'zen' more than once.",
     ),
     _set(
         "along without even",
         "select.along=zen",
-        "line 10: select: `along` goes with rule `even`, but got (rule=crowding",
+        "line 10: select: `along` must be given with rule `even` and no other, but got (ru",
     ),
     _set(
         "grace after the end",
@@ -145,7 +145,9 @@ WRONG = [
         "objectives is a list of 2 and has no item [5]; they are coun",
     ),
     _set(
-        "override inside a number", "search.seed.x=1", "--set search.seed.x=1: search.seed is no mapping and has no key"
+        "override inside a number",
+        "search.seed.x=1",
+        "--set search.seed.x=1: search.seed is not a mapping and has n",
     ),
     _set("override that is no YAML", "search.seed=[", "--set search.seed=[: "),
     # names and what they stand for

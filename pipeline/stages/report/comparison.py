@@ -1,4 +1,4 @@
-"""Several runs against each other: their fronts in one figure, hypervolumes below one reference point, coverage."""
+"""Comparison of several runs: fronts in one figure, hypervolumes with one reference point, coverage."""
 
 import hashlib
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ from zenfront.pipeline.record.run_record import RunRecord
 
 
 def compare(folders: Sequence[RunFolder]) -> Path:
-    """Compares the fronts of two runs or more; returns the path of the page.
+    """Compare the fronts of two runs or more; return the path of the page.
 
-    Written to ``<runs of the first>/_compared/<names>/``: index.html, fronts.png, comparison.json; and logged as an
-    MLflow run where the first of them is tracked.
+    The comparison is written to ``<runs of the first>/_compared/<names>/`` (index.html, fronts.png, comparison.json)
+    and logged as an MLflow run to the store of the first run.
 
     Raises:
         UserError: A folder holds no front; the objectives differ; a run is given twice; the folder cannot be written.
@@ -54,10 +54,10 @@ def compare(folders: Sequence[RunFolder]) -> Path:
 
 
 def measures(names: Sequence[str], fronts: Sequence[np.ndarray], objectives: Sequence[Objective]) -> dict[str, Any]:
-    """Hypervolumes below one reference point, and how much of each front each other one covers.
+    """Compute hypervolumes with one reference point, and how much of each front every other one covers.
 
     Args:
-        names: Of the runs.
+        names: Names of the runs.
         fronts: Losses (n_i, m) of each run's front.
         objectives: The m objectives.
 
@@ -91,15 +91,15 @@ def _require_comparable(records: Sequence[RunRecord]) -> None:
     first = records[0].experiment
     for record in records[1:]:
         if {*record.experiment.objectives} != {*first.objectives}:
-            told = [
+            described = [
                 f"{e.name}: {', '.join(f'{o.direction} {o.score}' for o in e.objectives)}"
                 for e in (first, record.experiment)
             ]
-            raise UserError(f"only fronts of the same objectives can be compared, but got {'; '.join(told)}.")
+            raise UserError(f"only fronts of the same objectives can be compared, but got {'; '.join(described)}.")
 
 
 def _names(records: Sequence[RunRecord]) -> list[str]:
-    """The experiments' names; where they repeat, with the folder of the runs."""
+    """Return the names of the experiments; if two are equal, the paths of the run folders."""
     names = [record.experiment.name for record in records]
     if len(set(names)) == len(names):
         return names
@@ -107,7 +107,7 @@ def _names(records: Sequence[RunRecord]) -> list[str]:
 
 
 def _folder_name(names: Sequence[str], records: Sequence[RunRecord]) -> str:
-    """The names where a folder can have them, else a digest of the paths."""
+    """Return the joined names if a folder can be called so, else a digest of the paths."""
     joined = ",".join(names)
     if "/" not in joined and len(joined) < 200:
         return joined
@@ -119,7 +119,7 @@ def _losses(record: RunRecord, objectives: Sequence[Objective]) -> np.ndarray:
 
 
 def _cautions(names: Sequence[str], records: Sequence[RunRecord]) -> list[str]:
-    """Whatever makes the same score mean something else in two runs."""
+    """Return a sentence for every run whose scores are not comparable with those of the first."""
 
     def conditions(record: RunRecord) -> dict[str, Any]:
         identity = record.experiment.identity()
@@ -130,7 +130,7 @@ def _cautions(names: Sequence[str], records: Sequence[RunRecord]) -> list[str]:
     found = []
     for name, record in zip(names[1:], records[1:], strict=True):
         if different := list(differences(first, conditions(record))):
-            found.append(f"The scores of {names[0]} and {name} were taken differently: {'; '.join(different)}.")
+            found.append(f"The scores of {names[0]} and {name} are not comparable: {'; '.join(different)}.")
     return found
 
 

@@ -1,4 +1,4 @@
-"""The search as an Optuna study: a journal file that optuna-dashboard and `optuna.load_study` open."""
+"""Export of a search as an Optuna study: a journal file that optuna-dashboard and `optuna.load_study` open."""
 
 import warnings
 from bisect import bisect_right
@@ -22,7 +22,7 @@ from zenfront.pipeline.results import Generation, Scores
 
 
 class _Memory(BaseJournalBackend):
-    """Holds the journal until it is written at once: a file would be synchronised with the disk at every trial."""
+    """Journal in memory, because a journal file is synchronised with the disk after every trial."""
 
     def __init__(self) -> None:
         self.logs: list[dict[str, Any]] = []
@@ -35,11 +35,11 @@ class _Memory(BaseJournalBackend):
 
 
 def save_study(path: Path, record: RunRecord) -> None:
-    """Writes the study of a run, whole or not at all; its best trials are the front.
+    """Write the study of a run, whole or not at all; its best trials are the front.
 
-    A trial is an architecture, in the order of the ledger: COMPLETE with the objectives as values; PRUNED where a
-    cost violated a constraint before they were taken; FAIL with the reason as attribute. Its parameters are the genes,
-    its attributes id, notation and all scores; its constraints are violations, 0 where there is none.
+    A trial is an architecture, in the order of the ledger: COMPLETE with the objectives as values; PRUNED if a cost
+    violated a constraint before they were computed; FAIL with the reason as attribute. Its parameters are the genes,
+    its attributes id, notation and all scores, its constraints the violations, 0 if there is none.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     experiment, memory = record.experiment, _Memory()
@@ -62,7 +62,7 @@ def _trials(
     ends = [row.evaluations for row in generations]
     for position, scores in enumerate(scored):
         trial = _trial(experiment, scores)
-        if ends:  # when it was scored is known by its generation alone
+        if ends:  # only the time of the generation is recorded
             told = datetime.fromtimestamp(generations[min(bisect_right(ends, position), len(ends) - 1)].time)
             trial.datetime_start = told - timedelta(seconds=sum(scores.seconds.values()))
             trial.datetime_complete = told

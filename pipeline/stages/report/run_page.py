@@ -1,4 +1,4 @@
-"""The page of one run: what was searched, what was found, what was trained, where everything is."""
+"""Report page of one run: settings, front, training and files."""
 
 import statistics
 
@@ -27,11 +27,14 @@ NOISE_KNOWN = (
 
 
 def report_page(record: RunRecord, front: go.Figure) -> str:
-    """The markup of index.html.
+    """Return the markup of index.html.
 
     Args:
-        record: With a front.
-        front: The figure of the front.
+        record: Record of the run.
+        front: Figure of the front.
+
+    Raises:
+        UserError: The run has no front yet.
     """
     found = record.front
     if found is None:
@@ -40,7 +43,7 @@ def report_page(record: RunRecord, front: go.Figure) -> str:
         html.heading(record.experiment.name, 1),
         html.paragraph(_summary(record, found)),
         html.facts(_facts(record, found)),
-        html.heading("What was searched"),
+        html.heading("Settings"),
         html.table((), _searched(record, found)),
         html.heading("Front"),
         html.figure(front, "front"),
@@ -54,7 +57,7 @@ def report_page(record: RunRecord, front: go.Figure) -> str:
         ),
         _failures(found),
         *_training(record),
-        html.heading("Where everything is"),
+        html.heading("Files"),
         html.links(_places(record)),
         html.paragraph(f"In MLflow: {shown_uri(record.experiment, record.folder.path.parent)}"),
     ]

@@ -23,7 +23,7 @@ __all__ = ["compare", "report"]
 
 
 def report(folder: RunFolder) -> Path:
-    """Writes ``report/`` of a run: index.html, front.html, front.png, front.csv, study.journal; returns the first.
+    """Write ``report/`` of a run: index.html, front.html, front.png, front.csv, study.journal; return the first path.
 
     Raises:
         UserError: The folder holds no run, or no front yet; it cannot be written.

@@ -1,4 +1,4 @@
-"""What joins the training runs to Ray Tune: all of its hooks lead to one driver."""
+"""Driver of the training stage, to which all hooks of Ray Tune lead."""
 
 import time
 from collections import Counter
@@ -16,16 +16,17 @@ from zenfront.pipeline.results import Epoch
 from zenfront.pipeline.stages.train.runs import WORKER_FAILED, Evaluation, TrainingRuns
 
 RETRIES = 3
-"""By us and not by Tune: a trial whose worker dies while it is reset for reuse is not retried by Tune (2.60)."""
+"""Retries after the death of a worker. Tune (2.60) does not retry a trial whose worker dies while it is reset."""
 
 Config = dict[str, Any]
 
 
 class TrainingDriver(NotPickled):
-    """Joins runs, record and view. A Tune trial is a job: a run from its checkpoint as far as it may go, or a test.
+    """Connects runs, record and view. A Tune trial is a job: a run from its checkpoint to its limit, or a test.
 
     Attributes:
-        error: What ended everything; to be raised when Tune has ended, as Tune would swallow it.
+        runs: Training runs and what is recorded of them.
+        error: Error that ends the stage, raised after Tune has ended because Tune would swallow it.
     """
 
     def __init__(self, runs: TrainingRuns, view: View) -> None:
@@ -38,7 +39,7 @@ class TrainingDriver(NotPickled):
         self._noted: set[str] = set()
 
     def suggest(self) -> Config | str | None:
-        """The next job; None while there is nothing to do; FINISHED at the end."""
+        """Return the next job, None while there is nothing to do, or FINISHED at the end."""
         if self.error or self.runs.complete:
             return str(Searcher.FINISHED)
         job = self.runs.take()
@@ -50,7 +51,7 @@ class TrainingDriver(NotPickled):
         return run | {"recorded": job.recorded, "test": job.test}
 
     def receive(self, config: Config, result: dict[str, Any]) -> bool:
-        """Takes the result of a step; whether the job is done."""
+        """Process the result of a step; return whether the job is done."""
         for note in result.get("notes", ()):
             if note not in self._noted:
                 self._noted.add(note)
@@ -70,7 +71,7 @@ class TrainingDriver(NotPickled):
         return self.error is not None or config["test"] or self.runs.is_paused_or_done(config["name"])
 
     def failed(self, config: Config, with_its_machine: bool = False) -> None:
-        """A worker died or raised: its job is handed out again, unless that has been done too often in one place."""
+        """Hand out the job of a worker that died or raised again, unless it failed too often at the same epoch."""
         name, recorded = config["name"], self.runs.recorded(config["name"])
         reason = self._reasons.pop(name, "its worker died (out of memory, or a crash in native code)")
         self._failures[name, recorded, config["test"]] += not with_its_machine
@@ -85,16 +86,16 @@ class TrainingDriver(NotPickled):
         self.show()
 
     def notify(self, text: str) -> None:
-        """Tells the user."""
+        """Show a line to the user."""
         self._view.notify(text)
 
     def released(self, config: Config) -> None:
-        """The job has left its worker."""
+        """Take back the job, which has left its worker."""
         self.runs.release(config["name"])
         self.show()
 
     def show(self) -> None:
-        """Tells the view what has changed."""
+        """Show the runs whose state has changed."""
         for trial in self.runs.wanted():
             progress = self.runs.progress(trial.name)
             if self._shown.get(trial.name) != progress:
@@ -111,7 +112,7 @@ class TrainingDriver(NotPickled):
 
 
 class JobSearcher(NotPickled, ForgetfulSearcher):
-    """Suggests the jobs of a driver."""
+    """Tune searcher that suggests the jobs of a driver."""
 
     def __init__(self, driver: TrainingDriver) -> None:
         super().__init__()
@@ -119,41 +120,41 @@ class JobSearcher(NotPickled, ForgetfulSearcher):
         self._out: dict[str, Config] = {}
 
     def suggest(self, trial_id: str) -> Config | str | None:
-        """The next job."""
+        """Return the next job, as `TrainingDriver.suggest` does."""
         job = self._driver.suggest()
         if isinstance(job, dict):
             self._out[trial_id] = job
         return job
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """The job has left its worker."""
+        """Release the job, which has left its worker."""
         self._driver.released(self._out.pop(trial_id))
 
 
 class JobScheduler(NotPickled, ReleasingScheduler):
-    """Ends a job where the driver says so. Every epoch is on disk before Tune acts on it."""
+    """Tune scheduler that ends a job when the driver decides so. Every epoch is on disk before Tune acts on it."""
 
     def __init__(self, driver: TrainingDriver) -> None:
         super().__init__()
         self._driver = driver
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Called by Tune after every step."""
+        """Return STOP if the job is done; Tune calls this after every step."""
         return str(self.STOP if self._driver.receive(trial.config, result) else self.CONTINUE)
 
 
 class JobCallback(NotPickled, tune.Callback):  # type: ignore[misc]
-    """Tells the driver of workers that died."""
+    """Tune callback that reports dead workers to the driver."""
 
     def __init__(self, driver: TrainingDriver) -> None:
         self._driver = driver
         self._lost: dict[str, int] = {}
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Called by Tune when a job has a worker."""
+        """Count the lost machines; Tune calls this when a job has a worker."""
         self._lost[trial.trial_id] = lost_machines()
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Called by Tune after `on_trial_complete` of the searcher."""
+        """Report the failure; Tune calls this after `on_trial_complete` of the searcher."""
         lost_before = self._lost.get(trial.trial_id)
         self._driver.failed(trial.config, lost_before is not None and lost_machines() > lost_before)

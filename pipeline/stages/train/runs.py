@@ -1,4 +1,4 @@
-"""The deterministic heart of the training stage: which runs there are, how far each is, what comes next. No Ray."""
+"""Deterministic state of the training stage: the runs, their epochs and the next jobs. It does not use Ray."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from zenfront.pipeline.seeds import seed_for
 from zenfront.spaces import Architecture
 
 WORKER_FAILED = "worker failed: "
-"""How the failure of a run begins that did not end itself: its worker died or raised."""
+"""Prefix of the failure of a run that did not end itself: its worker died or raised."""
 
 
 @dataclass(frozen=True)
@@ -26,18 +26,18 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """Its `trial_name`."""
+        """Name of the run, `results.trial_name`."""
         return trial_name(self.architecture.id, self.seed)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The one look at the test data.
+    """Result of the one test of a run.
 
     Attributes:
-        accuracy: Fraction of the test images; None with a failure.
-        loss: Mean cross-entropy; None with a failure.
-        failure: Why there is neither.
+        accuracy: Fraction of the test images that are classified correctly; None with a failure.
+        loss: Mean cross-entropy in nats; None with a failure.
+        failure: Reason for which there is neither, or None.
     """
 
     accuracy: float | None = None
@@ -47,7 +47,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker is to do: train a run on from an epoch, or test it."""
+    """Work for a worker: train a run on from an epoch, or test it."""
 
     trial: Trial
     recorded: int
@@ -55,17 +55,17 @@ class Job:
 
 
 class TrainingRuns:
-    """Hands out jobs and takes epochs, which it records before it acts on them.
+    """Hands out jobs and receives epochs, which it records before it acts on them.
 
-    The first seed's runs are compared by the scheduler; an architecture that finishes is trained with the other
-    seeds as well, to the end. The test data are looked at when all training is over. Resuming is replay: the
-    scheduler is given the recorded epochs in the order of the ledger, so every decision falls as it fell.
+    The scheduler compares the runs of the first seed; an architecture that finishes is also trained with the other
+    seeds, to the end. Runs are tested when all training is over. Resuming is replay: the scheduler receives the
+    recorded epochs in the order of the ledger, so it makes the same decisions again.
 
     Args:
-        selected: Architectures; they are fed to the scheduler in an order that the seed draws.
-        train: The experiment's.
-        seed: The search's.
-        ledger: Of epochs.
+        selected: Architectures, which start in an order that the seed draws.
+        train: Training settings of the experiment.
+        seed: Seed of the search.
+        ledger: Ledger of epochs.
 
     Raises:
         UserError: The ledger holds runs of other architectures.
@@ -102,7 +102,7 @@ class TrainingRuns:
             self._note(epoch)
 
     def receive(self, epoch: Epoch) -> None:
-        """Records an epoch; one that is recorded already is ignored.
+        """Record an epoch; ignore one that is recorded already.
 
         Raises:
             ValueError: The epoch is not the next one of its run.
@@ -117,46 +117,46 @@ class TrainingRuns:
         self._note(epoch)
 
     def tested(self, trial: str, test: Evaluation) -> None:
-        """Takes the result of a test."""
+        """Store the result of a test."""
         self._tests[trial] = test
 
     def take(self) -> Job | None:
-        """The next job, or None if nothing can be done for now."""
+        """Return the next job, or None if there is nothing to do at present."""
         job = next(self._jobs(), None)
         if job:
             self._busy.add(job.trial.name)
         return job
 
     def release(self, trial: str) -> None:
-        """The worker does no more on this run."""
+        """Mark a run as free: no worker is busy with it."""
         self._busy.discard(trial)
 
     def recorded(self, trial: str) -> int:
-        """Epochs in the record."""
+        """Return the number of recorded epochs of a run."""
         return self._last[trial].epoch if trial in self._last else 0
 
     def is_paused_or_done(self, trial: str) -> bool:
-        """Whether the run is to train no further, for now or for good."""
+        """Return whether the run is not to train further, at present or at all."""
         return self._over(trial) or self.recorded(trial) >= self._limit(trial)
 
     @property
     def trained(self) -> bool:
-        """Whether all training is over."""
+        """True if all training is over."""
         return all(self._over(trial.name) for trial in self.wanted())
 
     @property
     def complete(self) -> bool:
-        """Whether all training is over and every finished run is tested."""
+        """True if all training is over and every finished run is tested."""
         return self.trained and not any(self._untested())
 
     def wanted(self) -> list[Trial]:
-        """The runs that are to be trained as of now, in the order in which they are fed."""
+        """Return the runs that are to be trained, as far as it is decided, in the order in which they start."""
         first, *others = self._rounds
         finished = [self._status(trial.name) == "finished" for trial in first]
         return first + [trial for trials in others for trial, go in zip(trials, finished, strict=True) if go]
 
     def progress(self, trial: str) -> TrialProgress:
-        """Where a run stands."""
+        """Return the state of a run."""
         last = self._last.get(trial)
         failure = last.failure if last else None
         completed = self.recorded(trial) - (failure is not None)

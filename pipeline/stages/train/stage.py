@@ -1,4 +1,4 @@
-"""Stage 3: train what was selected, and look at the test data once."""
+"""Stage 3: train the selected architectures, and test each finished run once."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ from zenfront.spaces import Architecture
 
 
 def train(experiment: Experiment, folder: RunFolder, view: View) -> None:
-    """Trains the selected architectures under the scheduler; goes on where an interrupted run ended.
+    """Train the selected architectures under the scheduler; resume an interrupted run.
 
     Raises:
         UserError: Nothing is selected; the data are missing; a record cannot be written; the cluster does not

@@ -1,4 +1,4 @@
-"""The worker of the training stage: a Tune trial takes one run from its checkpoint as far as the driver lets it."""
+"""Worker of the training stage: a Tune trial trains one run from its checkpoint until the driver stops it."""
 
 import logging
 from collections.abc import Iterator
@@ -26,17 +26,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Training:
-    """What all runs of an experiment share; sent to every worker once.
+    """Settings and data that all runs of an experiment share; sent to every worker once.
 
     Attributes:
-        task: What the networks have to do.
-        images: The data.
-        recipe: How.
-        epochs: Of a run that is not stopped.
+        task: Task of the networks.
+        images: Data of the experiment.
+        recipe: Training recipe.
+        epochs: Number of epochs of a run that is not stopped.
         device: ``auto``, ``cpu`` or ``cuda``.
-        checkpoints: Absolute. One folder per run in it. Without a storage, a folder that all workers see.
-        seconds: What an epoch, or the test, may take.
-        storage: Where the run has its copy: what one worker wrote, another finds there.
+        checkpoints: Absolute path of the folder with a folder for each run. Without a storage, all workers share it.
+        seconds: Time limit in seconds for an epoch or a test.
+        storage: Storage in which one worker finds the checkpoints of another.
     """
 
     task: Task
@@ -49,11 +49,11 @@ class Training:
     storage: Storage | None = None
 
     def run(self, architecture: Architecture, seed: int, name: str) -> Iterator[Epoch]:
-        """The epochs of a run: those of its checkpoint, then new ones."""
+        """Yield the epochs of a run: those of its checkpoint, then new ones."""
         return self._train(self._network(architecture), seed, name)
 
     def test(self, architecture: Architecture, seed: int, name: str) -> tuple[float, float]:
-        """Mean cross-entropy and accuracy of a finished run on the test data."""
+        """Return mean cross-entropy and accuracy of a finished run on the test data."""
         network = self._network(architecture)
         for _ in self._train(network, seed, name):
             pass  # its checkpoint holds all epochs; if it was lost, the run is trained again
@@ -81,7 +81,7 @@ class Training:
             yield result
 
     def fetch(self, name: str) -> str | None:
-        """Gets what another machine wrote of a run; what went wrong, if something did: then more is trained again."""
+        """Fetch the checkpoints that another machine wrote; return a note for the user if the storage failed."""
         if not self.storage:
             return None
         try:
@@ -97,7 +97,7 @@ class Training:
         return None
 
     def keep(self, name: str) -> str | None:
-        """Copies the checkpoints of a run to the storage; what went wrong, if something did."""
+        """Copy the checkpoints of a run to the storage; return a note if the storage failed."""
         if not self.storage:
             return None
         try:
@@ -114,30 +114,32 @@ class Training:
 
 
 class TrainingWorker(tune.Trainable):  # type: ignore[misc]
-    """A step reports ``rows``: one epoch that the record lacks; or ``test``: loss and accuracy; or what went wrong.
+    """Tune trainable that trains one epoch in a step, or tests.
+
+    A step reports ``rows`` (one epoch that the record lacks), ``test`` (loss and accuracy), an ``error`` or a
+    ``failure``, and ``notes`` for the user.
 
     Configuration: ``name`` of the run, ``architecture`` as JSON, ``seed``, ``recorded`` epochs, whether to ``test``.
-    An ``error`` is one that the user can put right, and not the fault of the run; ``notes`` are for the user to know.
-    After a ``failure`` this worker is not to be trusted any more: it ends itself in the next step. The driver says when
-    to stop.
+    An ``error`` is one that the user can correct and not the fault of the run. After a ``failure``, the state of this
+    process cannot be trusted: it ends itself in the next step. The driver decides when to stop.
     """
 
     def setup(self, config: dict[str, Any], training: Training, threads: int) -> None:
-        """Takes the constants of the stage and the first run."""
+        """Set the constants of the stage and the first run."""
         torch.set_num_threads(threads)
         self.training = training
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Takes the next run on the same process."""
+        """Set the next run on the same process."""
         self.job = new_config
         self.run = (new_config["name"], Architecture.from_json(new_config["architecture"]), new_config["seed"])
-        self.epochs: Iterator[Epoch] | None = None  # lets go of the memory of the last one
+        self.epochs: Iterator[Epoch] | None = None  # frees the memory of the last one
         self.failure: Exception | None = None
         return True
 
     def step(self) -> dict[str, Any]:
-        """Trains one epoch, or tests."""
+        """Train one epoch, or test."""
         show(f"TrainingWorker: {'test of ' if self.job['test'] else ''}{self.job['name']}")
         if self.failure:
             raise self.failure
@@ -145,7 +147,7 @@ class TrainingWorker(tune.Trainable):  # type: ignore[misc]
             return self._test() if self.job["test"] else self._epoch()
         except UserError as error:
             return {"error": str(error)}
-        except Exception as error:  # told as text: of what Tune makes of an exception, only a pickle tells its kind
+        except Exception as error:  # as text: Tune reports an exception as a pickle alone
             self.failure = error
             return {"failure": f"{type(error).__name__}: {' '.join(str(error).split())}"}
 

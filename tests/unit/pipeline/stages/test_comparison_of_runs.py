@@ -74,6 +74,6 @@ def test_the_order_of_objectives_does_not_matter_and_conditions_are_stated(
     )
     with caplog.at_level(logging.WARNING):
         page = compare([first, second])
-    assert "did not take the run" in caplog.text  # the closed port is reported, and the page is written
+    assert "did not store the run" in caplog.text  # the closed port is reported, and the page is written
     (caution,) = json.loads((page.parent / "comparison.json").read_text())["cautions"]
     assert "search.batch: 32 -> 64" in caution
