@@ -92,7 +92,7 @@ def test_algorithms_are_listed_and_described(zenfront: Zenfront) -> None:
     listed = zenfront("algorithms")[1]
     rows = {line.split()[0]: line.split()[1] for line in listed.splitlines() if line.strip()}
     assert (rows["nsga2"], rows["nsga3"], rows["zennas"]) == ("1", "2", "1")
-    assert "the oldest die" in zenfront("algorithms", "regularized_evolution")[1]
+    assert "the oldest members are removed" in zenfront("algorithms", "regularized_evolution")[1]
 
 
 def test_the_score_of_one_architecture_has_value_error_unit_and_seconds(zenfront: Zenfront) -> None:
