@@ -25,8 +25,8 @@ class RunCommands:
     """The commands that work on one run: each public method without arguments is one.
 
     Attributes:
-        experiment: What is run.
-        folder: Where its record is.
+        experiment: The experiment of the run.
+        folder: The run folder.
     """
 
     experiment: Experiment
