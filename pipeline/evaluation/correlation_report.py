@@ -164,7 +164,7 @@ def evidence_page(parts: Sequence[Subset], tables: Sequence[Table]) -> str:
     return html.page(title, body)
 
 
-def _undefined(scores: Mapping[str, Evidence]) -> list[str]:
+def _undefined(scores: Mapping[str, Evidence]) -> list[html.Block]:
     missing = [f"{name} on {e.undefined}" for name, e in scores.items() if e.undefined]
     return [html.paragraph(f"Undefined and left out: {', '.join(missing)}.", soft=True)] if missing else []
 

@@ -99,7 +99,7 @@ def _searched(record: RunRecord, document: dict[str, Any]) -> list[tuple[str, st
     ]
 
 
-def _front(record: RunRecord, document: dict[str, Any]) -> list[str]:
+def _front(record: RunRecord, document: dict[str, Any]) -> list[html.Block]:
     rank = {name: position for position, name in enumerate(document["selected"], start=1)}
     first = [objective["score"] for objective in document["objectives"]]
     scores = list(dict.fromkeys(first + [name for member in document["front"] for name in member["values"]]))
@@ -116,14 +116,14 @@ def _measured(member: dict[str, Any], score: str) -> object:
     return value if value is None or error is None else f"{number(value)} ± {number(error)}"
 
 
-def _failures(document: dict[str, Any]) -> list[str]:
+def _failures(document: dict[str, Any]) -> list[html.Block]:
     if not document["failures"]:
         return [html.paragraph("No architecture failed.")]
     rows = sorted(document["failures"].items(), key=lambda item: (-item[1], item[0]))
     return [html.table(("architectures that failed, by reason", "number"), rows)]
 
 
-def _training(record: RunRecord) -> list[str]:
+def _training(record: RunRecord) -> list[html.Block]:
     parts = [html.heading("Training")]
     if record.epochs:
         parts.append(html.figure(training_figure(record), "training"))
