@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 from zenfront.pipeline.pareto import crowding_distance, front_indices
 
@@ -47,14 +46,6 @@ def _best_below(levels: np.ndarray, accuracy: np.ndarray, cost: np.ndarray) -> n
     best = np.full(len(levels), -np.inf)
     np.maximum.at(best, np.searchsorted(levels, cost), accuracy)
     return np.asarray(np.maximum.accumulate(best))
-
-
-def rank_sum(losses: np.ndarray) -> np.ndarray:
-    """The sum over the columns of the logarithm of the rank among the rows (n,): lower is better.
-
-    Source: Lee and Ham, AZ-NAS, CVPR 2024, eq. 7: there log(rank / n) of scores to maximise, with the sign changed.
-    """
-    return np.asarray(np.log(rankdata(losses, method="min", axis=0)).sum(1))
 
 
 def random(n: int) -> Rule:

@@ -16,6 +16,7 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.evaluation.sample import Sample, oriented
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.plots import html
+from zenfront.pipeline.ranking import log_rank_sum
 from zenfront.pipeline.record.json_file import write_json
 from zenfront.pipeline.seeds import numpy_generator
 
@@ -140,13 +141,13 @@ def _maker(rule: str, sample: Sample) -> Callable[[np.ndarray], Rule]:
 
 
 def _loss(names: Sequence[str], sample: Sample, subset: np.ndarray, *, front: bool = False) -> np.ndarray:
-    """The loss (n,) on a subset, finite: ranks, or the sum of their logarithms; undefined is worst."""
+    """Return the loss (n,) on a subset, finite: ranks, or the negative sum of their logarithms; undefined is worst."""
     columns = []
     for name in names:
         less = front and len(names) == 1 and name in proxies.names() and proxies.load(name).is_cost
         loss = sample.scores[name][subset] if less else -oriented(name, sample.scores[name][subset])
         columns.append(rankdata(np.where(np.isfinite(loss), loss, np.inf), method="min").astype(np.float64))
-    return columns[0] if len(columns) == 1 else analysis.rank_sum(np.array(columns).T)
+    return columns[0] if len(columns) == 1 else -log_rank_sum(np.array(columns).T)
 
 
 def columns(study: Study) -> list[str]:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from zenfront.pipeline.analysis.regret import Regret, front, random, rank_sum, regret, spread, stratified, top
+from zenfront.pipeline.analysis.regret import Regret, front, random, regret, spread, stratified, top
 from zenfront.pipeline.seeds import numpy_generator
 
 COST = np.array([1.0, 1, 2, 2, 3])
@@ -39,11 +39,6 @@ def test_a_front_is_filled_from_the_next_and_cut_by_crowding() -> None:
 
 def test_the_best_by_one_loss() -> None:
     assert top(-ACCURACY)(2, RNG).tolist() == [2, 4]
-
-
-def test_log_ranks_are_summed_and_equal_ones_share_the_first_rank() -> None:
-    losses = np.array([[1.0, 5], [2, 5], [3, 1]])
-    assert rank_sum(losses) == pytest.approx(np.log([1, 2, 3]) + np.log([2, 2, 1]))
 
 
 def test_random_ones_are_distinct() -> None:
