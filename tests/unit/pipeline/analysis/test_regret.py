@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 
 from zenfront.pipeline.analysis.regret import Regret, front, random, regret, spread, stratified, top
 from zenfront.pipeline.seeds import numpy_generator
