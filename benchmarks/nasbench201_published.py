@@ -17,7 +17,7 @@ from pyarrow import parquet
 from zenfront import spaces
 from zenfront.pipeline import proxies
 from zenfront.pipeline.analysis.correlation import kendall, spearman
-from zenfront.pipeline.analysis.resampling import estimate, resamples
+from zenfront.pipeline.analysis.resampling import draw_resamples, estimate
 
 SPACE = spaces.load("nasbench201")
 # Kendall's tau-b / Spearman's rho with the test accuracy on CIFAR-10.
@@ -80,7 +80,7 @@ def main() -> None:
     which = np.array([c for _, c in here])
     accuracy = np.array([row["test_accuracy"] for row, _ in here])
     live = np.array([alive(row["architecture"]) for row, _ in here])
-    counts = resamples(len(position), seed=0)
+    counts = draw_resamples(len(position), seed=0)
     with (args.out / "nasbench201_published.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         columns = ("tau", "tau_low", "tau_high", "rho", "rho_low", "rho_high", "published_tau", "published_rho")

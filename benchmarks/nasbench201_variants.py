@@ -16,7 +16,7 @@ from nasbench201_scores import sample, score, scoring
 from pyarrow import parquet
 
 from zenfront.pipeline.analysis.correlation import kendall, spearman
-from zenfront.pipeline.analysis.resampling import estimate, resamples
+from zenfront.pipeline.analysis.resampling import draw_resamples, estimate
 from zenfront.pipeline.evaluation.truth_table import read_truth
 from zenfront.pipeline.record.ledger import Ledger
 from zenfront.spaces import load
@@ -50,7 +50,7 @@ def main() -> None:
     accuracy = {a.id: float(v) for a, v in zip(known_accuracy.architectures, known_accuracy.accuracy, strict=True)}
     for name in VARIANTS:
         ids = [id for id in variants if id in ours and ours[id][name] is not None and name in variants[id]]
-        y, counts = np.array([accuracy[id] for id in ids]), resamples(len(ids), seed=0)
+        y, counts = np.array([accuracy[id] for id in ids]), draw_resamples(len(ids), seed=0)
         for what, values in (
             ("default", [ours[id][name] for id in ids]),
             ("variant", [variants[id][name] for id in ids]),

@@ -1,18 +1,18 @@
-"""Groups of equal cost."""
+"""Groups of architectures of equal or similar cost."""
 
 import numpy as np
 
 SHARED = 2
-"""Architectures per cost level on average from which on the levels themselves are the strata."""
+"""Mean number of architectures per cost level from which the levels themselves are the strata."""
 LEAST, MOST = 10, 20
-"""Architectures in a quantile, and quantiles."""
+"""Least number of architectures in a quantile, and most quantiles."""
 
 
 def cost_strata(cost: np.ndarray) -> tuple[np.ndarray, bool]:
-    """The stratum of each architecture (n,), and whether all in a stratum cost exactly the same.
+    """Return the stratum of each architecture (n,), and whether all architectures of a stratum cost exactly the same.
 
-    Where a space has few cost levels (two architectures each on average), they are the strata; else quantiles
-    are: at most 20 groups of at least 10, within which the cost still differs a little.
+    If there are few cost levels (at least two architectures each on average), the levels are the strata. Else the
+    strata are quantiles: at most 20 groups of at least 10 architectures, within which the cost differs.
     """
     levels, stratum = np.unique(cost, return_inverse=True)
     if len(cost) >= SHARED * len(levels):

@@ -61,8 +61,9 @@ def _margins(figure: go.Figure) -> dict[str, int]:
 
 
 def _panels(figure: go.Figure) -> list[tuple[str, str]]:
-    """Return the pairs of axes (names in the layout) that share a panel, in the order of reading."""
-    pairs = [(axis.plotly_name, f"yaxis{(axis.anchor or 'y')[1:]}") for axis in figure.select_xaxes()]
+    """Return the pairs of axes (names in the layout) of the visible panels, in the order of reading."""
+    shown = (axis for axis in figure.select_xaxes() if axis.visible is not False)
+    pairs = [(axis.plotly_name, f"yaxis{(axis.anchor or 'y')[1:]}") for axis in shown]
 
     def place(pair: tuple[str, str]) -> tuple[float, float]:
         across, up = (figure.layout[name].domain or (0.0, 1.0) for name in pair)

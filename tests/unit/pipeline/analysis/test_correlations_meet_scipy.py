@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from zenfront.pipeline.analysis.correlation import kendall, overlap, partial, spearman, weighted_tau
-from zenfront.pipeline.analysis.resampling import estimate, resamples
+from zenfront.pipeline.analysis.resampling import draw_resamples, estimate
 from zenfront.pipeline.analysis.strata import cost_strata
 
 ONE = np.ones((1, 4), dtype=np.float32)
@@ -17,7 +17,7 @@ TABLE = Path(__file__).parents[5] / "shared/data/nasbench201_cifar10.parquet"
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=2, max_size=30))
 def test_tau_b_and_rho_with_ties_are_scipys_on_every_resample(pairs: list[tuple[int, int]]) -> None:
     x, y = np.array(pairs, dtype=float).T
-    counts = resamples(len(x), seed=1, count=3)
+    counts = draw_resamples(len(x), seed=1, count=3)
     taus, rhos = kendall(x, y, counts), spearman(x, y, counts)
     for often, tau, rho in zip(counts.astype(int), taus, rhos, strict=True):
         drawn = np.repeat(np.arange(len(x)), often)
@@ -67,7 +67,7 @@ def test_overlap_counts_ties_at_the_edge_in_proportion() -> None:
 def test_the_interval_is_that_of_the_normal_distribution() -> None:
     """The mean of 400 standard normal numbers is within 0.05 x 1.96; percentiles of 500 resamples deviate by 10 %."""
     values = stats.norm.ppf((np.arange(400) + 0.5) / 400)
-    found = estimate((resamples(400, seed=0) * values).mean(1))
+    found = estimate((draw_resamples(400, seed=0) * values).mean(1))
     assert found.value == pytest.approx(0, abs=1e-12)
     assert found.low == pytest.approx(-0.098, abs=0.02)
     assert found.high == pytest.approx(0.098, abs=0.02)

@@ -140,6 +140,14 @@ def test_panels_of_a_grid_are_stacked_in_the_order_of_reading() -> None:
     assert tops == sorted(tops, reverse=True)
 
 
+def test_an_empty_panel_takes_no_room() -> None:
+    grid = make_subplots(rows=1, cols=3)
+    grid.add_scatter(x=[1], y=[2], row=1, col=1).add_scatter(x=[1], y=[2], row=1, col=2)
+    layout = narrow_layout(grid.update_xaxes(visible=False, col=3))
+    assert layout["yaxis2.domain"][0] == pytest.approx(0)
+    assert "yaxis3.domain" not in layout
+
+
 def test_a_second_axis_in_the_same_panel_is_left_alone() -> None:
     figure = make_subplots(specs=[[{"secondary_y": True}]])
     figure.add_scatter(x=[1], y=[2]).add_scatter(x=[1], y=[3], yaxis="y2")

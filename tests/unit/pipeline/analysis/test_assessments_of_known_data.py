@@ -1,19 +1,19 @@
 import numpy as np
 import pytest
 
-from zenfront.pipeline.analysis.evidence import Truth, assess, noise_ceiling
+from zenfront.pipeline.analysis.assessment import ReferenceData, assess, noise_ceiling
 from zenfront.pipeline.seeds import numpy_generator
 
 N = 600
 
 
-def _truth(rng: np.random.Generator) -> tuple[Truth, dict[str, np.ndarray]]:
+def _truth(rng: np.random.Generator) -> tuple[ReferenceData, dict[str, np.ndarray]]:
     """Make a table whose accuracy is the cost level plus a quality that only some scores depend on."""
     cost = rng.integers(0, 6, N).astype(float)
     quality, noise = rng.normal(0, 1, N), rng.normal(0, 1, (4, N))
     accuracy = 80 + cost + quality
     seeds = (accuracy + 0.3 * noise[:2]).T
-    truth = Truth(accuracy, seeds, cost, {"flops": cost}, {"flops": cost, "constant": np.ones(N)}, seed=0)
+    truth = ReferenceData(accuracy, seeds, cost, {"flops": cost}, {"flops": cost, "constant": np.ones(N)}, seed=0)
     return truth, {"cost": cost + 0.01 * noise[2], "quality": quality, "all": accuracy, "noise": noise[3]}
 
 
@@ -83,5 +83,5 @@ def test_the_noise_ceiling_is_the_correlation_of_the_seeds() -> None:
     assert None not in (ceiling.overall, ceiling.equal_cost, ceiling.top)
     assert ceiling.equal_cost == pytest.approx(2 / np.pi * np.arcsin(1 / 1.09), abs=0.05)
     assert (ceiling.overall or 0) > (ceiling.equal_cost or 0) > (ceiling.top or 0) > 0
-    alone = Truth(TRUTH.accuracy, TRUTH.seeds[:, :1], TRUTH.cost, TRUTH.baselines, {}, seed=0)
+    alone = ReferenceData(TRUTH.accuracy, TRUTH.seeds[:, :1], TRUTH.cost, TRUTH.baselines, {}, seed=0)
     assert noise_ceiling(alone) is None
