@@ -18,12 +18,15 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.evaluation.correlation import Correlations
 from zenfront.pipeline.evaluation.sample import BASELINES, Sample
 from zenfront.pipeline.plots import html
-from zenfront.pipeline.plots.interactive import LAYOUT, MANY
+from zenfront.pipeline.plots.interactive import LAYOUT
 from zenfront.pipeline.plots.series import BLUE, GREY, VERMILLION
 from zenfront.pipeline.record.json_file import write_json
+from zenfront.pipeline.seeds import numpy_generator
 
 SHOWN = 12
 """Number of scores that are drawn against the accuracy."""
+POINTS = 400
+"""Most points in a panel: a browser draws them as SVG, since the panels below each other are too high for WebGL."""
 READING = (
     "τ is Kendall's τ-b and ρ is Spearman's, with the 95 % interval of 500 bootstrap resamples in brackets. τ at equal "
     "FLOPs counts only the pairs of architectures that cost the same, so that a score that merely counts the cost "
@@ -163,6 +166,7 @@ def correlation_page(parts: Sequence[Correlations]) -> str:
         body += [html.heading("Bias", 3), html.table(*_bias_table(part.scores))]
     body += [html.paragraph(BIAS, soft=True), html.heading("Scores against accuracy")]
     body.append(html.figure(scatter_figure(parts[0].sample, list(parts[0].scores)[:SHOWN]), "scatter"))
+    body.append(html.paragraph(f"A panel shows at most {POINTS} architectures, drawn at random.", soft=True))
     return html.page(title, body)
 
 
@@ -209,21 +213,24 @@ def interval_figure(scores: Mapping[str, Assessment]) -> go.Figure:
 
 
 def scatter_figure(sample: Sample, names: Sequence[str]) -> go.Figure:
-    """Return the accuracy over the rank of each score, one panel each; ranks make different units comparable."""
+    """Return the figure of the accuracy over the rank of each score, one panel per score.
+
+    Ranks make scores of different units comparable.
+    """
     columns = 3
     lines = max(1, -(-len(names) // columns))
     figure = make_subplots(rows=lines, cols=columns, vertical_spacing=0.36 / lines)
-    kind = go.Scattergl if len(names) * len(sample.truth.accuracy) > MANY else go.Scatter
     for position, name in enumerate(names):
-        values = sample.scores[name]
-        here = np.isfinite(values)
-        rank = np.argsort(np.argsort(values[here], kind="stable"), kind="stable")
-        trace = kind(
-            x=rank.tolist(),
-            y=sample.truth.accuracy[here].tolist(),
+        here = np.isfinite(sample.scores[name])
+        values, accuracy = sample.scores[name][here], sample.truth.accuracy[here]
+        rank = np.argsort(np.argsort(values, kind="stable"), kind="stable")
+        drawn = np.sort(numpy_generator(0, "scatter", name).permutation(len(values))[:POINTS])
+        trace = go.Scatter(
+            x=rank[drawn].tolist(),
+            y=accuracy[drawn].tolist(),
             mode="markers",
             marker={"size": 4, "color": BLUE, "opacity": 0.5, "line": {"color": GREY}},
-            text=[f"{escape(name)} {value:.4g}" for value in values[here]],
+            text=[f"{escape(name)} {value:.4g}" for value in values[drawn]],
             hovertemplate="%{text}, accuracy %{y:.2f}<extra></extra>",
             showlegend=False,
         )
