@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import jinja2
 import plotly.graph_objects as go
-from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from zenfront.pipeline.plots.narrow import least_width, narrow_layout, values_of
@@ -113,7 +112,7 @@ class Figure:
     """
 
     kind: ClassVar[str] = "figure"
-    markup: Markup
+    markup: str
     wide: Mapping[str, Any]
     narrow: Mapping[str, Any]
     least: int
@@ -131,7 +130,7 @@ def page(title: str, blocks: Iterable[Block]) -> str:
     """
     body = list(blocks)
     contents = [(i, block.text) for i, block in enumerate(body, 1) if isinstance(block, Heading) and block.level == 2]
-    plotly = Markup(get_plotlyjs()) if any(isinstance(block, Figure) for block in body) else None
+    plotly = get_plotlyjs() if any(isinstance(block, Figure) for block in body) else None
     return _template().render(title=title, blocks=body, contents=contents, plotly=plotly, shown=SHOWN)
 
 
@@ -179,7 +178,7 @@ def figure(drawn: go.Figure, name: str) -> Block:
     config = {"displaylogo": False, "responsive": True, "showSendToCloud": False}
     markup = drawn.to_html(full_html=False, include_plotlyjs=False, div_id=name, config=config)
     narrow = narrow_layout(drawn)
-    return Figure(Markup(markup), values_of(drawn, narrow), narrow, least_width(drawn))
+    return Figure(str(markup), values_of(drawn, narrow), narrow, least_width(drawn))
 
 
 def _text(value: object) -> str:
