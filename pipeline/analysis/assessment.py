@@ -8,10 +8,12 @@ import numpy as np
 
 from zenfront.pipeline.analysis.correlation import kendall, overlap, partial, spearman, weighted_tau
 from zenfront.pipeline.analysis.resampling import Estimate, draw_resamples, estimate
-from zenfront.pipeline.analysis.strata import cost_strata
+from zenfront.pipeline.analysis.strata import cost_tolerance, count_similar_pairs
 
 LEAST = 10
 """Number of architectures below which a correlation means nothing."""
+PAIRS = LEAST * (LEAST - 1) // 2
+"""Number of pairs of similar cost below which their correlation means nothing: that of the least number."""
 TOP = 0.1
 """Share of the architectures that are called the best."""
 
@@ -23,7 +25,7 @@ class ReferenceData:
     Attributes:
         accuracy: (n,), higher is better.
         seeds: (n, s) accuracies of single training runs; s is 0 or 1 where the noise is unknown.
-        cost: (n,); architectures are compared at equal cost.
+        cost: (n,); pairs of similar cost are compared.
         baselines: Free scores by name, (n,) each; more is taken to be better.
         properties: Properties that a score may be biased by, by name, (n,) each.
         seed: Seed of the bootstrap.
@@ -64,7 +66,8 @@ class Assessment:
         kendall: τ-b.
         spearman: ρ.
         weighted: Weighted τ.
-        equal_cost: τ-b over the pairs of equal cost.
+        equal_cost: τ-b over the pairs of similar cost; undefined if they are fewer than 45.
+        pairs: Number of these pairs.
         top: τ-b among the best tenth by accuracy; undefined if that is fewer than 10 architectures.
         overlap: Share of the best tenth by accuracy that is in the best tenth by score.
         baseline: Name of the best free score here.
@@ -78,6 +81,7 @@ class Assessment:
     spearman: Estimate
     weighted: Estimate
     equal_cost: Estimate
+    pairs: int
     top: Estimate
     overlap: float
     baseline: str
@@ -86,13 +90,13 @@ class Assessment:
 
     @property
     def verdict(self) -> str:
-        """Comparison with the best free score, and the interval of the difference."""
+        """Whether the score is better or worse than the best free one, or neither is shown: undecided."""
         if self.difference.value is None or self.difference.low is None or self.difference.high is None:
             return "undefined: the score is constant"
         tau = f"{self.difference.value:+.2f} [{self.difference.low:+.2f}, {self.difference.high:+.2f}]"
-        if self.difference.low > 0:
-            return f"better than {self.baseline}: {tau}"
-        return f"{'worse' if self.difference.high < 0 else 'not better'} than {self.baseline}: {tau}"
+        if self.difference.low <= 0 <= self.difference.high:
+            return f"undecided against {self.baseline}: {tau}"
+        return f"{'better' if self.difference.low > 0 else 'worse'} than {self.baseline}: {tau}"
 
 
 def assess(score: np.ndarray, reference: ReferenceData) -> Assessment:
@@ -109,7 +113,8 @@ def assess(score: np.ndarray, reference: ReferenceData) -> Assessment:
     tau = kendall(x, y, counts)
     free = {name: kendall(values[here], y, counts) for name, values in reference.baselines.items()}
     baseline = max(free, key=lambda name: np.nan_to_num(free[name][0], nan=-2.0))
-    strata, _ = cost_strata(reference.cost)
+    cost, tolerance = reference.cost[here], cost_tolerance(reference.cost)
+    pairs = count_similar_pairs(cost, tolerance)
     best = _is_top(y)
     return Assessment(
         n=int(here.sum()),
@@ -117,7 +122,8 @@ def assess(score: np.ndarray, reference: ReferenceData) -> Assessment:
         kendall=estimate(tau),
         spearman=estimate(spearman(x, y, counts)),
         weighted=estimate(weighted_tau(x, y, counts[: 1 + len(counts) // 5])),
-        equal_cost=estimate(kendall(x, y, counts, strata[here])),
+        equal_cost=estimate(kendall(x, y, counts, cost, tolerance)) if pairs >= PAIRS else Estimate(None),
+        pairs=pairs,
         top=estimate(kendall(x[best], y[best], counts[:, best])) if best.sum() >= LEAST else Estimate(None),
         overlap=overlap(x, y, max(1, round(TOP * len(y)))),
         baseline=baseline,
@@ -132,7 +138,7 @@ class NoiseCeiling:
 
     Attributes:
         overall: Mean τ-b over all pairs of seeds.
-        equal_cost: Mean τ-b over the pairs of architectures of equal cost; None if there are none.
+        equal_cost: Mean τ-b over the pairs of architectures of similar cost; None if they are fewer than 45.
         top: Mean τ-b among the best tenth; None if that is fewer than 10 architectures.
     """
 
@@ -149,17 +155,20 @@ def noise_ceiling(reference: ReferenceData) -> NoiseCeiling | None:
     known = np.isfinite(reference.seeds).all(1)
     if reference.seeds.shape[1] < 2 or known.sum() < LEAST:
         return None
-    strata, _ = cost_strata(reference.cost)
-    rows = np.array(list(_correlate_seeds(reference.seeds[known], strata[known])))
+    rows = np.array(
+        list(_correlate_seeds(reference.seeds[known], reference.cost[known], cost_tolerance(reference.cost)))
+    )
     return NoiseCeiling(*(float(mean) if np.isfinite(mean) else None for mean in rows.mean(0)))
 
 
-def _correlate_seeds(seeds: np.ndarray, strata: np.ndarray) -> Iterator[tuple[float, float, float]]:
+def _correlate_seeds(seeds: np.ndarray, cost: np.ndarray, tolerance: float) -> Iterator[tuple[float, float, float]]:
     one = np.ones((1, len(seeds)), dtype=np.float32)
+    enough = count_similar_pairs(cost, tolerance) >= PAIRS
     for a, b in combinations(seeds.T, 2):
         best = _is_top(a)
         among_best = float(kendall(a[best], b[best], one[:, best])[0]) if best.sum() >= LEAST else np.nan
-        yield float(kendall(a, b, one)[0]), float(kendall(a, b, one, strata)[0]), among_best
+        at_equal_cost = float(kendall(a, b, one, cost, tolerance)[0]) if enough else np.nan
+        yield float(kendall(a, b, one)[0]), at_equal_cost, among_best
 
 
 def _is_top(accuracy: np.ndarray) -> np.ndarray:

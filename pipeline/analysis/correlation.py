@@ -9,21 +9,31 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.stats import weightedtau
 
+from zenfront.pipeline.analysis.strata import similar
+
 BLOCK = 2_000_000
 """Number of pairs that are compared at once; bounds the memory."""
 
 
-def kendall(x: np.ndarray, y: np.ndarray, counts: np.ndarray, strata: np.ndarray | None = None) -> np.ndarray:
-    """Return Kendall's τ-b in [-1, 1]; with strata (n,), over the pairs of observations in the same stratum only.
+def kendall(
+    x: np.ndarray, y: np.ndarray, counts: np.ndarray, cost: np.ndarray | None = None, tolerance: float = 0.0
+) -> np.ndarray:
+    """Return Kendall's τ-b in [-1, 1], of all pairs or of the pairs of similar cost.
 
     τ = (C - D) / sqrt((P - X) (P - Y)), with C concordant and D discordant of P pairs, of which X are tied in x and
-    Y in y. With strata, each of these is the sum over the strata, so that a stratum weighs about as much as it has
-    pairs. A bootstrap value is a quadratic form in the counts.
+    Y in y. A bootstrap value is a quadratic form in the counts.
+
+    Args:
+        x: Scores (n,).
+        y: Accuracies (n,).
+        counts: (b, n).
+        cost: (n,); None: all pairs count.
+        tolerance: Relative difference up to which the costs of a pair count as equal.
 
     Source: Kendall, Biometrika 33 (1945).
     """
     agreement, in_x, in_y = (np.zeros(len(counts)) for _ in range(3))
-    for rows, order_x, order_y in _signs(x, y, strata):
+    for rows, order_x, order_y in _signs(x, y, cost, tolerance):
         weights = counts[:, rows]
         agreement += _form(weights, counts, order_x * order_y)
         in_x += _form(weights, counts, order_x * order_x)
@@ -37,14 +47,16 @@ def _form(weights: np.ndarray, counts: np.ndarray, block: np.ndarray) -> np.ndar
     return np.asarray(np.einsum("bi,bi->b", weights, counts @ block.T, dtype=np.float64))
 
 
-def _signs(x: np.ndarray, y: np.ndarray, strata: np.ndarray | None) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """Yield the signs of the differences of all pairs, a block of rows at a time; 0 for pairs across strata."""
+def _signs(
+    x: np.ndarray, y: np.ndarray, cost: np.ndarray | None, tolerance: float
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Yield the signs of the differences of all pairs, a block of rows at a time; 0 for pairs that do not count."""
     step = max(1, BLOCK // len(x))
     for start in range(0, len(x), step):
         rows = slice(start, start + step)
         order_x, order_y = (np.sign(v[rows, None] - v[None, :]).astype(np.float32) for v in (x, y))
-        if strata is not None:
-            together = strata[rows, None] == strata[None, :]
+        if cost is not None:
+            together = similar(cost[rows, None], cost[None, :], tolerance)
             order_x, order_y = order_x * together, order_y * together
         yield rows, order_x, order_y
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zenfront.pipeline.analysis.strata import cost_levels, cost_strata
 from zenfront.pipeline.pareto import crowding_distance, front_indices
 
 Rule = Callable[[int, np.random.Generator], np.ndarray]
@@ -32,9 +33,9 @@ def measure_regret(picked: np.ndarray, accuracy: np.ndarray, cost: np.ndarray) -
     Args:
         picked: Indices.
         accuracy: (n,), higher is better.
-        cost: (n,); every distinct value is a level.
+        cost: (n,); the levels are those of `cost_levels`.
     """
-    levels = np.unique(cost)
+    levels = cost_levels(cost)
     lost = _best_below(levels, accuracy, cost) - np.maximum(
         _best_below(levels, accuracy[picked], cost[picked]), accuracy.min()
     )
@@ -54,15 +55,16 @@ def random_rule(n: int) -> Rule:
 
 
 def stratified_rule(loss: np.ndarray | None, cost: np.ndarray) -> Rule:
-    """Pick round-robin over the cost levels, the lowest loss of each first; without a loss, at random.
+    """Pick round-robin over the strata of the cost, the lowest loss of each first; without a loss, at random.
 
-    If fewer are picked than there are levels, the levels are spread evenly and include the cheapest and the costliest.
+    If fewer are picked than there are strata, the strata are spread evenly and include the cheapest and the costliest.
     """
+    strata = cost_strata(cost)
 
     def rule(count: int, generator: np.random.Generator) -> np.ndarray:
         shuffled = generator.permutation(len(cost))
         ordered = shuffled if loss is None else shuffled[np.argsort(loss[shuffled], kind="stable")]
-        queues = [list(ordered[cost[ordered] == level]) for level in np.unique(cost)]
+        queues = [list(ordered[strata[ordered] == stratum]) for stratum in np.unique(strata)]
         if count < len(queues):
             queues = [queues[i] for i in np.linspace(0, len(queues) - 1, count).round().astype(int)]
         picked: list[int] = []

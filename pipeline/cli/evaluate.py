@@ -124,8 +124,8 @@ def correlate(request: Request, where: Sequence[str]) -> None:
         tracking.log_study(experiment, folder, "correlation", facts, metrics)
     for part in parts:
         typer.echo()
-        rows = correlation_report.table_rows(part)
-        print_table(correlation_report.table_title(part), correlation_report.COLUMNS, rows)
+        columns, rows = correlation_report.table_columns(part), correlation_report.table_rows(part)
+        print_table(correlation_report.table_title(part), columns, rows)
         for name, reason in part.skipped.items():
             typer.echo(f"{name}: {reason}")
     typer.echo(f"\nPage, figure and table: {page}")

@@ -3,11 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from zenfront.pipeline.analysis.assessment import LEAST, Assessment, NoiseCeiling, assess, noise_ceiling
 from zenfront.pipeline.analysis.conditions import Condition
-from zenfront.pipeline.analysis.strata import cost_strata
+from zenfront.pipeline.analysis.strata import cost_tolerance
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.evaluation.sample import Sample, orient
 
@@ -19,8 +17,7 @@ class Correlations:
     Attributes:
         where: Condition that the part fulfils; empty for the whole sample.
         n: Number of architectures.
-        strata: Number of cost levels or quantiles within which architectures count as equally expensive.
-        exact: Whether the strata are cost levels.
+        tolerance: Relative difference up to which the FLOPs of a pair count as equal; 0: exactly equal.
         ceiling: Agreement of the training seeds; None if unknown.
         scores: Assessments by name, the highest τ first; undefined ones last.
         skipped: Reasons for which scores could not be assessed, by name.
@@ -29,8 +26,7 @@ class Correlations:
 
     where: str
     n: int
-    strata: int
-    exact: bool
+    tolerance: float
     ceiling: NoiseCeiling | None
     scores: Mapping[str, Assessment]
     skipped: Mapping[str, str]
@@ -62,7 +58,6 @@ def correlate(sample: Sample, conditions: Sequence[Condition], seed: int) -> lis
 
 def _correlate_part(sample: Sample, where: str, seed: int) -> Correlations:
     reference = sample.reference(seed)
-    strata, exact = cost_strata(reference.cost)
     found: dict[str, Assessment] = {}
     skipped: dict[str, str] = {}
     for name, values in sample.scores.items():
@@ -73,8 +68,7 @@ def _correlate_part(sample: Sample, where: str, seed: int) -> Correlations:
     return Correlations(
         where=where,
         n=len(reference.accuracy),
-        strata=len(np.unique(strata)),
-        exact=exact,
+        tolerance=cost_tolerance(reference.cost),
         ceiling=noise_ceiling(reference),
         scores=dict(sorted(found.items(), key=lambda item: _place(item[1]))),
         skipped=skipped,

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from matplotlib.figure import Figure
 from plotly.subplots import make_subplots
 
-from zenfront.pipeline.analysis.assessment import Assessment
+from zenfront.pipeline.analysis.assessment import PAIRS, Assessment
 from zenfront.pipeline.analysis.resampling import Estimate
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.evaluation.correlation import Correlations
@@ -29,27 +29,41 @@ POINTS = 400
 """Most points in a panel: a browser draws them as SVG, since the panels below each other are too high for WebGL."""
 READING = (
     "τ is Kendall's τ-b and ρ is Spearman's, with the 95 % interval of 500 bootstrap resamples in brackets. τ at equal "
-    "FLOPs counts only the pairs of architectures that cost the same, so that a score that merely counts the cost "
-    "gains nothing there. The verdict is the difference of τ to the best free score on the same architectures and "
-    "resamples. A score that is usually minimised has its sign changed; more of a cost is taken to be better. "
-    "Weighted τ counts mistakes among the best most."
+    "FLOPs, or at FLOPs within 10 % where equal ones are rare, counts only the pairs of architectures that cost the "
+    f"same, so that a score that merely counts the cost gains nothing there; it is undefined below {PAIRS} pairs. The "
+    "verdict is the difference of τ to the best free score on the same architectures and resamples, undecided if its "
+    "interval includes 0. Intervals are not corrected for the number of scores: of twenty scores that are as good as "
+    "the free one, about one gets a wrong verdict, and choosing the best free score on the same sample favours it. A "
+    "score that is usually minimised has its sign changed; more of a cost is taken to be better. Weighted τ counts "
+    "mistakes among the best most."
 )
-COLUMNS = ("score", "n", "τ", "ρ", "weighted τ", "τ at equal FLOPs", "τ, best 10 %", "overlap, best 10 %", "verdict")
+LOOKS = ((BLUE, "o", "circle"), (VERMILLION, "D", "diamond"))
+"""Colour, and marker of Matplotlib and of Plotly, of τ overall and at equal FLOPs."""
 BIAS = (
     "For each property: τ of the score with the property, and after the arrow the partial τ of the score with the "
     "accuracy, the property held fixed."
 )
-SERIES = (("all", BLUE, "o", "circle"), ("equal FLOPs", VERMILLION, "D", "diamond"))
-"""Label, colour, and marker of Matplotlib and of Plotly."""
+
+
+def table_columns(part: Correlations) -> tuple[str, ...]:
+    """Return the names of the columns; one of them says how near the costs are that it compares."""
+    equal = f"τ at {_equal_flops(part)} (pairs)"
+    return ("score", "n", "τ", "ρ", "weighted τ", equal, "τ, best 10 %", "overlap, best 10 %", "verdict")
+
+
+def _equal_flops(part: Correlations) -> str:
+    return f"FLOPs within {100 * part.tolerance:.0f} %" if part.tolerance else "equal FLOPs"
 
 
 def table_rows(part: Correlations) -> list[tuple[object, ...]]:
-    """Return the rows below `COLUMNS`; the last one, if known, is the agreement of two training seeds."""
+    """Return the rows of the table; the last one, if known, is the agreement of two training seeds."""
     rows: list[tuple[object, ...]] = [
         (
             name,
             e.n,
-            *map(str, (e.kendall, e.spearman, e.weighted, e.equal_cost, e.top)),
+            *map(str, (e.kendall, e.spearman, e.weighted)),
+            f"{e.equal_cost} ({e.pairs:,})",
+            str(e.top),
             f"{100 * e.overlap:.0f} %",
             "a free score" if name in BASELINES else e.verdict,
         )
@@ -64,10 +78,9 @@ def table_rows(part: Correlations) -> list[tuple[object, ...]]:
 
 
 def table_title(part: Correlations) -> str:
-    """Return the title of the table: sample, condition, cost levels, source of the accuracies."""
-    strata = f"{part.strata} FLOPs levels" if part.exact else f"{part.strata} quantiles of FLOPs"
+    """Return the title of the table: sample, condition, source of the accuracies."""
     where = f" with {part.where}" if part.where else ""
-    return f"{part.n} architectures of {part.sample.space.name}{where}; {strata}; {part.sample.truth.source}"
+    return f"{part.n} architectures of {part.sample.space.name}{where}; {part.sample.truth.source}"
 
 
 def write_report(parts: Sequence[Correlations], folder: Path, seed: int) -> Path:
@@ -79,7 +92,7 @@ def write_report(parts: Sequence[Correlations], folder: Path, seed: int) -> Path
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _write_csv(folder / "correlation.csv", parts)
-        save_figure(parts[0].scores, table_title(parts[0]), folder / "correlation.png")
+        save_figure(parts[0], folder / "correlation.png")
         (folder / "correlation.html").write_text(correlation_page(parts), encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write {folder}: {error.strerror}.") from error
@@ -94,8 +107,7 @@ def _document(part: Correlations) -> dict[str, Any]:
         "accuracy": part.sample.truth.source,
         "where": part.where,
         "n": part.n,
-        "strata": part.strata,
-        "strata_exact": part.exact,
+        "equal_flops_within": part.tolerance,
         "ceiling": part.ceiling and asdict(part.ceiling),
         "scores": scores,
         "skipped": dict(part.skipped),
@@ -107,12 +119,12 @@ def _write_csv(path: Path, parts: Sequence[Correlations]) -> None:
         writer = csv.writer(file)
         estimates = ("tau", "rho", "weighted_tau", "tau_equal_flops", "tau_top", "difference")
         bounds = [f"{name}{end}" for name in estimates for end in ("", "_low", "_high")]
-        writer.writerow(["where", "score", "n", "undefined", *bounds, "overlap_top", "baseline", "verdict"])
+        writer.writerow(["where", "score", "n", "undefined", *bounds, "pairs", "overlap_top", "baseline", "verdict"])
         for part in parts:
             for name, e in part.scores.items():
                 found = (e.kendall, e.spearman, e.weighted, e.equal_cost, e.top, e.difference)
                 ends = [value for estimate in found for value in _format_ends(estimate)]
-                row = [part.where, name, e.n, e.undefined, *ends, f"{e.overlap:.4f}", e.baseline, e.verdict]
+                row = [part.where, name, e.n, e.undefined, *ends, e.pairs, f"{e.overlap:.4f}", e.baseline, e.verdict]
                 writer.writerow(row)
 
 
@@ -128,14 +140,14 @@ def interval(estimate: Estimate) -> tuple[float, float, float] | None:
     return (value if low is None else low, value, value if high is None else high)
 
 
-def save_figure(scores: Mapping[str, Assessment], title: str, path: Path) -> None:
+def save_figure(part: Correlations, path: Path) -> None:
     """Draw τ overall and at equal FLOPs, with intervals, and write a PNG."""
-    names = list(scores)[::-1]
+    names = list(part.scores)[::-1]
     figure = Figure(figsize=(7.5, 1.4 + 0.3 * len(names)), dpi=150)
     figure.set_layout_engine("constrained")
     panel = figure.add_subplot()
-    for (label, colour, marker, _), shift in zip(SERIES, (0.12, -0.12), strict=True):
-        drawn = [(y + shift, ends) for y, name in enumerate(names) if (ends := interval(_tau(scores[name], label)))]
+    for label, estimates, (colour, marker, _), shift in zip(*_series(part), LOOKS, (0.12, -0.12), strict=True):
+        drawn = [(y + shift, ends) for y, name in enumerate(names) if (ends := interval(estimates[name]))]
         for y, (low, _, high) in drawn:
             panel.plot([low, high], [y, y], color=colour, linewidth=1.5)
         values = [value for _, (_, value, _) in drawn]
@@ -143,24 +155,27 @@ def save_figure(scores: Mapping[str, Assessment], title: str, path: Path) -> Non
     panel.axvline(0, color="#9AA0A6", linewidth=1)
     panel.set_yticks(range(len(names)), [name.replace("$", r"\$") for name in names])
     panel.set_xlabel("Kendall's τ-b with the accuracy")
-    panel.set_title(title.replace("$", r"\$"), fontsize=10, loc="left")
+    panel.set_title(table_title(part).replace("$", r"\$"), fontsize=10, loc="left")
     panel.grid(True, axis="x", color="#E6E8EB")
     panel.spines[["top", "right"]].set_visible(False)
     panel.legend(frameon=False, loc="lower right")
     figure.savefig(path)
 
 
-def _tau(assessment: Assessment, label: str) -> Estimate:
-    return assessment.kendall if label == "all" else assessment.equal_cost
+def _series(part: Correlations) -> tuple[tuple[str, str], tuple[dict[str, Estimate], dict[str, Estimate]]]:
+    """Return the labels of the series of a figure, and the τ of each series by score."""
+    overall = {name: assessment.kendall for name, assessment in part.scores.items()}
+    equal = {name: assessment.equal_cost for name, assessment in part.scores.items()}
+    return ("all", _equal_flops(part)), (overall, equal)
 
 
 def correlation_page(parts: Sequence[Correlations]) -> str:
     """Return the markup of the page: figures of the whole sample, then a table and the biases of each part."""
     title = f"Correlation with the accuracy on {parts[0].sample.space.name}"
     body = [html.heading(title, 1), html.paragraph(READING)]
-    body.append(html.figure(interval_figure(parts[0].scores), "intervals"))
+    body.append(html.figure(interval_figure(parts[0]), "intervals"))
     for part in parts:
-        body += [html.heading(table_title(part)), html.table(COLUMNS, table_rows(part))]
+        body += [html.heading(table_title(part)), html.table(table_columns(part), table_rows(part))]
         body += [html.paragraph(f"{score}: {reason}.", soft=True) for score, reason in part.skipped.items()]
         body += _list_undefined(part.scores)
         body += [html.heading("Bias", 3), html.table(*_bias_table(part.scores))]
@@ -188,11 +203,11 @@ def _short(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
 
 
-def interval_figure(scores: Mapping[str, Assessment]) -> go.Figure:
+def interval_figure(part: Correlations) -> go.Figure:
     """Return the interactive figure of τ overall and at equal FLOPs, with intervals."""
     figure = go.Figure()
-    for label, colour, _, symbol in SERIES:
-        drawn = {name: ends for name in scores if (ends := interval(_tau(scores[name], label)))}
+    for label, estimates, (colour, _, symbol) in zip(*_series(part), LOOKS, strict=True):
+        drawn = {name: ends for name, estimate in estimates.items() if (ends := interval(estimate))}
         figure.add_scatter(
             x=[value for _, value, _ in drawn.values()],
             y=[escape(name) for name in drawn],
@@ -208,7 +223,7 @@ def interval_figure(scores: Mapping[str, Assessment]) -> go.Figure:
         )
     figure.update_xaxes(title="Kendall's τ-b with the accuracy").update_yaxes(autorange="reversed")
     return figure.update_layout(
-        **LAYOUT | {"margin": {"l": 140, "r": 20, "t": 60, "b": 60}}, height=160 + 26 * len(scores)
+        **LAYOUT | {"margin": {"l": 140, "r": 20, "t": 60, "b": 60}}, height=160 + 26 * len(part.scores)
     )
 
 

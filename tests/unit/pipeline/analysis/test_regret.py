@@ -11,8 +11,8 @@ from zenfront.pipeline.analysis.regret import (
 )
 from zenfront.pipeline.seeds import numpy_generator
 
-COST = np.array([1.0, 1, 2, 2, 3])
-ACCURACY = np.array([50.0, 60, 70, 65, 68])
+COST = np.array([1.0, 1, 2, 2, 3, 3])
+ACCURACY = np.array([50.0, 60, 70, 65, 68, 55])
 RNG = numpy_generator(0, "test of regret")
 
 
@@ -26,9 +26,18 @@ def test_regret_is_taken_at_every_cost_level() -> None:
 def test_round_robin_takes_the_best_of_each_level_first() -> None:
     rule = stratified_rule(-ACCURACY, COST)
     assert rule(3, RNG).tolist() == [1, 2, 4]
-    assert rule(5, RNG).tolist() == [1, 2, 4, 0, 3]
+    assert rule(6, RNG).tolist() == [1, 2, 4, 0, 3, 5]
     assert rule(2, RNG).tolist() == [1, 4]
-    assert sorted(rule(9, RNG)) == [0, 1, 2, 3, 4]
+    assert sorted(rule(9, RNG)) == [0, 1, 2, 3, 4, 5]
+
+
+def test_distinct_costs_are_levels_in_quantiles() -> None:
+    """Ten architectures of distinct cost make two levels of five; each level has one rule for its best."""
+    cost, accuracy = np.arange(10.0), np.array([10.0, 40, 20, 30, 0, 50, 90, 60, 80, 70])
+    assert stratified_rule(-accuracy, cost)(2, RNG).tolist() == [1, 6]
+    assert stratified_rule(-accuracy, cost)(4, RNG).tolist() == [1, 6, 3, 8]
+    # The best at most at cost 4 and 9 are 40 and 90. Of {0, 9}: 10 and 70.
+    assert measure_regret(np.array([0, 9]), accuracy, cost) == Regret(25.0, 30.0)
 
 
 def test_without_a_loss_each_level_is_drawn_from() -> None:
@@ -58,7 +67,7 @@ def test_the_spread_is_over_subsets_and_repeats_with_its_seeds() -> None:
         return stratified_rule(-ACCURACY[subset], COST[subset])
 
     def runs(share: float) -> list[Regret]:
-        return measure_on_subsets(oracle, ACCURACY, COST, 5, [numpy_generator(s, "subset") for s in range(4)], share)  # type: ignore[arg-type]
+        return measure_on_subsets(oracle, ACCURACY, COST, 6, [numpy_generator(s, "subset") for s in range(4)], share)  # type: ignore[arg-type]
 
     assert runs(0.5) == runs(0.5)
     assert runs(1.0) == [Regret(0.0, 0.0)] * 4  # all are picked
