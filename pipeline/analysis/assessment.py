@@ -20,7 +20,7 @@ TOP = 0.1
 
 @dataclass(frozen=True, eq=False)
 class ReferenceData:
-    """What a score is compared with, on n architectures.
+    """The data that a score is compared with, on n architectures.
 
     Attributes:
         accuracy: (n,), higher is better.
