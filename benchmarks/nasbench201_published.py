@@ -1,8 +1,8 @@
-"""Our scores of NAS-Bench-201 beside published figures, on the same sets of architectures.
+"""Compare our scores of NAS-Bench-201 with published figures, on the same sets of architectures.
 
-Published figures are over table rows as they stand, dead branches included; our scores are of isomorphism classes. So
-every row of a scored class gets the score of its class, and its own accuracy, FLOPs and parameters. Intervals are those
-of a bootstrap over classes.
+Published figures are over table rows as they stand, including dead branches; our scores are of isomorphism classes.
+Every row of a scored class therefore gets the score of its class, and its own accuracy, FLOPs and parameters. Intervals
+are those of a bootstrap over classes.
 
     python benchmarks/nasbench201_published.py TABLE benchmarks/nasbench201_scores.parquet --out benchmarks/
 """
@@ -57,7 +57,7 @@ SETS = {"all rows": ALL_ROWS, "rows without dead branches": LIVE_ROWS}
 
 
 def alive(text: str) -> bool:
-    """Whether every operation lies on a path from the input to the output."""
+    """Return whether every operation lies on a path from the input to the output."""
     present = [tuple(map(int, g.split("_")[1:])) for g, name in SPACE.parse(text).items() if name != "none"]
     fed, used = {0}, {3}
     for _ in range(3):

@@ -1,7 +1,7 @@
-"""What explains where our scores of NAS-Bench-201 differ from published ones: the published code's definitions.
+"""Measure how much the definitions of the published code explain of the difference to published figures.
 
-Takes zen and fisher in their reference modes and naswot on 128 images, on the first classes of the same sample, and
-sets them beside our defaults on the same classes.
+On the first classes of the sample of NAS-Bench-201, takes zen and fisher in their reference modes and naswot on 128
+images, and compares them with our defaults on the same classes.
 
     python benchmarks/nasbench201_variants.py TABLE IMAGES SCORES --into scores/ --count 200
 """
