@@ -1,4 +1,4 @@
-"""From a report of `zenfront correlate` to pipeline/evidence.json, of which `zenfront search` warns.
+"""Write pipeline/evidence.json, from which `zenfront search` warns, from a report of `zenfront correlate`.
 
 python benchmarks/nasbench201_evidence.py runs/cells.study/report/correlation.json
 """
@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-LEAST = 500  # architectures: with fewer, an interval that holds zero says little
-# Cell spaces of the same kind. Not nasbench101 and transnas_micro: there published figures of zen are above the free
-# scores' (Spearman, NAS-Bench-Suite-Zero: .59 against .37, and .72 against .65).
+LEAST = 500  # architectures: with fewer, an interval that includes 0 says little
+# Cell spaces of the same kind. nasbench101 and transnas_micro are left out: there, published figures of zen are above
+# those of the free scores (Spearman, NAS-Bench-Suite-Zero: .59 against .37, and .72 against .65).
 FAMILY = ["amoeba", "darts", "enas", "nasnet", "pnas"]
 
 

@@ -1,8 +1,8 @@
-"""Our scores of NAS-Bench-201 beside published figures, on the same sets of architectures.
+"""Compare our scores of NAS-Bench-201 with published figures, on the same sets of architectures.
 
-Published figures are over table rows as they stand, dead branches included; our scores are of isomorphism classes. So
-every row of a scored class gets the score of its class, and its own accuracy, FLOPs and parameters. Intervals are those
-of a bootstrap over classes.
+Published figures are over table rows as they stand, including dead branches; our scores are of isomorphism classes.
+Every row of a scored class therefore gets the score of its class, and its own accuracy, FLOPs and parameters. Intervals
+are those of a bootstrap over classes.
 
     python benchmarks/nasbench201_published.py TABLE benchmarks/nasbench201_scores.parquet --out benchmarks/
 """
@@ -17,7 +17,7 @@ from pyarrow import parquet
 from zenfront import spaces
 from zenfront.pipeline import proxies
 from zenfront.pipeline.analysis.correlation import kendall, spearman
-from zenfront.pipeline.analysis.resampling import estimate, resamples
+from zenfront.pipeline.analysis.resampling import draw_resamples, estimate
 
 SPACE = spaces.load("nasbench201")
 # Kendall's tau-b / Spearman's rho with the test accuracy on CIFAR-10.
@@ -57,7 +57,7 @@ SETS = {"all rows": ALL_ROWS, "rows without dead branches": LIVE_ROWS}
 
 
 def alive(text: str) -> bool:
-    """Whether every operation lies on a path from the input to the output."""
+    """Return whether every operation lies on a path from the input to the output."""
     present = [tuple(map(int, g.split("_")[1:])) for g, name in SPACE.parse(text).items() if name != "none"]
     fed, used = {0}, {3}
     for _ in range(3):
@@ -80,7 +80,7 @@ def main() -> None:
     which = np.array([c for _, c in here])
     accuracy = np.array([row["test_accuracy"] for row, _ in here])
     live = np.array([alive(row["architecture"]) for row, _ in here])
-    counts = resamples(len(position), seed=0)
+    counts = draw_resamples(len(position), seed=0)
     with (args.out / "nasbench201_published.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         columns = ("tau", "tau_low", "tau_high", "rho", "rho_low", "rho_high", "published_tau", "published_rho")

@@ -1,9 +1,9 @@
-"""Scores of a sample of NAS-Bench-201 with every proxy, on real CIFAR-10 images.
+"""Score a sample of NAS-Bench-201 with every proxy, on real CIFAR-10 images.
 
-The sample is uniform over the isomorphism classes of a table of accuracies (parquet, column `architecture`); of each
-class the canonical architecture is scored, as a search would. A proxy that is undefined on an architecture leaves the
-others as they are. The costly proxies are taken on every fifth class; `--every 1` adds the rest. Can be interrupted at
-any time, and goes on where it ended; several shards run side by side.
+The sample is uniform over the isomorphism classes of a table of accuracies (parquet, column `architecture`). As in a
+search, the canonical architecture of each class is scored. A proxy that is undefined on an architecture leaves the
+others as they are. The costly proxies are taken on every fifth class; `--every 1` adds the rest. The program can be
+interrupted at any time and continues where it ended; several shards can run side by side.
 
     python benchmarks/nasbench201_scores.py score TABLE IMAGES --shard 0/2 --into scores/   # hours on one core
     python benchmarks/nasbench201_scores.py collect --into scores/ --out benchmarks/nasbench201_scores.parquet
@@ -41,12 +41,12 @@ COSTLY |= {"az_expressivity", "az_progressivity", "az_trainability"}
 
 
 def names() -> list[str]:
-    """Every proxy that does not measure time."""
+    """List every proxy that does not measure time."""
     return [name for name in proxies.names() if not proxies.load(name).measured]
 
 
 def sample(table: Path) -> list[Architecture]:
-    """The classes of the table in a seeded random order."""
+    """List the classes of the table in a seeded random order."""
     texts = parquet.read_table(table, columns=["architecture"])["architecture"].to_pylist()
     classes = {a.id: a for a in (SPACE.architecture(SPACE.parse(text)) for text in texts)}
     order = numpy_generator(SEED, "nasbench201 scores").permutation(sorted(classes))
@@ -59,7 +59,7 @@ def scoring(images: str, batch: int) -> Scoring:
 
 
 def score(whole: Scoring, architecture: Architecture) -> dict[str, Any]:
-    """All scores; where one is undefined, each is taken alone: the values are the same."""
+    """Take all scores at once, or each alone if one is undefined; the values are the same."""
     parts = [whole.score(architecture)]
     if parts[0].failure:
         parts = [replace(whole, names=[name]).score(architecture) for name in whole.names]
@@ -113,12 +113,12 @@ def main() -> None:
     scored.add_argument("images")
     scored.add_argument("--shard", default="0/1", help="i/n: every n-th class, from the i-th")
     scored.add_argument("--batch", type=int, default=32)
-    scored.add_argument("--every", type=int, default=5, help="the costly proxies on every so-many-th class")
-    scored.add_argument("--count", type=int, help="so many classes in all; default: every class of the table")
+    scored.add_argument("--every", type=int, default=5, help="take the costly proxies on every n-th class")
+    scored.add_argument("--count", type=int, help="number of classes in all; default: every class of the table")
     collected = verbs.add_parser("collect")
     collected.add_argument("--out", type=Path, required=True)
     for verb in (scored, collected):
-        verb.add_argument("--into", type=Path, required=True, help="folder of the ledgers, one a shard")
+        verb.add_argument("--into", type=Path, required=True, help="folder of the ledgers, one per shard")
     args = parser.parse_args()
     if args.verb == "score":
         run(args)

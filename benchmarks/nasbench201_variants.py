@@ -1,7 +1,7 @@
-"""What explains where our scores of NAS-Bench-201 differ from published ones: the published code's definitions.
+"""Measure how much the definitions of the published code explain of the difference to published figures.
 
-Takes zen and fisher in their reference modes and naswot on 128 images, on the first classes of the same sample, and
-sets them beside our defaults on the same classes.
+On the first classes of the sample of NAS-Bench-201, takes zen and fisher in their reference modes and naswot on 128
+images, and compares them with our defaults on the same classes.
 
     python benchmarks/nasbench201_variants.py TABLE IMAGES SCORES --into scores/ --count 200
 """
@@ -16,7 +16,7 @@ from nasbench201_scores import sample, score, scoring
 from pyarrow import parquet
 
 from zenfront.pipeline.analysis.correlation import kendall, spearman
-from zenfront.pipeline.analysis.resampling import estimate, resamples
+from zenfront.pipeline.analysis.resampling import draw_resamples, estimate
 from zenfront.pipeline.evaluation.truth_table import read_truth
 from zenfront.pipeline.record.ledger import Ledger
 from zenfront.spaces import load
@@ -50,7 +50,7 @@ def main() -> None:
     accuracy = {a.id: float(v) for a, v in zip(known_accuracy.architectures, known_accuracy.accuracy, strict=True)}
     for name in VARIANTS:
         ids = [id for id in variants if id in ours and ours[id][name] is not None and name in variants[id]]
-        y, counts = np.array([accuracy[id] for id in ids]), resamples(len(ids), seed=0)
+        y, counts = np.array([accuracy[id] for id in ids]), draw_resamples(len(ids), seed=0)
         for what, values in (
             ("default", [ours[id][name] for id in ids]),
             ("variant", [variants[id][name] for id in ids]),

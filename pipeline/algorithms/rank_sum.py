@@ -12,16 +12,10 @@ Deviations: those of `zennas`.
 """
 
 import numpy as np
-from scipy.stats import rankdata
 
 from zenfront.pipeline.algorithms._algorithm import Algorithm, AlgorithmSpec, Problem
 from zenfront.pipeline.algorithms._evolution import Evolution, best_first
-
-
-def log_rank_sum(losses: np.ndarray) -> np.ndarray:
-    """Return the sums (n,) <= 0 for losses (n, m): higher is better; 0 means best in every score."""
-    ranks = rankdata(-losses, axis=0)
-    return np.asarray(np.log(ranks / len(losses)).sum(1))
+from zenfront.pipeline.ranking import log_rank_sum
 
 
 def survivors(losses: np.ndarray, violation: np.ndarray, size: int) -> np.ndarray:

@@ -1,6 +1,7 @@
-"""Conditions on architectures, ``skip_connect >= 1 and not (none > 0)``: a small language, read and never executed.
+"""Conditions on architectures such as ``skip_connect >= 1 and not (none > 0)``: parsed, never executed.
 
-Comparisons (== != < <= > >=, chains too) of names, numbers and quoted texts, joined by and, or, not and parentheses.
+A condition compares names, numbers and quoted texts (== != < <= > >=, also in chains), joined by and, or, not and
+parentheses.
 """
 
 import ast
@@ -29,7 +30,7 @@ class Condition:
     """A condition on the properties of an architecture.
 
     Attributes:
-        text: As the user wrote it.
+        text: The condition as the user wrote it.
     """
 
     text: str
@@ -37,31 +38,31 @@ class Condition:
 
     @staticmethod
     def parse(text: str) -> "Condition":
-        """Reads a condition.
+        """Parse a condition.
 
         Raises:
-            UserError: It is not in the language.
+            UserError: The text is not a condition.
         """
         if len(text) > LONGEST:
             raise UserError(f"--where: a condition has at most {LONGEST} characters, but got {len(text)}.")
         try:
             tree = ast.parse(text.strip(), mode="eval").body
         except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-            raise UserError(f"--where: {text!r} is no condition: {EXAMPLE}.") from error
+            raise UserError(f"--where: {text!r} is not a condition: {EXAMPLE}.") from error
         _check(tree, text)
         return Condition(text, tree)
 
     def holds(self, properties: Mapping[str, Value]) -> bool:
-        """Whether an architecture with these properties fulfils it.
+        """Return whether an architecture with these properties fulfils the condition.
 
         Raises:
-            UserError: It names a property that is not there, or orders a text and a number.
+            UserError: The condition names an unknown property, or orders a text and a number.
         """
-        return _truth(self._tree, properties, self.text)
+        return _evaluate(self._tree, properties, self.text)
 
 
 def properties(space: Space, architecture: Architecture) -> dict[str, Value]:
-    """What a condition can speak of: the genes by name, and how often each category stands among the genes."""
+    """Return the values that a condition can name: the genes, and how often each category occurs among the genes."""
     counts = dict.fromkeys(categories(space), 0)
     for _, value in architecture.genes:
         if isinstance(value, str):
@@ -70,7 +71,7 @@ def properties(space: Space, architecture: Architecture) -> dict[str, Value]:
 
 
 def categories(space: Space) -> list[str]:
-    """The texts that genes of the space can have, in the order of the genes."""
+    """List the categories that genes of the space can take, in the order of the genes."""
     every: Iterable[Value] = (value for levels in space.levels.values() for value in levels.values)
     return list(dict.fromkeys(value for value in every if isinstance(value, str)))
 
@@ -86,7 +87,7 @@ def _check(node: ast.expr, text: str) -> None:
             for operand in (left, *others):
                 _check_operand(operand, text)
         case _:
-            raise UserError(f"--where: {ast.unparse(node)!r} in {text!r} is no comparison: {EXAMPLE}.")
+            raise UserError(f"--where: {ast.unparse(node)!r} in {text!r} is not a comparison: {EXAMPLE}.")
 
 
 def _check_operand(node: ast.expr, text: str) -> None:
@@ -97,34 +98,36 @@ def _check_operand(node: ast.expr, text: str) -> None:
             return
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float())):
             return
-    raise UserError(f"--where: {ast.unparse(node)!r} in {text!r} is no name, number or text: {EXAMPLE}.")
+    raise UserError(f"--where: {ast.unparse(node)!r} in {text!r} is not a name, number or text: {EXAMPLE}.")
 
 
-def _truth(node: ast.expr, properties: Mapping[str, Value], text: str) -> bool:
+def _evaluate(node: ast.expr, properties: Mapping[str, Value], text: str) -> bool:
     match node:
         case ast.BoolOp(op=ast.And(), values=parts):
-            return all(_truth(part, properties, text) for part in parts)
+            return all(_evaluate(part, properties, text) for part in parts)
         case ast.BoolOp(values=parts):
-            return any(_truth(part, properties, text) for part in parts)
+            return any(_evaluate(part, properties, text) for part in parts)
         case ast.UnaryOp(operand=part):
-            return not _truth(part, properties, text)
+            return not _evaluate(part, properties, text)
     assert isinstance(node, ast.Compare)
-    return all(_compared(node, properties, text))
+    return all(_compare(node, properties, text))
 
 
-def _compared(node: ast.Compare, properties: Mapping[str, Value], text: str) -> Iterator[bool]:
+def _compare(node: ast.Compare, properties: Mapping[str, Value], text: str) -> Iterator[bool]:
     values = [_value(operand, properties, text) for operand in (node.left, *node.comparators)]
     for left, op, right in zip(values, node.ops, values[1:], strict=False):
         try:
             yield COMPARISONS[type(op)](left, right)
         except TypeError as error:
-            raise UserError(f"--where: {text!r} orders {left!r} and {right!r}, a text and a number.") from error
+            raise UserError(f"--where: {text!r} compares {left!r} with {right!r}, a text with a number.") from error
 
 
 def _value(node: ast.expr, properties: Mapping[str, Value], text: str) -> Value:
     if isinstance(node, ast.Name):
         if node.id not in properties:
-            raise UserError(f"--where: {text!r}: there is no property {node.id!r}. Known: {', '.join(properties)}.")
+            raise UserError(
+                f"--where: {text!r}: there is no property {node.id!r}. Known properties: {', '.join(properties)}."
+            )
         return properties[node.id]
     value: Value = ast.literal_eval(node)
     return value

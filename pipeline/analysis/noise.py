@@ -1,4 +1,4 @@
-"""Which differences are larger than the noise between seeds."""
+"""Differences of accuracy that are larger than the noise between seeds."""
 
 import math
 from collections.abc import Sequence
@@ -8,18 +8,19 @@ from scipy.stats import studentized_range
 
 
 def noise_groups(samples: Sequence[Sequence[float]], confidence: float = 0.95) -> list[int] | None:
-    """Groups of samples that the noise does not tell from the best of their group; 0 holds the highest mean.
+    """Group samples whose means do not differ, within the noise, from the best of their group.
 
-    Two means differ if |m_i - m_j| > q s / sqrt(2) sqrt(1 / n_i + 1 / n_j): s is the standard deviation pooled over
-    all samples, q the quantile of the studentised range for their number: the confidence holds for all pairs together.
-    From the highest mean downwards, the first that differs from the head of the group begins the next one.
+    Two means differ if |m_i - m_j| > q s / sqrt(2) sqrt(1 / n_i + 1 / n_j), where s is the standard deviation pooled
+    over all samples and q the quantile of the studentised range for their number, so that the confidence holds for
+    all pairs together. From the highest mean downwards, the first that differs from the head of its group begins the
+    next group.
 
     Args:
         samples: Each with at least one value, e.g. one accuracy per seed.
-        confidence: Of all statements together.
+        confidence: Probability that all statements together hold.
 
     Returns:
-        The group of each sample; None if no sample has two values: the noise is unknown then.
+        The group of each sample, 0 for the highest mean; None if no sample has two values: the noise is unknown.
 
     Source: Kramer, Biometrics 12 (1956): Tukey's test for unequal sizes.
     """

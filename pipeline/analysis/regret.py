@@ -1,41 +1,41 @@
-"""What is lost by training only the architectures that a selection rule picks."""
+"""Regret: the accuracy that is lost by training only the architectures that a selection rule picks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
+from zenfront.pipeline.analysis.strata import cost_levels, cost_strata
 from zenfront.pipeline.pareto import crowding_distance, front_indices
 
 Rule = Callable[[int, np.random.Generator], np.ndarray]
-"""(how many, randomness) -> indices of the picked, at most so many."""
+"""(count, generator) -> indices of at most `count` picked architectures."""
 
 
 @dataclass(frozen=True)
 class Regret:
-    """Percentage points (or the accuracy's unit) lost against the best at equal cost.
+    """Loss against the best at equal cost, in the unit of the accuracy.
 
     Attributes:
-        mean: Over the cost levels.
-        worst: The largest.
+        mean: Mean over the cost levels.
+        worst: Maximum over the cost levels.
     """
 
     mean: float
     worst: float
 
 
-def regret(picked: np.ndarray, accuracy: np.ndarray, cost: np.ndarray) -> Regret:
-    """The best accuracy at most at each cost level, minus the best of the picked at most at that cost.
+def measure_regret(picked: np.ndarray, accuracy: np.ndarray, cost: np.ndarray) -> Regret:
+    """Return the best accuracy at each cost level or below, minus the best of the picked at that level or below.
 
-    Where nothing picked is cheap enough, the least accuracy of all counts: that of not learning.
+    If none of the picked is cheap enough for a level, the lowest accuracy of all counts there: that of not learning.
 
     Args:
         picked: Indices.
         accuracy: (n,), higher is better.
-        cost: (n,); every distinct value is a level.
+        cost: (n,); the levels are those of `cost_levels`.
     """
-    levels = np.unique(cost)
+    levels = cost_levels(cost)
     lost = _best_below(levels, accuracy, cost) - np.maximum(
         _best_below(levels, accuracy[picked], cost[picked]), accuracy.min()
     )
@@ -43,47 +43,40 @@ def regret(picked: np.ndarray, accuracy: np.ndarray, cost: np.ndarray) -> Regret
 
 
 def _best_below(levels: np.ndarray, accuracy: np.ndarray, cost: np.ndarray) -> np.ndarray:
-    """The best accuracy at most at each level, -inf where there is none."""
+    """Return the best accuracy at each level or below, -inf where there is none."""
     best = np.full(len(levels), -np.inf)
     np.maximum.at(best, np.searchsorted(levels, cost), accuracy)
     return np.asarray(np.maximum.accumulate(best))
 
 
-def rank_sum(losses: np.ndarray) -> np.ndarray:
-    """The sum over the columns of the logarithm of the rank among the rows (n,): lower is better.
-
-    Source: Lee and Ham, AZ-NAS, CVPR 2024, eq. 7: there log(rank / n) of scores to maximise, with the sign changed.
-    """
-    return np.asarray(np.log(rankdata(losses, method="min", axis=0)).sum(1))
-
-
-def random(n: int) -> Rule:
-    """So many at random."""
+def random_rule(n: int) -> Rule:
+    """Pick at random from n architectures."""
     return lambda count, generator: generator.permutation(n)[:count]
 
 
-def stratified(loss: np.ndarray | None, cost: np.ndarray) -> Rule:
-    """Round-robin over the cost levels, the best of each first; at random where there is no loss.
+def stratified_rule(loss: np.ndarray | None, cost: np.ndarray) -> Rule:
+    """Pick round-robin over the strata of the cost, the lowest loss of each first; without a loss, at random.
 
-    Fewer than there are levels: evenly spread over them, with the cheapest and the costliest.
+    If fewer are picked than there are strata, the strata are spread evenly and include the cheapest and the costliest.
     """
+    strata = cost_strata(cost)
 
     def rule(count: int, generator: np.random.Generator) -> np.ndarray:
         shuffled = generator.permutation(len(cost))
-        keyed = shuffled if loss is None else shuffled[np.argsort(loss[shuffled], kind="stable")]
-        queues = [list(keyed[cost[keyed] == level]) for level in np.unique(cost)]
+        ordered = shuffled if loss is None else shuffled[np.argsort(loss[shuffled], kind="stable")]
+        queues = [list(ordered[strata[ordered] == stratum]) for stratum in np.unique(strata)]
         if count < len(queues):
             queues = [queues[i] for i in np.linspace(0, len(queues) - 1, count).round().astype(int)]
-        order: list[int] = []
-        while len(order) < min(count, len(cost)):
-            order.extend(queue.pop(0) for queue in queues if queue)
-        return np.array(order[:count])
+        picked: list[int] = []
+        while len(picked) < min(count, len(cost)):
+            picked.extend(queue.pop(0) for queue in queues if queue)
+        return np.array(picked[:count])
 
     return rule
 
 
-def front(losses: np.ndarray) -> Rule:
-    """The non-dominated, then those of the rest, and so on; of the last front the most isolated.
+def front_rule(losses: np.ndarray) -> Rule:
+    """Pick the non-dominated, then those of the rest, and so on; of the last front, the most isolated.
 
     Args:
         losses: (n, m), lower is better.
@@ -103,8 +96,8 @@ def front(losses: np.ndarray) -> Rule:
     return rule
 
 
-def top(loss: np.ndarray) -> Rule:
-    """The best by one loss (n,)."""
+def top_rule(loss: np.ndarray) -> Rule:
+    """Pick the lowest of one loss (n,); ties are drawn."""
 
     def rule(count: int, generator: np.random.Generator) -> np.ndarray:
         shuffled = generator.permutation(len(loss))
@@ -113,27 +106,27 @@ def top(loss: np.ndarray) -> Rule:
     return rule
 
 
-def spread(
-    make: Callable[[np.ndarray], Rule],
+def measure_on_subsets(
+    make_rule: Callable[[np.ndarray], Rule],
     accuracy: np.ndarray,
     cost: np.ndarray,
     count: int,
     generators: Sequence[np.random.Generator],
     share: float,
 ) -> list[Regret]:
-    """The regret of a rule over random subsets of the architectures, a subset per generator.
+    """Measure the regret of a rule on random subsets of the architectures, one subset per generator.
 
     Args:
-        make: The rule on the architectures with these indices; it picks positions among them.
+        make_rule: Returns the rule on the architectures with these indices; it picks positions among them.
         accuracy: (n,).
         cost: (n,).
-        count: How many are trained.
-        generators: Each draws a subset and settles the ties of the rule.
-        share: Of the architectures in a subset; 1: all of them, and only ties and random rules differ.
+        count: Number of architectures that are trained.
+        generators: Each draws a subset and breaks the ties of the rule.
+        share: Share of the architectures in a subset; with 1, only ties and random rules differ.
     """
     regrets = []
     for generator in generators:
         subset = np.sort(generator.permutation(len(cost))[: max(1, round(share * len(cost)))])
-        picked = make(subset)(count, generator)
-        regrets.append(regret(picked, accuracy[subset], cost[subset]))
+        picked = make_rule(subset)(count, generator)
+        regrets.append(measure_regret(picked, accuracy[subset], cost[subset]))
     return regrets

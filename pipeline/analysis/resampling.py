@@ -1,4 +1,4 @@
-"""Bootstrap: how often each observation is in each resample, and the intervals that follow."""
+"""Bootstrap: resamples as counts, and percentile intervals."""
 
 from dataclasses import dataclass
 
@@ -15,9 +15,9 @@ class Estimate:
     """A statistic with its bootstrap interval.
 
     Attributes:
-        value: Of the sample; None: undefined (one of the two is constant).
-        low: Lower end; None where the statistic is undefined.
-        high: Upper end; likewise.
+        value: Statistic of the sample; None if it is undefined, e.g. because an argument is constant.
+        low: Lower end of the interval; None if it is undefined.
+        high: Upper end of the interval; None if it is undefined.
     """
 
     value: float | None
@@ -31,19 +31,24 @@ class Estimate:
         return f"{self.value:.2f}{interval}"
 
 
-def resamples(n: int, seed: int, count: int = RESAMPLES) -> np.ndarray:
-    """How often each of n observations is drawn: (1 + count, n) float32; the first row is the sample itself.
+def draw_resamples(n: int, seed: int, count: int = RESAMPLES) -> np.ndarray:
+    """Draw how often each of n observations is in each resample.
 
-    The same seed gives the same resamples: statistics over the same observations are paired.
+    The same seed gives the same resamples, so that statistics over the same observations are paired.
+
+    Returns:
+        (1 + count, n) float32; the first row is the sample itself.
     """
     drawn = numpy_generator(seed, "bootstrap").multinomial(n, np.full(n, 1 / n), size=count)
     return np.vstack([np.ones(n), drawn]).astype(np.float32)
 
 
 def estimate(statistics: np.ndarray, level: float = LEVEL) -> Estimate:
-    """The estimate of a statistic (1 + count,), the first of the sample itself; NaN where it is undefined.
+    """Return the estimate of a statistic, with the interval of the percentiles (Efron, 1979).
 
-    The interval is that of the percentiles (Efron, 1979).
+    Args:
+        statistics: (1 + count,), of the sample itself and of its resamples; NaN where undefined.
+        level: Coverage of the interval.
     """
     if not np.isfinite(statistics[0]):
         return Estimate(None)

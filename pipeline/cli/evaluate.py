@@ -1,4 +1,4 @@
-"""`correlate` and `regret`: experiment, tables, folder and view put together."""
+"""The work of `correlate` and `regret`: from the options to the written report."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,11 +13,19 @@ from zenfront.pipeline.checks import check, check_data
 from zenfront.pipeline.cli.console import ConsoleView, print_table
 from zenfront.pipeline.cli.signals import resumable
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.evaluation import correlation_report
-from zenfront.pipeline.evaluation import regret as regret_stage
+from zenfront.pipeline.evaluation import correlation_report, regret_report
 from zenfront.pipeline.evaluation.correlation import correlate as correlate_sample
-from zenfront.pipeline.evaluation.sample import Sample, drawn, from_table, random_architectures, scored, study, trained
-from zenfront.pipeline.evaluation.truth_table import read_truth
+from zenfront.pipeline.evaluation.regret import RegretSettings, compare_rules, default_rules
+from zenfront.pipeline.evaluation.sample import (
+    Sample,
+    draw,
+    draw_architectures,
+    evaluation_experiment,
+    read_sample,
+    score_sample,
+    train_sample,
+)
+from zenfront.pipeline.evaluation.truth_table import TruthTable, read_truth
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import load_experiment
 from zenfront.pipeline.objectives import Objective
@@ -27,7 +35,7 @@ from zenfront.spaces import load as load_space
 
 @dataclass(frozen=True)
 class Request:
-    """What the user has asked for, as the options say it."""
+    """The options of the command, as the user gave them."""
 
     config: str
     overrides: Sequence[str]
@@ -43,14 +51,14 @@ class Request:
 
     @property
     def names(self) -> list[str] | None:
-        """Of the scores."""
+        """Names of the scores; None if not given."""
         return [name.strip() for name in self.proxies.split(",")] if self.proxies else None
 
     def experiment(self) -> Experiment:
-        """The experiment with the space and the scores that were asked for.
+        """Return the experiment with the space and the scores of the options.
 
         Raises:
-            UserError: The options contradict each other, or the experiment makes no sense.
+            UserError: The options contradict each other, or the experiment fails a check.
         """
         if (self.truth is None) == (self.train is None):
             raise UserError("give either --truth TABLE, with accuracies, or --train N, to train N architectures.")
@@ -68,44 +76,47 @@ class Request:
         return experiment
 
     @contextmanager
-    def gathered(self) -> Iterator[tuple[Experiment, RunFolder, Sample]]:
-        """Scores and accuracies, taken or read, while the folder of the study is held."""
+    def sampling(self) -> Iterator[tuple[Experiment, RunFolder, Sample]]:
+        """Take or read scores and accuracies; the folder is locked until the context ends."""
         asked = self.experiment()
-        experiment = study(asked, asked.score_names())
+        experiment = evaluation_experiment(asked, asked.score_names())
         folder = RunFolder(self.runs / experiment.name)
         with resumable(), folder.driving(experiment):
             yield experiment, folder, self._sample(asked, experiment, folder)
 
     def _sample(self, asked: Experiment, experiment: Experiment, folder: RunFolder) -> Sample:
-        if self.truth:
-            known = read_truth(self.truth, load_space(experiment.space), self.accuracy)
-            if self.scores:
-                return from_table(
-                    experiment, self.scores, drawn(known, self.sample, experiment.search.seed), self.names
-                )
-            known = drawn(known, self.sample, experiment.search.seed)
-            typer.echo(f"{experiment.name}: scoring {len(known.architectures)} architectures")
+        if self.train is not None:
+            truth = _train(asked, experiment, folder, self.train)
         else:
-            check_data(experiment)
-            architectures = random_architectures(asked, self.train or 0)
-            typer.echo(f"{experiment.name}: training {len(architectures)} architectures")
-            with ConsoleView() as view:
-                known = trained(experiment, folder, view, architectures)
+            assert self.truth is not None
+            table = read_truth(self.truth, load_space(experiment.space), self.accuracy)
+            truth = draw(table, self.sample, experiment.search.seed)
+            if self.scores:
+                return read_sample(experiment, self.scores, truth, self.names)
+            typer.echo(f"{experiment.name}: scoring {len(truth.architectures)} architectures")
         with ConsoleView() as view:
-            return scored(experiment, folder, view, known)
+            return score_sample(experiment, folder, view, truth)
+
+
+def _train(asked: Experiment, experiment: Experiment, folder: RunFolder, count: int) -> TruthTable:
+    check_data(experiment)
+    architectures = draw_architectures(asked, count)
+    typer.echo(f"{experiment.name}: training {len(architectures)} architectures")
+    with ConsoleView() as view:
+        return train_sample(experiment, folder, view, architectures)
 
 
 def correlate(request: Request, where: Sequence[str]) -> None:
-    """Does a score tell the accuracy?
+    """Correlate scores with the accuracy; write, track and print the result.
 
     Raises:
         UserError: The request is wrong, or there are too few architectures.
     """
     conditions = [Condition.parse(text) for text in where]
-    with request.gathered() as (experiment, folder, sample):
+    with request.sampling() as (experiment, folder, sample):
         parts = correlate_sample(sample, conditions, experiment.search.seed)
-        page = correlation_report.write(parts, folder.report, experiment.search.seed)
-        facts = {"space": experiment.space, "accuracy": sample.known.source, "n": parts[0].n}
+        page = correlation_report.write_report(parts, folder.report, experiment.search.seed)
+        facts = {"space": experiment.space, "accuracy": sample.truth.source, "n": parts[0].n}
         metrics = {
             f"{kind}.{name}": estimate.value
             for name, e in parts[0].scores.items()
@@ -114,14 +125,15 @@ def correlate(request: Request, where: Sequence[str]) -> None:
         tracking.log_study(experiment, folder, "correlation", facts, metrics)
     for part in parts:
         typer.echo()
-        print_table(correlation_report.title(part), correlation_report.COLUMNS, correlation_report.rows(part))
+        columns, rows = correlation_report.table_columns(part), correlation_report.table_rows(part)
+        print_table(correlation_report.table_title(part), columns, rows)
         for name, reason in part.skipped.items():
             typer.echo(f"{name}: {reason}")
     typer.echo(f"\nPage, figure and table: {page}")
 
 
 def regret(request: Request, rules: Sequence[str], nets: str, seeds: int, share: float) -> None:
-    """What does a selection rule lose?
+    """Measure the regret of selection rules; write, track and print the result.
 
     Raises:
         UserError: The request is wrong, or there are too few architectures.
@@ -132,14 +144,14 @@ def regret(request: Request, rules: Sequence[str], nets: str, seeds: int, share:
         raise UserError(f"--nets: whole numbers separated by commas are needed, but got {nets!r}.") from error
     if min(budgets) < 1:
         raise UserError(f"--nets: at least 1 network must be trained, but got {min(budgets)}.")
-    with request.gathered() as (experiment, folder, sample):
-        wanted = list(rules) or regret_stage.usual(experiment)
-        study_ = regret_stage.Study(budgets, seeds, share, experiment.search.seed)
-        results = regret_stage.regret(sample, wanted, study_)
-        page = regret_stage.write(results, sample, study_, folder.report)
-        facts = {"space": experiment.space, "accuracy": sample.known.source, "n": len(sample.known.accuracy)}
-        metrics = {f"regret.{n}.{r.rule}": r.means[n].mean for r in results for n in budgets}
+    with request.sampling() as (experiment, folder, sample):
+        settings = RegretSettings(budgets, seeds, share, experiment.search.seed)
+        results = compare_rules(sample, list(rules) or default_rules(experiment), settings)
+        page = regret_report.write_report(results, sample, settings, folder.report)
+        facts = {"space": experiment.space, "accuracy": sample.truth.source, "n": len(sample.truth.accuracy)}
+        metrics = {f"regret.{n}.{r.rule}": r.by_budget[n].mean for r in results for n in budgets}
         tracking.log_study(experiment, folder, "regret", facts, metrics)
     typer.echo()
-    print_table(regret_stage.title(sample, study_), regret_stage.columns(study_), regret_stage.rows(results))
+    columns, rows = regret_report.table_columns(settings), regret_report.table_rows(results)
+    print_table(regret_report.table_title(sample, settings), columns, rows)
     typer.echo(f"\nPage and table: {page}")

@@ -1,4 +1,4 @@
-"""The commands that measure what scores and selection rules are worth."""
+"""The commands `correlate` and `regret`, which measure scores and selection rules."""
 
 from pathlib import Path
 from typing import Annotated
@@ -25,20 +25,28 @@ Proxies = Annotated[
 Truth = Annotated[
     Path | None,
     typer.Option(
-        "--truth", metavar="TABLE", help="Parquet: column `architecture` in the space's notation, and an accuracy."
+        "--truth",
+        metavar="TABLE",
+        help="Parquet table with a column `architecture` in the space's notation and an accuracy.",
     ),
 ]
 Accuracy = Annotated[
     str | None,
-    typer.Option("--accuracy", metavar="COLUMN", help="Of the truth; COLUMN_seed<i> are single runs."),
+    typer.Option(
+        "--accuracy", metavar="COLUMN", help="Accuracy column of the truth table; COLUMN_seed<i> are single runs."
+    ),
 ]
 Scores = Annotated[
     Path | None,
-    typer.Option("--scores", metavar="TABLE", help="Parquet: column `architecture`, and one per score, taken before."),
+    typer.Option(
+        "--scores", metavar="TABLE", help="Parquet table with a column `architecture` and one column per score."
+    ),
 ]
-Count = Annotated[int | None, typer.Option("--sample", metavar="N", min=1, help="So many of the truth, at random.")]
+Count = Annotated[
+    int | None, typer.Option("--sample", metavar="N", min=1, help="Draw N architectures of the truth table at random.")
+]
 Train = Annotated[
-    int | None, typer.Option("--train", metavar="N", min=1, help="Draw so many architectures and train each.")
+    int | None, typer.Option("--train", metavar="N", min=1, help="Draw N architectures at random and train each.")
 ]
 
 
@@ -53,17 +61,20 @@ def correlate_command(
     sample: Count = None,
     where: Annotated[
         list[str] | None,
-        typer.Option(metavar="CONDITION", help='Split by it as well: "skip_connect >= 1 and params < 1e6".'),
+        typer.Option(
+            metavar="CONDITION",
+            help='Also report both parts that the condition splits: "skip_connect >= 1 and params < 1e6".',
+        ),
     ] = None,
     overrides: Overrides = None,
     runs: Runs = RUNS,
     address: Address = None,
 ) -> None:
-    """Does a score tell the accuracy on this space?
+    """Correlate scores with the accuracy on a space.
 
-    Against a table of accuracies (--truth), or against training (--train). Correlations with intervals, at equal
-    FLOPs, among the best; what the score is biased by; and whether it tells more than what is free. Goes on where an
-    interrupted call ended.
+    The accuracies come from a table (--truth) or from training (--train). Reports rank correlations with intervals,
+    overall, at equal FLOPs and among the best; the biases of each score; and a comparison with free scores. Continues
+    where an interrupted call ended.
     """
     from zenfront.pipeline.cli.evaluate import Request, correlate
 
@@ -88,17 +99,19 @@ def regret_command(
             "`+` sums ranks. Repeatable.  [default: the experiment's front, stratified, random]",
         ),
     ] = None,
-    nets: Annotated[str, typer.Option(metavar="NUMBERS", help="How many networks are trained.")] = "10,28,56,112",
-    seeds: Annotated[int, typer.Option(min=1, help="Random subsets of the architectures.")] = 50,
-    share: Annotated[float, typer.Option(min=0.01, max=1, help="Of the architectures in a subset.")] = 0.5,
+    nets: Annotated[
+        str, typer.Option(metavar="NUMBERS", help="Numbers of trained networks, separated by commas.")
+    ] = "10,28,56,112",
+    seeds: Annotated[int, typer.Option(min=1, help="Number of random subsets of the architectures.")] = 50,
+    share: Annotated[float, typer.Option(min=0.01, max=1, help="Share of the architectures in a subset.")] = 0.5,
     overrides: Overrides = None,
     runs: Runs = RUNS,
     address: Address = None,
 ) -> None:
-    """What is lost by training only what a rule selects?
+    """Measure the accuracy that selection rules lose.
 
-    The mean and the maximum, over the FLOPs levels, of the best accuracy at most at that cost minus the best of the
-    selected ones; at equal number of trained networks.
+    Reports the mean and the maximum, over the FLOPs levels, of the best accuracy at that level or below minus the best
+    of the selected architectures there; all rules train the same number of networks.
     """
     from zenfront.pipeline.cli.evaluate import Request, regret
 

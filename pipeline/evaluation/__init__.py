@@ -1,1 +1,1 @@
-"""Evidence on proxies and selection rules: correlation with accuracy, and regret."""
+"""Measurements of scores and selection rules against known accuracies: correlation and regret."""

@@ -1,78 +1,81 @@
-"""Evidence: does a score tell the accuracy on this space?"""
+"""Correlation of scores with the accuracy, on a sample and on the parts into which conditions split it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
+from zenfront.pipeline.analysis.assessment import LEAST, Assessment, NoiseCeiling, assess, noise_ceiling
 from zenfront.pipeline.analysis.conditions import Condition
-from zenfront.pipeline.analysis.evidence import LEAST, Ceiling, Evidence, assess, noise_ceiling
-from zenfront.pipeline.analysis.strata import cost_strata
+from zenfront.pipeline.analysis.strata import cost_tolerance
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.evaluation.sample import Sample, oriented
+from zenfront.pipeline.evaluation.sample import Sample, orient
 
 
 @dataclass(frozen=True, eq=False)
-class Subset:
-    """The evidence on a subset of the sample.
+class Correlations:
+    """Assessments of all scores on a sample or on a part of it.
 
     Attributes:
-        where: The condition that the subset fulfils; empty: all.
-        n: Architectures.
-        strata: Cost levels or quantiles within which architectures are called equally expensive.
-        exact: Whether they are levels.
-        ceiling: Seed against seed; None: unknown.
-        scores: By name, the highest tau first.
-        skipped: Why there is nothing on a score, by name.
-        sample: The architectures themselves.
+        where: Condition that the part fulfils; empty for the whole sample.
+        n: Number of architectures.
+        tolerance: Relative difference up to which the FLOPs of a pair count as equal; 0: exactly equal.
+        ceiling: Agreement of the training seeds; None if unknown.
+        scores: Assessments by name, the highest τ first; undefined ones last.
+        skipped: Reasons for which scores could not be assessed, by name.
+        sample: The architectures.
     """
 
     where: str
     n: int
-    strata: int
-    exact: bool
-    ceiling: Ceiling | None
-    scores: Mapping[str, Evidence]
+    tolerance: float
+    ceiling: NoiseCeiling | None
+    scores: Mapping[str, Assessment]
     skipped: Mapping[str, str]
     sample: Sample
 
 
-def correlate(sample: Sample, conditions: Sequence[Condition], seed: int) -> list[Subset]:
-    """The evidence on the whole sample, and on both parts into which each condition splits it.
+def correlate(sample: Sample, conditions: Sequence[Condition], seed: int) -> list[Correlations]:
+    """Assess all scores on the whole sample, and on both parts into which each condition splits it.
+
+    Args:
+        sample: Scores and accuracies.
+        conditions: A part with fewer than 10 architectures that do not fulfil the condition is left out.
+        seed: Seed of the bootstrap.
 
     Raises:
-        UserError: There are too few architectures, or a condition speaks of what is not known.
+        UserError: There are too few architectures, or a condition names an unknown property.
     """
-    parts = [_part(sample, "", seed)]
+    found = [_correlate_part(sample, "", seed)]
     for condition in conditions:
         holds = sample.holds(condition)
         if holds.sum() < LEAST:
             n = len(holds)
             raise UserError(f"--where: {condition.text!r} holds for {holds.sum()} of {n}; at least {LEAST} are needed.")
-        parts.append(_part(sample.only(holds), condition.text, seed))
+        found.append(_correlate_part(sample.select(holds), condition.text, seed))
         if (~holds).sum() >= LEAST:
-            parts.append(_part(sample.only(~holds), f"not ({condition.text})", seed))
-    return parts
+            found.append(_correlate_part(sample.select(~holds), f"not ({condition.text})", seed))
+    return found
 
 
-def _part(sample: Sample, where: str, seed: int) -> Subset:
-    truth = sample.truth(seed)
-    strata, exact = cost_strata(truth.cost)
-    found: dict[str, Evidence] = {}
+def _correlate_part(sample: Sample, where: str, seed: int) -> Correlations:
+    reference = sample.reference(seed)
+    found: dict[str, Assessment] = {}
     skipped: dict[str, str] = {}
     for name, values in sample.scores.items():
         try:
-            found[name] = assess(oriented(name, values), truth)
+            found[name] = assess(orient(name, values), reference)
         except ValueError as reason:
             skipped[name] = str(reason)
-    order = sorted(found, key=lambda name: -np.nan_to_num(found[name].kendall.value or -2.0))
-    return Subset(
+    return Correlations(
         where=where,
-        n=len(truth.accuracy),
-        strata=len(np.unique(strata)),
-        exact=exact,
-        ceiling=noise_ceiling(truth),
-        scores={name: found[name] for name in order},
+        n=len(reference.accuracy),
+        tolerance=cost_tolerance(reference.cost),
+        ceiling=noise_ceiling(reference),
+        scores=dict(sorted(found.items(), key=lambda item: _place(item[1]))),
         skipped=skipped,
         sample=sample,
     )
+
+
+def _place(assessment: Assessment) -> tuple[bool, float]:
+    tau = assessment.kendall.value
+    return (tau is None, 0.0 if tau is None else -tau)

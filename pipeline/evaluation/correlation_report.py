@@ -1,4 +1,4 @@
-"""Evidence as a table, a figure, a page and files."""
+"""Correlations of scores as a table, a figure, a page and files."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -12,40 +12,58 @@ import plotly.graph_objects as go
 from matplotlib.figure import Figure
 from plotly.subplots import make_subplots
 
-from zenfront.pipeline.analysis.evidence import Evidence
+from zenfront.pipeline.analysis.assessment import PAIRS, Assessment
 from zenfront.pipeline.analysis.resampling import Estimate
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.evaluation.correlation import Subset
+from zenfront.pipeline.evaluation.correlation import Correlations
 from zenfront.pipeline.evaluation.sample import BASELINES, Sample
 from zenfront.pipeline.plots import html
-from zenfront.pipeline.plots.interactive import LAYOUT, MANY
+from zenfront.pipeline.plots.interactive import LAYOUT
 from zenfront.pipeline.plots.series import BLUE, GREY, VERMILLION
 from zenfront.pipeline.record.json_file import write_json
+from zenfront.pipeline.seeds import numpy_generator
 
-Table = tuple[str, Sequence[str], Sequence[Sequence[object]]]
 SHOWN = 12
-"""Scores that are drawn against the accuracy."""
+"""Number of scores that are drawn against the accuracy."""
+POINTS = 400
+"""Most points in a panel: a browser draws them as SVG, since the panels below each other are too high for WebGL."""
 READING = (
-    "τ is Kendall's τ-b, ρ Spearman's; in brackets the 95 % interval of 500 bootstrap resamples. τ at equal FLOPs "
-    "counts only the pairs of architectures that cost the same, so that a score that merely counts the cost has none. "
-    "The verdict is the difference of τ to the best free score on the same architectures, paired. A score whose usual "
-    "direction is to be minimised has its sign changed; of a cost more is taken to be better. Weighted τ counts "
+    "τ is Kendall's τ-b and ρ is Spearman's, with the 95 % interval of 500 bootstrap resamples in brackets. τ at equal "
+    "FLOPs, or at FLOPs within 10 % where equal ones are rare, counts only the pairs of architectures that cost the "
+    f"same, so that a score that merely counts the cost gains nothing there; it is undefined below {PAIRS} pairs. The "
+    "verdict is the difference of τ to the best free score on the same architectures and resamples, undecided if its "
+    "interval includes 0. Intervals are not corrected for the number of scores: of twenty scores that are as good as "
+    "the free one, about one gets a wrong verdict, and choosing the best free score on the same sample favours it. A "
+    "score that is usually minimised has its sign changed; more of a cost is taken to be better. Weighted τ counts "
     "mistakes among the best most."
 )
-COLUMNS = ("score", "n", "τ", "ρ", "weighted τ", "τ at equal FLOPs", "τ, best 10 %", "overlap, best 10 %", "verdict")
+LOOKS = ((BLUE, "o", "circle"), (VERMILLION, "D", "diamond"))
+"""Colour, and marker of Matplotlib and of Plotly, of τ overall and at equal FLOPs."""
 BIAS = (
-    "For each property: τ of score and property, and after the arrow the partial τ of score and accuracy with "
-    "that property held fixed."
+    "For each property: τ of the score with the property, and after the arrow the partial τ of the score with the "
+    "accuracy, the property held fixed."
 )
 
 
-def rows(part: Subset) -> list[tuple[object, ...]]:
-    """The evidence as a table with `COLUMNS`; the last row is what one training run tells of another one."""
-    table: list[tuple[object, ...]] = [
+def table_columns(part: Correlations) -> tuple[str, ...]:
+    """Return the names of the columns; one of them says how near the costs are that it compares."""
+    equal = f"τ at {_equal_flops(part)} (pairs)"
+    return ("score", "n", "τ", "ρ", "weighted τ", equal, "τ, best 10 %", "overlap, best 10 %", "verdict")
+
+
+def _equal_flops(part: Correlations) -> str:
+    return f"FLOPs within {100 * part.tolerance:.0f} %" if part.tolerance else "equal FLOPs"
+
+
+def table_rows(part: Correlations) -> list[tuple[object, ...]]:
+    """Return the rows of the table; the last one, if known, is the agreement of two training seeds."""
+    rows: list[tuple[object, ...]] = [
         (
             name,
             e.n,
-            *map(str, (e.kendall, e.spearman, e.weighted, e.equal_cost, e.top)),
+            *map(str, (e.kendall, e.spearman, e.weighted)),
+            f"{e.equal_cost} ({e.pairs:,})",
+            str(e.top),
             f"{100 * e.overlap:.0f} %",
             "a free score" if name in BASELINES else e.verdict,
         )
@@ -55,19 +73,18 @@ def rows(part: Subset) -> list[tuple[object, ...]]:
         c = part.ceiling
         overall, equal, top = (str(Estimate(value)) for value in (c.overall, c.equal_cost, c.top))
         values = (overall, "-", "-", equal, top)
-        table.append(("noise ceiling", part.n, *values, "-", "one training seed against another"))
-    return table
+        rows.append(("noise ceiling", part.n, *values, "-", "one training seed against another"))
+    return rows
 
 
-def title(part: Subset) -> str:
-    """What the table is about."""
-    strata = f"{part.strata} FLOPs levels" if part.exact else f"{part.strata} quantiles of FLOPs"
+def table_title(part: Correlations) -> str:
+    """Return the title of the table: sample, condition, source of the accuracies."""
     where = f" with {part.where}" if part.where else ""
-    return f"{part.n} architectures of {part.sample.space.name}{where}; {strata}; {part.sample.known.source}"
+    return f"{part.n} architectures of {part.sample.space.name}{where}; {part.sample.truth.source}"
 
 
-def write(parts: Sequence[Subset], folder: Path, seed: int) -> Path:
-    """Writes correlation.html, correlation.png, correlation.csv and correlation.json; returns the path of the first.
+def write_report(parts: Sequence[Correlations], folder: Path, seed: int) -> Path:
+    """Write correlation.html, correlation.png, correlation.csv and correlation.json; return the path of the first.
 
     Raises:
         UserError: The folder cannot be written.
@@ -75,105 +92,109 @@ def write(parts: Sequence[Subset], folder: Path, seed: int) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _write_csv(folder / "correlation.csv", parts)
-        save_figure(parts[0].scores, title(parts[0]), folder / "correlation.png")
-        tables = [(title(part), COLUMNS, rows(part)) for part in parts]
-        (folder / "correlation.html").write_text(evidence_page(parts, tables), encoding="utf-8")
+        save_figure(parts[0], folder / "correlation.png")
+        (folder / "correlation.html").write_text(correlation_page(parts), encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write {folder}: {error.strerror}.") from error
     write_json(folder / "correlation.json", {"seed": seed, "parts": [_document(part) for part in parts]})
     return folder / "correlation.html"
 
 
-def _document(part: Subset) -> dict[str, Any]:
+def _document(part: Correlations) -> dict[str, Any]:
     scores = {name: asdict(e) | {"verdict": e.verdict} for name, e in part.scores.items()}
     return {
         "space": part.sample.space.name,
-        "accuracy": part.sample.known.source,
+        "accuracy": part.sample.truth.source,
         "where": part.where,
         "n": part.n,
-        "strata": part.strata,
-        "strata_exact": part.exact,
+        "equal_flops_within": part.tolerance,
         "ceiling": part.ceiling and asdict(part.ceiling),
         "scores": scores,
         "skipped": dict(part.skipped),
     }
 
 
-def _write_csv(path: Path, parts: Sequence[Subset]) -> None:
+def _write_csv(path: Path, parts: Sequence[Correlations]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         estimates = ("tau", "rho", "weighted_tau", "tau_equal_flops", "tau_top", "difference")
         bounds = [f"{name}{end}" for name in estimates for end in ("", "_low", "_high")]
-        writer.writerow(["where", "score", "n", "undefined", *bounds, "overlap_top", "baseline", "verdict"])
+        writer.writerow(["where", "score", "n", "undefined", *bounds, "pairs", "overlap_top", "baseline", "verdict"])
         for part in parts:
             for name, e in part.scores.items():
                 found = (e.kendall, e.spearman, e.weighted, e.equal_cost, e.top, e.difference)
-                ends = [value for estimate in found for value in _ends(estimate)]
-                row = [part.where, name, e.n, e.undefined, *ends, f"{e.overlap:.4f}", e.baseline, e.verdict]
+                ends = [value for estimate in found for value in _format_ends(estimate)]
+                row = [part.where, name, e.n, e.undefined, *ends, e.pairs, f"{e.overlap:.4f}", e.baseline, e.verdict]
                 writer.writerow(row)
 
 
-def _ends(estimate: Estimate) -> list[str]:
+def _format_ends(estimate: Estimate) -> list[str]:
     return ["" if v is None else f"{v:.4f}" for v in (estimate.value, estimate.low, estimate.high)]
 
 
-def save_figure(scores: Mapping[str, Evidence], title: str, path: Path) -> None:
-    """Draws τ over all and at equal FLOPs, with intervals, and writes a PNG."""
-    names = list(scores)[::-1]
+def interval(estimate: Estimate) -> tuple[float, float, float] | None:
+    """Return low end, value and high end to draw; an unknown end is drawn at the value; None: nothing to draw."""
+    value, low, high = estimate.value, estimate.low, estimate.high
+    if value is None:
+        return None
+    return (value if low is None else low, value, value if high is None else high)
+
+
+def save_figure(part: Correlations, path: Path) -> None:
+    """Draw τ overall and at equal FLOPs, with intervals, and write a PNG."""
+    names = list(part.scores)[::-1]
     figure = Figure(figsize=(7.5, 1.4 + 0.3 * len(names)), dpi=150)
     figure.set_layout_engine("constrained")
     panel = figure.add_subplot()
-    for (label, colour, marker, _), shift in zip(_series(scores), (0.12, -0.12), strict=True):
-        estimates = [_part_of(scores[name], label) for name in names]
-        for y, found in enumerate(estimates):
-            if found.value is not None:
-                ends = [found.low or found.value, found.high or found.value]
-                panel.plot(ends, [y + shift] * 2, color=colour, linewidth=1.5)
-        known = [(e.value, y + shift) for y, e in enumerate(estimates) if e.value is not None]
-        panel.scatter([v for v, _ in known], [y for _, y in known], color=colour, marker=marker, label=label, zorder=3)
+    for label, estimates, (colour, marker, _), shift in zip(*_series(part), LOOKS, (0.12, -0.12), strict=True):
+        drawn = [(y + shift, ends) for y, name in enumerate(names) if (ends := interval(estimates[name]))]
+        for y, (low, _, high) in drawn:
+            panel.plot([low, high], [y, y], color=colour, linewidth=1.5)
+        values = [value for _, (_, value, _) in drawn]
+        panel.scatter(values, [y for y, _ in drawn], color=colour, marker=marker, label=label, zorder=3)
     panel.axvline(0, color="#9AA0A6", linewidth=1)
     panel.set_yticks(range(len(names)), [name.replace("$", r"\$") for name in names])
     panel.set_xlabel("Kendall's τ-b with the accuracy")
-    panel.set_title(title.replace("$", r"\$"), fontsize=10, loc="left")
+    panel.set_title(table_title(part).replace("$", r"\$"), fontsize=10, loc="left")
     panel.grid(True, axis="x", color="#E6E8EB")
     panel.spines[["top", "right"]].set_visible(False)
     panel.legend(frameon=False, loc="lower right")
     figure.savefig(path)
 
 
-def _series(scores: Mapping[str, Evidence]) -> list[tuple[str, str, str, str]]:
-    return [("all", BLUE, "o", "circle"), ("equal FLOPs", VERMILLION, "D", "diamond")]
+def _series(part: Correlations) -> tuple[tuple[str, str], tuple[dict[str, Estimate], dict[str, Estimate]]]:
+    """Return the labels of the series of a figure, and the τ of each series by score."""
+    overall = {name: assessment.kendall for name, assessment in part.scores.items()}
+    equal = {name: assessment.equal_cost for name, assessment in part.scores.items()}
+    return ("all", _equal_flops(part)), (overall, equal)
 
 
-def _part_of(evidence: Evidence, label: str) -> Estimate:
-    return evidence.kendall if label == "all" else evidence.equal_cost
-
-
-def evidence_page(parts: Sequence[Subset], tables: Sequence[Table]) -> str:
-    """The page: figures of the whole, then a table and the biases of each part."""
-    title = f"Evidence on {parts[0].sample.space.name}"
+def correlation_page(parts: Sequence[Correlations]) -> str:
+    """Return the markup of the page: figures of the whole sample, then a table and the biases of each part."""
+    title = f"Correlation with the accuracy on {parts[0].sample.space.name}"
     body = [html.heading(title, 1), html.paragraph(READING)]
-    body.append(html.figure(_interval_figure(parts[0].scores), "intervals"))
-    for part, (name, columns, rows) in zip(parts, tables, strict=True):
-        body += [html.heading(name), html.table(columns, rows)]
+    body.append(html.figure(interval_figure(parts[0]), "intervals"))
+    for part in parts:
+        body += [html.heading(table_title(part)), html.table(table_columns(part), table_rows(part))]
         body += [html.paragraph(f"{score}: {reason}.", soft=True) for score, reason in part.skipped.items()]
-        body += _undefined(part.scores)
-        body += [html.heading("Bias", 3), html.table(*_bias(part.scores))]
+        body += _list_undefined(part.scores)
+        body += [html.heading("Bias", 3), html.table(*_bias_table(part.scores))]
     body += [html.paragraph(BIAS, soft=True), html.heading("Scores against accuracy")]
-    body.append(html.figure(_scatter_figure(parts[0].sample, list(parts[0].scores)[:SHOWN]), "scatter"))
+    body.append(html.figure(scatter_figure(parts[0].sample, list(parts[0].scores)[:SHOWN]), "scatter"))
+    body.append(html.paragraph(f"A panel shows at most {POINTS} architectures, drawn at random.", soft=True))
     return html.page(title, body)
 
 
-def _undefined(scores: Mapping[str, Evidence]) -> list[str]:
+def _list_undefined(scores: Mapping[str, Assessment]) -> list[html.Block]:
     missing = [f"{name} on {e.undefined}" for name, e in scores.items() if e.undefined]
     return [html.paragraph(f"Undefined and left out: {', '.join(missing)}.", soft=True)] if missing else []
 
 
-def _bias(scores: Mapping[str, Evidence]) -> tuple[list[str], list[list[str]]]:
+def _bias_table(scores: Mapping[str, Assessment]) -> tuple[list[str], list[list[str]]]:
     properties = list(next(iter(scores.values())).bias) if scores else []
     rows = []
-    for name, evidence in scores.items():
-        found = (evidence.bias[p] for p in properties)
+    for name, assessment in scores.items():
+        found = (assessment.bias[p] for p in properties)
         rows.append([name, *(f"{_short(b.correlation)} → {_short(b.held_fixed)}" for b in found)])
     return ["score", *properties], rows
 
@@ -182,48 +203,55 @@ def _short(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
 
 
-def _interval_figure(scores: Mapping[str, Evidence]) -> go.Figure:
+def interval_figure(part: Correlations) -> go.Figure:
+    """Return the interactive figure of τ overall and at equal FLOPs, with intervals."""
     figure = go.Figure()
-    for label, colour, _, symbol in _series(scores):
-        known = {name: e for name in scores if (e := _part_of(scores[name], label)).value is not None}
+    for label, estimates, (colour, _, symbol) in zip(*_series(part), LOOKS, strict=True):
+        drawn = {name: ends for name, estimate in estimates.items() if (ends := interval(estimate))}
         figure.add_scatter(
-            x=[e.value for e in known.values()],
-            y=[escape(name) for name in known],
+            x=[value for _, value, _ in drawn.values()],
+            y=[escape(name) for name in drawn],
             mode="markers",
             name=label,
             marker={"color": colour, "symbol": symbol, "size": 9},
             error_x={
                 "type": "data",
                 "symmetric": False,
-                "array": [(e.high or 0.0) - (e.value or 0.0) if e.high is not None else 0.0 for e in known.values()],
-                "arrayminus": [(e.value or 0.0) - (e.low or 0.0) if e.low is not None else 0.0 for e in known.values()],
+                "array": [high - value for _, value, high in drawn.values()],
+                "arrayminus": [value - low for low, value, _ in drawn.values()],
             },
         )
     figure.update_xaxes(title="Kendall's τ-b with the accuracy").update_yaxes(autorange="reversed")
     return figure.update_layout(
-        **LAYOUT | {"margin": {"l": 140, "r": 20, "t": 60, "b": 60}}, height=160 + 26 * len(scores)
+        **LAYOUT | {"margin": {"l": 140, "r": 20, "t": 60, "b": 60}}, height=160 + 26 * len(part.scores)
     )
 
 
-def _scatter_figure(sample: Sample, names: Sequence[str]) -> go.Figure:
-    """Accuracy over the rank of the score, a panel each: monotone relations look alike whatever the unit."""
+def scatter_figure(sample: Sample, names: Sequence[str]) -> go.Figure:
+    """Return the figure of the accuracy over the rank of each score, one panel per score.
+
+    Ranks make scores of different units comparable.
+    """
     columns = 3
     lines = max(1, -(-len(names) // columns))
-    figure = make_subplots(rows=lines, cols=columns, subplot_titles=[escape(name) for name in names])
-    kind = go.Scattergl if len(names) * len(sample.known.accuracy) > MANY else go.Scatter
+    figure = make_subplots(rows=lines, cols=columns, vertical_spacing=0.36 / lines)
     for position, name in enumerate(names):
-        values = sample.scores[name]
-        here = np.isfinite(values)
-        rank = np.argsort(np.argsort(values[here], kind="stable"), kind="stable")
-        trace = kind(
-            x=rank.tolist(),
-            y=sample.known.accuracy[here].tolist(),
+        here = np.isfinite(sample.scores[name])
+        values, accuracy = sample.scores[name][here], sample.truth.accuracy[here]
+        rank = np.argsort(np.argsort(values, kind="stable"), kind="stable")
+        drawn = np.sort(numpy_generator(0, "scatter", name).permutation(len(values))[:POINTS])
+        trace = go.Scatter(
+            x=rank[drawn].tolist(),
+            y=accuracy[drawn].tolist(),
             mode="markers",
             marker={"size": 4, "color": BLUE, "opacity": 0.5, "line": {"color": GREY}},
-            text=[f"{escape(name)} {value:.4g}" for value in values[here]],
+            text=[f"{escape(name)} {value:.4g}" for value in values[drawn]],
             hovertemplate="%{text}, accuracy %{y:.2f}<extra></extra>",
             showlegend=False,
         )
-        figure.add_trace(trace, row=position // columns + 1, col=position % columns + 1)
-    figure.update_xaxes(title="rank of the value").update_yaxes(title="accuracy")
+        place = {"row": position // columns + 1, "col": position % columns + 1}
+        figure.add_trace(trace, **place)
+        figure.update_xaxes(title=f"rank of {escape(name)}", **place).update_yaxes(title="accuracy", **place)
+    figure.update_xaxes(visible=False, selector=lambda axis: axis.title.text is None)
+    figure.update_yaxes(visible=False, selector=lambda axis: axis.title.text is None)
     return figure.update_layout(**LAYOUT, height=60 + 300 * lines)

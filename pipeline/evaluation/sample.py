@@ -1,14 +1,14 @@
-"""Architectures with their scores and accuracies: what the evidence is drawn from."""
+"""Samples of architectures with their scores and accuracies: drawn, scored, trained, or read from tables."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from zenfront.pipeline import proxies
+from zenfront.pipeline.analysis.assessment import LEAST, ReferenceData
 from zenfront.pipeline.analysis.conditions import Condition, Value, categories, properties
-from zenfront.pipeline.analysis.evidence import LEAST, Truth
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.evaluation.truth_table import TruthTable, read_scores
 from zenfront.pipeline.experiment.config import Experiment, SchedulerConfig, Select
@@ -25,10 +25,11 @@ from zenfront.spaces import Architecture, Space
 from zenfront.spaces import load as load_space
 
 BASELINES = ("flops", "params", "live_params")
-"""Free scores, taken with every other: of them more is better."""
+"""Free scores that are always taken; more is taken to be better."""
 PROPERTIES = ("flops", "params", "depth", "activations")
+"""Costs by which a score may be biased; always taken."""
 TRIES = 1000
-"""Draws in a row without a new architecture after which the space is taken to be exhausted."""
+"""Draws in a row without a new architecture after which the space counts as exhausted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,67 +37,79 @@ class Sample:
     """Scores and accuracies of n architectures.
 
     Attributes:
-        space: Theirs.
-        known: Architectures and accuracies.
-        scores: (n,) by name, as measured; NaN: undefined.
+        space: Space of the architectures.
+        truth: Architectures and accuracies.
+        scores: (n,) by name, as measured; NaN where undefined.
     """
 
     space: Space
-    known: TruthTable
+    truth: TruthTable
     scores: Mapping[str, np.ndarray]
 
     def holds(self, condition: Condition) -> np.ndarray:
-        """Whether each architecture fulfils a condition on genes, categories and scores.
+        """Return whether each architecture, (n,) bool, fulfils a condition on genes, categories and scores.
 
         Raises:
-            UserError: The condition names what is not known.
+            UserError: The condition names an unknown property.
         """
-        return np.array([condition.holds(self._properties(i)) for i in range(len(self.known.accuracy))])
+        return np.array([condition.holds(self._properties(i)) for i in range(len(self.truth.accuracy))])
 
     def _properties(self, index: int) -> dict[str, Value]:
         scores = {name: float(values[index]) for name, values in self.scores.items()}
-        return properties(self.space, self.known.architectures[index]) | scores
+        return properties(self.space, self.truth.architectures[index]) | scores
 
-    def only(self, rows: np.ndarray) -> "Sample":
-        """The part of these rows, (n,) bool."""
-        known = self.known
-        chosen = [a for a, here in zip(known.architectures, rows, strict=True) if here]
-        part = TruthTable(chosen, known.accuracy[rows], known.seeds[rows], known.source)
-        return Sample(self.space, part, {name: values[rows] for name, values in self.scores.items()})
+    def select(self, rows: np.ndarray) -> "Sample":
+        """Return the sample of these rows, given as (n,) bool."""
+        scores = {name: values[rows] for name, values in self.scores.items()}
+        return replace(self, truth=self.truth.select(rows), scores=scores)
 
-    def truth(self, seed: int) -> Truth:
-        """As the analysis takes it.
+    def require_enough(self) -> None:
+        """Check that the sample is large enough for statistics.
 
         Raises:
             UserError: There are too few architectures.
         """
-        if len(self.known.accuracy) < LEAST:
-            raise UserError(f"at least {LEAST} architectures are needed, but got {len(self.known.accuracy)}.")
+        if len(self.truth.accuracy) < LEAST:
+            raise UserError(f"at least {LEAST} architectures are needed, but got {len(self.truth.accuracy)}.")
+
+    def reference(self, seed: int) -> ReferenceData:
+        """Return the data that scores are compared with.
+
+        Args:
+            seed: Seed of the bootstrap.
+
+        Raises:
+            UserError: There are too few architectures.
+        """
+        self.require_enough()
         costs = {name: self.scores[name] for name in PROPERTIES if name in self.scores}
-        return Truth(
-            self.known.accuracy,
-            self.known.seeds,
-            self.scores["flops"],
-            {name: self.scores[name] for name in BASELINES if name in self.scores},
-            costs | self._genes(),
-            seed,
+        return ReferenceData(
+            accuracy=self.truth.accuracy,
+            seeds=self.truth.seeds,
+            cost=self.scores["flops"],
+            baselines={name: self.scores[name] for name in BASELINES if name in self.scores},
+            properties=costs | self._genes(),
+            seed=seed,
         )
 
     def _genes(self) -> dict[str, np.ndarray]:
-        """How often each category occurs, and the genes that are numbers."""
-        rows = [properties(self.space, architecture) for architecture in self.known.architectures]
+        """Return how often each category occurs, and the genes that are numbers."""
+        rows = [properties(self.space, architecture) for architecture in self.truth.architectures]
         numbers = [name for name, levels in self.space.levels.items() if not isinstance(levels.values[0], str)]
         return {name: np.array([float(row[name]) for row in rows]) for name in [*categories(self.space), *numbers]}
 
 
-def oriented(name: str, values: np.ndarray) -> np.ndarray:
-    """A score with higher is better; of a cost more is taken to be better, of an unknown score too."""
+def orient(name: str, values: np.ndarray) -> np.ndarray:
+    """Return a score with the sign for which higher is better.
+
+    More of a cost is taken to be better, and more of a score that is not a proxy.
+    """
     proxy = proxies.load(name) if name in proxies.names() else None
     return -values if proxy and not proxy.is_cost and proxy.direction == "minimise" else values
 
 
-def study(experiment: Experiment, names: Sequence[str]) -> Experiment:
-    """The experiment that takes these scores and the free ones, without constraints, and stops no training."""
+def evaluation_experiment(experiment: Experiment, names: Sequence[str]) -> Experiment:
+    """Return the experiment that takes these scores and the free ones, without constraints, and stops no training."""
     every = dict.fromkeys([*BASELINES, *(name for name in PROPERTIES if name not in BASELINES), *names])
     objectives = tuple(Objective(score=name, direction=proxies.load(name).direction) for name in every)
     train = experiment.train.model_copy(update={"scheduler": SchedulerConfig(name="fifo", grace_period=1)})
@@ -104,23 +117,23 @@ def study(experiment: Experiment, names: Sequence[str]) -> Experiment:
     return experiment.model_copy(update=changes | {"name": f"{experiment.name}.study"})
 
 
-def scored(experiment: Experiment, folder: RunFolder, view: View, known: TruthTable) -> Sample:
-    """Takes the scores of the study on the cluster; what is in the folder already is not taken again."""
-    rows = score_given(experiment, folder, view, known.architectures)
-    return _joined(experiment.space, known, [row.values for row in rows], experiment.score_names())
+def score_sample(experiment: Experiment, folder: RunFolder, view: View, truth: TruthTable) -> Sample:
+    """Take the scores of the experiment on the cluster; those that are in the folder are not taken again."""
+    rows = score_given(experiment, folder, view, truth.architectures)
+    return _join(experiment.space, truth, [row.values for row in rows], experiment.score_names())
 
 
-def from_table(experiment: Experiment, path: Path, known: TruthTable, names: Sequence[str] | None) -> Sample:
-    """Takes the scores from a table, of the architectures that it holds.
+def read_sample(experiment: Experiment, path: Path, truth: TruthTable, names: Sequence[str] | None) -> Sample:
+    """Read the scores of the architectures from a table; those that it does not hold are left out.
 
     Args:
-        experiment: Gives the space.
-        path: Of the parquet file.
-        known: With accuracies.
-        names: Of the scores; None: all columns that are named like a proxy.
+        experiment: Names the space.
+        path: Path of the parquet file.
+        truth: Architectures with accuracies.
+        names: Names of the scores; None: all columns that have the name of a proxy.
 
     Raises:
-        UserError: A column is missing; the table holds none of the architectures.
+        UserError: A column is missing, or the table holds none of the architectures.
     """
     table = read_scores(path, load_space(experiment.space))
     columns = list(dict.fromkeys(name for row in table.values() for name in row))
@@ -128,30 +141,31 @@ def from_table(experiment: Experiment, path: Path, known: TruthTable, names: Seq
     needed = [*(names or []), "flops"]
     if missing := [name for name in needed if name not in columns]:
         raise UserError(f"{path} has no column {missing[0]!r}. It has: {', '.join(columns)}.")
-    here = np.array([architecture.id in table for architecture in known.architectures])
+    here = np.array([architecture.id in table for architecture in truth.architectures])
     if not here.any():
         raise UserError(f"{path} holds none of the {len(here)} architectures whose accuracy is known.")
-    rows = [table.get(architecture.id, {}) for architecture in known.architectures]
-    return _joined(experiment.space, known, rows, [name for name in wanted if name in columns]).only(here)
+    rows = [table.get(architecture.id, {}) for architecture in truth.architectures]
+    return _join(experiment.space, truth, rows, [name for name in wanted if name in columns]).select(here)
 
 
-def _joined(space: str, known: TruthTable, rows: Sequence[Mapping[str, float]], names: Sequence[str]) -> Sample:
+def _join(space: str, truth: TruthTable, rows: Sequence[Mapping[str, float]], names: Sequence[str]) -> Sample:
     scores = {name: np.array([row.get(name, np.nan) for row in rows], dtype=np.float64) for name in names}
-    return Sample(load_space(space), known, scores)
+    return Sample(load_space(space), truth, scores)
 
 
-def drawn(known: TruthTable, count: int | None, seed: int) -> TruthTable:
-    """So many of the known, at random; all if not given."""
-    if count is None or count >= len(known.accuracy):
-        return known
-    chosen = np.sort(numpy_generator(seed, "correlate", "sample").permutation(len(known.accuracy))[:count])
-    architectures = [known.architectures[i] for i in chosen]
-    return TruthTable(architectures, known.accuracy[chosen], known.seeds[chosen], known.source)
+def draw(truth: TruthTable, count: int | None, seed: int) -> TruthTable:
+    """Draw architectures at random, in the order of the table; None: all of them."""
+    if count is None or count >= len(truth.accuracy):
+        return truth
+    order = numpy_generator(seed, "correlate", "sample").permutation(len(truth.accuracy))
+    return truth.select(np.sort(order[:count]))
 
 
-def trained(experiment: Experiment, folder: RunFolder, view: View, architectures: Sequence[Architecture]) -> TruthTable:
-    """Trains the architectures to the end, with all seeds of the experiment; test accuracies in percent."""
-    runs = _trained_before(folder)
+def train_sample(
+    experiment: Experiment, folder: RunFolder, view: View, architectures: Sequence[Architecture]
+) -> TruthTable:
+    """Train the architectures to the end with all seeds of the experiment; return test accuracies in percent."""
+    runs = _read_trained(folder)
     if not {architecture.id for architecture in architectures} <= {run.architecture for run in runs}:
         runs = train_given(experiment, folder, view, architectures)
     accuracies: dict[str, dict[int, float]] = {}
@@ -163,18 +177,18 @@ def trained(experiment: Experiment, folder: RunFolder, view: View, architectures
     return TruthTable(here, np.nanmean(seeds, axis=1), seeds, "test accuracy after training")
 
 
-def _trained_before(folder: RunFolder) -> list[TrainedRun]:
+def _read_trained(folder: RunFolder) -> list[TrainedRun]:
     trained = read_document(folder.trained, Trained.from_row)
     return trained.trials if trained else []
 
 
-def random_architectures(experiment: Experiment, count: int) -> list[Architecture]:
-    """So many architectures of the space, each once, that can be built and whose costs the constraints allow.
+def draw_architectures(experiment: Experiment, count: int) -> list[Architecture]:
+    """Draw distinct architectures of the space that can be built and whose costs the constraints allow.
 
-    The first of many are the same as of few.
+    A larger count adds architectures to those of a smaller one.
 
     Raises:
-        UserError: The space does not hold so many.
+        UserError: The space does not hold as many.
     """
     space, task = load_space(experiment.space), experiment.task
     costs = [c for c in experiment.constraints if proxies.load(c.score).is_cost]
@@ -185,7 +199,10 @@ def random_architectures(experiment: Experiment, count: int) -> list[Architectur
     while sum(found.values()) < count:
         architecture, tries = space.sample(generator), tries + 1
         if tries > TRIES:
-            raise UserError(f"--train: {sum(found.values())} architectures fulfil the constraints, but got {count}.")
+            n = sum(found.values())
+            raise UserError(
+                f"--train: at most {n} architectures that fulfil the constraints were found, but got {count}."
+            )
         if architecture not in found:
             allowed = space.violation(architecture, task) is None
             if allowed and costs:

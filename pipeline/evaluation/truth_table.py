@@ -1,4 +1,4 @@
-"""Tables that users bring: accuracies and scores of architectures, as parquet."""
+"""Parquet tables of the user: accuracies and scores of architectures."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ class TruthTable:
     """Architectures whose accuracy is known.
 
     Attributes:
-        architectures: Canonical, each once; rows that build the same network are one, with their mean.
+        architectures: Canonical, each once; rows that build the same network are merged and have their mean accuracy.
         accuracy: (n,).
-        seeds: (n, s), single training runs, NaN where there is none; s may be 0.
+        seeds: (n, s) accuracies of single training runs, NaN where there is none; s may be 0.
         source: Column or training that the accuracy is from.
     """
 
@@ -30,18 +30,24 @@ class TruthTable:
     seeds: np.ndarray
     source: str
 
+    def select(self, rows: np.ndarray) -> "TruthTable":
+        """Return the table of these rows, given as indices or as (n,) bool."""
+        chosen = [self.architectures[i] for i in np.arange(len(self.architectures))[rows]]
+        return TruthTable(chosen, self.accuracy[rows], self.seeds[rows], self.source)
+
 
 def read_truth(path: Path, space: Space, column: str | None) -> TruthTable:
-    """The accuracies of a table: column ``architecture`` in the space's notation, an accuracy, maybe one per seed.
+    """Read accuracies: a column ``architecture`` in the space's notation, an accuracy, and optionally one per seed.
 
     Args:
-        path: Of the parquet file.
-        space: Of the architectures.
-        column: Of the accuracy; None: the first there is of test_accuracy, accuracy, validation_accuracy. Columns
-            ``<column>_seed<i>`` are the single runs.
+        path: Path of the parquet file.
+        space: Space of the architectures.
+        column: Column of the accuracy; None: the first of test_accuracy, accuracy, validation_accuracy that exists.
+            Columns ``<column>_seed<i>`` hold single training runs.
 
     Raises:
-        UserError: The file or a column is missing, a row is no architecture of the space, an accuracy no number.
+        UserError: The file or a column is missing, a row is not an architecture of the space, or an accuracy is not a
+            number.
     """
     table = _read(path)
     column = column or next((name for name in ACCURACIES if name in table), ACCURACIES[0])
@@ -57,10 +63,13 @@ def read_truth(path: Path, space: Space, column: str | None) -> TruthTable:
 
 
 def read_scores(path: Path, space: Space) -> dict[str, Mapping[str, float]]:
-    """The scores of a table by architecture's id: column ``architecture``, and one column per score, empty: undefined.
+    """Read scores: a column ``architecture``, and one column per score, where an empty cell means undefined.
+
+    Returns:
+        The scores by name, by id of the architecture.
 
     Raises:
-        UserError: The file or the column is missing, or a row is no architecture of the space.
+        UserError: The file or the column is missing, or a row is not an architecture of the space.
     """
     table = _read(path)
     names = [name for name, values in table.items() if all(isinstance(v, int | float | None) for v in values)]

@@ -1,4 +1,4 @@
-"""The front as a picture: objectives in pairs."""
+"""The front as a PNG: objectives in pairs."""
 
 import math
 from collections.abc import Sequence
@@ -11,18 +11,18 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from zenfront.pipeline.plots.series import Axis, Group, panels
 
 WIDTH, HEIGHT = 4.6, 4.2
-"""Of a panel, in inches."""
+"""Size of a panel, in inches."""
 TEXT = "#333333"
 
 
 def save_panels(axes: Sequence[Axis], groups: Sequence[Group], title: str, path: Path) -> None:
-    """Draws every pair of objectives beside each other and writes a PNG.
+    """Draw a panel for every pair of objectives, three in a row, and write a PNG.
 
     Args:
         axes: The m objectives; a single one is drawn over the order of the values.
-        groups: From the background to the foreground.
-        title: Above all panels.
-        path: Of the file.
+        groups: Architectures by group, from the background to the foreground.
+        title: Title above all panels.
+        path: Path of the file.
     """
     pairs = panels(len(axes)) or [(0, 0)]
     columns = min(len(pairs), 3)

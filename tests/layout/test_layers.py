@@ -29,6 +29,7 @@ FLOORS = {
     "zenfront.pipeline.objectives": 0,
     "zenfront.pipeline.pareto": 0,
     "zenfront.pipeline.progress": 0,
+    "zenfront.pipeline.ranking": 0,
     "zenfront.pipeline.registry": 0,
     "zenfront.pipeline.front": 0,
     "zenfront.pipeline.results": 0,

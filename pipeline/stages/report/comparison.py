@@ -134,7 +134,7 @@ def _cautions(names: Sequence[str], records: Sequence[RunRecord]) -> list[str]:
     return found
 
 
-def _tables(names: Sequence[str], measured: dict[str, Any], objectives: Sequence[Objective]) -> list[str]:
+def _tables(names: Sequence[str], measured: dict[str, Any], objectives: Sequence[Objective]) -> list[html.Block]:
     point = ", ".join(f"{name} {value:.4g}" for name, value in measured["reference"].items())
     covers = [(name, *(measured["coverage"][name].get(other) for other in names)) for name in names]
     return [

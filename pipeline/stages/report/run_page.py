@@ -107,7 +107,7 @@ def _code(origin: Origin) -> str:
     return f"{origin.git.commit[:12]}{' with changes' if origin.git.dirty else ''}"
 
 
-def _front(front: Front) -> str:
+def _front(front: Front) -> html.Block:
     rank = {name: position for position, name in enumerate(front.selected, start=1)}
     first = [objective.score for objective in front.objectives]
     scores = list(dict.fromkeys(first + [name for member in front.members for name in member.values]))
@@ -122,14 +122,14 @@ def _measured(member: Member, score: str) -> object:
     return value if value is None or error is None else f"{number(value)} ± {number(error)}"
 
 
-def _failures(front: Front) -> str:
+def _failures(front: Front) -> html.Block:
     if not front.failures:
         return html.paragraph("No architecture failed.")
     rows = sorted(front.failures.items(), key=lambda item: (-item[1], item[0]))
     return html.table(("architectures that failed, by reason", "number"), rows)
 
 
-def _training(record: RunRecord) -> list[str]:
+def _training(record: RunRecord) -> list[html.Block]:
     parts = [html.heading("Training")]
     if record.epochs:
         parts.append(html.figure(training_figure(record), "training"))

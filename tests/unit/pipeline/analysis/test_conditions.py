@@ -62,5 +62,5 @@ def test_the_error_on_an_unknown_property_lists_the_known_ones() -> None:
 
 
 def test_text_and_numbers_have_no_order() -> None:
-    with pytest.raises(UserError, match="a text and a number"):
+    with pytest.raises(UserError, match="a text with a number"):
         Condition.parse("edge_0_1 > 1").holds(HERE)

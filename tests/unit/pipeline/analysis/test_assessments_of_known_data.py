@@ -1,19 +1,22 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from zenfront.pipeline.analysis.evidence import Truth, assess, noise_ceiling
+from zenfront.pipeline.analysis.assessment import ReferenceData, assess, noise_ceiling
+from zenfront.pipeline.analysis.resampling import Estimate
 from zenfront.pipeline.seeds import numpy_generator
 
 N = 600
 
 
-def _truth(rng: np.random.Generator) -> tuple[Truth, dict[str, np.ndarray]]:
+def _truth(rng: np.random.Generator) -> tuple[ReferenceData, dict[str, np.ndarray]]:
     """Make a table whose accuracy is the cost level plus a quality that only some scores depend on."""
     cost = rng.integers(0, 6, N).astype(float)
     quality, noise = rng.normal(0, 1, N), rng.normal(0, 1, (4, N))
     accuracy = 80 + cost + quality
     seeds = (accuracy + 0.3 * noise[:2]).T
-    truth = Truth(accuracy, seeds, cost, {"flops": cost}, {"flops": cost, "constant": np.ones(N)}, seed=0)
+    truth = ReferenceData(accuracy, seeds, cost, {"flops": cost}, {"flops": cost, "constant": np.ones(N)}, seed=0)
     return truth, {"cost": cost + 0.01 * noise[2], "quality": quality, "all": accuracy, "noise": noise[3]}
 
 
@@ -76,6 +79,46 @@ def test_a_constant_score_is_undefined() -> None:
     assert found.verdict.startswith("undefined")
 
 
+def _spread_out(n: int) -> tuple[np.ndarray, ReferenceData]:
+    """Costs that grow by 3 % from one architecture to the next; the accuracy grows with them."""
+    cost = 1.03 ** np.arange(n)
+    return cost, ReferenceData(np.arange(n, dtype=float), np.empty((n, 0)), cost, {"flops": cost}, {}, seed=0)
+
+
+def test_few_pairs_of_similar_cost_have_no_correlation() -> None:
+    """Three neighbours on each side are within 10 %: 3 n - 6 pairs, of which 45 are needed."""
+    cost, reference = _spread_out(16)
+    found = assess(cost, reference)
+    assert (found.pairs, found.equal_cost.value) == (42, None)
+    assert found.kendall.value == 1.0
+
+
+def test_pairs_of_similar_cost_are_compared_where_equal_ones_are_rare() -> None:
+    """A score that is right only for neighbours: the blocks of five are in the wrong order."""
+    cost, reference = _spread_out(50)
+    found = assess(cost, reference)
+    assert (found.pairs, found.equal_cost.value) == (144, 1.0)
+    n = np.arange(50)
+    found = assess((n % 5) - 100.0 * (n // 5), reference)
+    # Of 144 pairs at distance 1, 2 and 3, (5 - d) of 5 lie in one block: 40 + 30 + 20.
+    assert found.equal_cost.value == pytest.approx((90 - 54) / 144)
+    assert found.kendall.value == pytest.approx((100 - 1125) / 1225)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.01, 0.8, "better than flops: +0.30 [+0.01, +0.80]"),
+        (-0.06, 0.86, "undecided against flops: +0.30 [-0.06, +0.86]"),
+        (0.0, 0.8, "undecided against flops: +0.30 [+0.00, +0.80]"),
+        (-0.8, -0.01, "worse than flops: +0.30 [-0.80, -0.01]"),
+    ],
+)
+def test_a_verdict_is_better_worse_or_undecided(low: float, high: float, verdict: str) -> None:
+    found = replace(assess(SCORES["all"], TRUTH), difference=Estimate(0.3, low, high))
+    assert found.verdict == verdict
+
+
 def test_the_noise_ceiling_is_the_correlation_of_the_seeds() -> None:
     """Two normal variables of correlation r have a tau of 2 / pi arcsin r: here r = 1 / 1.09 at equal cost."""
     ceiling = noise_ceiling(TRUTH)
@@ -83,5 +126,5 @@ def test_the_noise_ceiling_is_the_correlation_of_the_seeds() -> None:
     assert None not in (ceiling.overall, ceiling.equal_cost, ceiling.top)
     assert ceiling.equal_cost == pytest.approx(2 / np.pi * np.arcsin(1 / 1.09), abs=0.05)
     assert (ceiling.overall or 0) > (ceiling.equal_cost or 0) > (ceiling.top or 0) > 0
-    alone = Truth(TRUTH.accuracy, TRUTH.seeds[:, :1], TRUTH.cost, TRUTH.baselines, {}, seed=0)
+    alone = ReferenceData(TRUTH.accuracy, TRUTH.seeds[:, :1], TRUTH.cost, TRUTH.baselines, {}, seed=0)
     assert noise_ceiling(alone) is None

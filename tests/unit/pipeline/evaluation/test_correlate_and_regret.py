@@ -114,7 +114,7 @@ def test_the_regret_of_the_oracle_is_zero_and_reproducible(zenfront: Zenfront, t
         (("correlate", *ASKED, "--sample", "9"), "at least 10 architectures are needed, but got 9"),
         (("correlate", *ASKED, "--where", "none > 6"), "'none > 6' holds for 0 of "),
         (("correlate", *ASKED, "--where", "skips >= 1"), "no property 'skips'"),
-        (("correlate", *ASKED, "--where", "skip_connect"), "is no comparison"),
+        (("correlate", *ASKED, "--where", "skip_connect"), "is not a comparison"),
         (("correlate", "known.yaml", "--truth", "truth.parquet", "--proxies", "zenn"), "no proxy named 'zenn'"),
         (("regret", *ASKED, "--rule", "best"), "'best' is neither random, stratified"),
         (("regret", *ASKED, "--rule", "front:zen,zenn"), "no score 'zenn'"),
