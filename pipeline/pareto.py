@@ -44,7 +44,7 @@ def dominance_ranks(dominates: np.ndarray, order: np.ndarray) -> np.ndarray:
 
 
 def crowding_distance(losses: np.ndarray) -> np.ndarray:
-    """Return the crowding distance (n,) of the rows of one front (n, m); infinity at the extremes (Deb et al., 2002)."""
+    """Return the crowding distance (n,) of the rows of one front (n, m), infinity at extremes (Deb et al., 2002)."""
     return np.asarray(calc_crowding_distance(losses), dtype=np.float64)
 
 

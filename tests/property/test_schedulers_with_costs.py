@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ class AshaByValue:
     """The rule before costs: a run below the interpolated quantile of the earlier values stops."""
 
     def __init__(self, budget: TrainingBudget) -> None:
-        self.budget, self.stopped = budget, dict[str, int]()
+        self.budget, self.stopped = budget, dict[str, Any]()
         self.rungs: dict[int, list[float]] = {
             rung: [] for rung in milestones(budget.grace_period, budget.reduction_factor, budget.epochs)
         }
@@ -62,14 +63,14 @@ class AshaByValue:
         return low + (ordered[below + 1] - low) * (position - below)
 
     def limit(self, trial: str) -> int:
-        return self.stopped.get(trial, self.budget.epochs)
+        return int(self.stopped.get(trial, self.budget.epochs))
 
 
 class HalvingByValue:
     """The rule before costs: of a rung's n runs the ceil(n / factor) with the highest value go on, ties by name."""
 
     def __init__(self, budget: TrainingBudget) -> None:
-        self.budget, self.stopped = budget, dict[str, int]()
+        self.budget, self.stopped = budget, dict[str, Any]()
         self.stations = [*milestones(budget.grace_period, budget.reduction_factor, budget.epochs), budget.epochs]
         self.field, self.values = list(budget.trials), dict[str, float]()
 
@@ -89,10 +90,10 @@ class HalvingByValue:
             self.field, self.values = [name for name in kept if name not in self.stopped], {}
 
     def limit(self, trial: str) -> int:
-        return self.stopped.get(trial, self.stations[0])
+        return int(self.stopped.get(trial, self.stations[0]))
 
 
-BEFORE = {Asha: AshaByValue, SuccessiveHalving: HalvingByValue}
+BEFORE: dict[MakeScheduler, MakeScheduler] = {Asha: AshaByValue, SuccessiveHalving: HalvingByValue}
 
 
 @st.composite
