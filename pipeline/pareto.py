@@ -1,4 +1,4 @@
-"""Dominance on arrays of losses (lower is better), over pymoo and moocore."""
+"""Dominance on arrays of losses (lower is better), computed with pymoo and moocore."""
 
 from collections.abc import Sequence
 
@@ -11,11 +11,11 @@ REFERENCE = 1.1
 
 
 def front_indices(losses: np.ndarray, violation: np.ndarray | None = None) -> np.ndarray:
-    """Indices of the feasible, non-dominated rows, ascending; of equal rows all are kept.
+    """Return the indices of the feasible, non-dominated rows, ascending; equal rows are all kept.
 
     Args:
         losses: (n, m), finite.
-        violation: (n,), 0 is feasible; None: all are.
+        violation: (n,), 0 is feasible; None: all rows are feasible.
     """
     feasible = np.arange(len(losses)) if violation is None else np.flatnonzero(violation <= 0)
     if not len(feasible):
@@ -23,13 +23,71 @@ def front_indices(losses: np.ndarray, violation: np.ndarray | None = None) -> np
     return np.asarray(feasible[is_nondominated(losses[feasible], keep_weakly=True)])
 
 
+def dominance_ranks(dominates: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Return the non-dominated rank of each row, from 1.
+
+    The rank of a row is the smallest one that none of the rows dominating it has. Where dominance is transitive this
+    is the rank of non-dominated sorting (Deb et al., 2002). Where it is only free of cycles, as with a tolerance,
+    every row still has exactly one rank, no two rows of a rank dominate each other, and a row of rank r > 1 is
+    dominated by a row of every rank below r: the rows of rank 1 are the kernel of the relation.
+
+    Args:
+        dominates: (n, n) bool; ``[i, j]``: row i dominates row j.
+        order: (n,), the rows sorted so that each comes after all rows that dominate it.
+    """
+    ranks = np.zeros(len(order), dtype=int)
+    for row in order:
+        taken = np.bincount(ranks[dominates[:, row]], minlength=1) > 0
+        taken[0] = True
+        ranks[row] = len(taken) if taken.all() else int(taken.argmin())
+    return ranks
+
+
 def crowding_distance(losses: np.ndarray) -> np.ndarray:
-    """Crowding distance (n,) of the rows of one front (n, m); extreme points have infinity (Deb et al., 2002)."""
+    """Return the crowding distance (n,) of the rows of one front (n, m), infinity at extremes (Deb et al., 2002)."""
     return np.asarray(calc_crowding_distance(losses), dtype=np.float64)
 
 
+def scaled_to_unit(losses: np.ndarray) -> np.ndarray:
+    """Return the losses (n, m) with each column scaled to [0, 1]; a constant column becomes 0."""
+    low, high = losses.min(0), losses.max(0)
+    return np.asarray((losses - low) / np.where(high > low, high - low, 1.0))
+
+
+def epsilon_net(losses: np.ndarray) -> np.ndarray:
+    """Return the place (n,) of each row in a farthest-first traversal of the rows, from 0.
+
+    The traversal starts at the row with the lowest first loss and goes on with the row that is farthest from all
+    visited ones (Euclidean, every loss scaled to [0, 1] over the rows). The first k rows are spread over all of them
+    for every k. A tie goes to the row whose losses come first in lexicographic order, so that the places do not
+    depend on the order of the rows; equal rows share a place.
+
+    Args:
+        losses: (n >= 1, m), finite.
+
+    Source: the epsilon-net of Schmucker et al., 2021, arXiv:2106.12639, sec. 3, after Clarkson, 2005. Deviation: the
+        first row is the best in the first objective instead of one at random.
+    """
+    rows, inverse = np.unique(losses, axis=0, return_inverse=True)  # sorted lexicographically
+    points = scaled_to_unit(rows)
+    places = np.zeros(len(points), dtype=int)
+    nearest, current = np.full(len(points), np.inf), 0
+    for place in range(len(points)):
+        places[current] = place
+        nearest = np.minimum(nearest, np.linalg.norm(points - points[current], axis=1))
+        nearest[current] = -1.0  # a visited row is not visited again, even if rounding makes another coincide with it
+        current = int(nearest.argmax())
+    return places[inverse.reshape(-1)]
+
+
+def cost_axis(costs: np.ndarray) -> np.ndarray:
+    """Return the costs (n, c) on the axis on which they are compared: the logarithm of a column that is positive."""
+    logarithmic = (costs > 0).all(0)
+    return np.where(logarithmic, np.log(np.where(logarithmic, costs, 1.0)), costs)
+
+
 def hypervolume(losses: np.ndarray, reference: Sequence[float] | np.ndarray) -> float:
-    """Volume dominated by the rows (n, m) below the reference point (m,); rows beyond it add nothing.
+    """Return the volume dominated by the rows (n, m) below the reference point (m,); rows beyond it add nothing.
 
     Rows that are not finite never reach moocore, which crashes on some of them.
     """
@@ -39,10 +97,10 @@ def hypervolume(losses: np.ndarray, reference: Sequence[float] | np.ndarray) -> 
 
 
 def normalised_hypervolume(losses: np.ndarray, ideal: Sequence[float], nadir: Sequence[float]) -> float:
-    """Hypervolume (>= 0, higher is better) in units of a box: what `hypervolume` in generations.jsonl means.
+    """Return the hypervolume (>= 0, higher is better) in units of a box: `hypervolume` in generations.jsonl.
 
     Every objective is scaled so that the box reaches from 0 (ideal) to 1 (nadir), and the reference point is 1.1
-    in each: m objectives give 1.1 ** m for the ideal point alone, and more for points that are better than it.
+    in each: with m objectives the ideal point alone has 1.1 ** m, and points that are better than it have more.
     A side of length zero counts as 1. The box is that of the first generation with a feasible front
     (`bounding_box` of that front), so that the values of one run can be compared over time.
 
@@ -58,12 +116,12 @@ def normalised_hypervolume(losses: np.ndarray, ideal: Sequence[float], nadir: Se
 
 
 def bounding_box(losses: np.ndarray) -> tuple[list[float], list[float]]:
-    """Ideal and nadir, (m,) each: the lowest and the highest losses of the rows (n >= 1, m) of a front."""
+    """Return ideal and nadir, (m,) each: the lowest and the highest losses of the rows (n >= 1, m) of a front."""
     return losses.min(0).tolist(), losses.max(0).tolist()
 
 
 def coverage(losses: np.ndarray, others: np.ndarray) -> float:
-    """C(A, B) in [0, 1]: the share of the rows of B that a row of A weakly dominates (Zitzler and Thiele, 1999).
+    """Return C(A, B) in [0, 1]: the share of the rows of B that a row of A weakly dominates (Zitzler and Thiele, 1999).
 
     Args:
         losses: A, (n, m), lower is better.

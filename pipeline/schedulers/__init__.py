@@ -1,4 +1,4 @@
-"""Early stopping of training runs. A module without underscore is one way; it exports ``SCHEDULER``."""
+"""Early stopping of training runs. Each module without underscore is one scheduler; it exports ``SCHEDULER``."""
 
 from zenfront.pipeline.registry import Registry
 from zenfront.pipeline.schedulers._scheduler import MakeScheduler, Scheduler, TrainingBudget
@@ -7,12 +7,12 @@ SCHEDULERS = Registry("zenfront.pipeline.schedulers", "SCHEDULER", "scheduler")
 
 
 def names() -> list[str]:
-    """The names of all schedulers."""
+    """Return the names of all schedulers."""
     return SCHEDULERS.names()
 
 
 def load(name: str) -> MakeScheduler:
-    """The scheduler of that name; `UserError` lists the known ones."""
+    """Return the scheduler of that name; the `UserError` of a wrong name lists the known ones."""
     make: MakeScheduler = SCHEDULERS.load(name)
     return make
 

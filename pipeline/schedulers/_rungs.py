@@ -1,16 +1,15 @@
-"""The arithmetic of rungs: where they are, how many go on, and what is good enough.
+"""The arithmetic of rungs: their epochs, how many runs go on, and where a quantile lies.
 
-Floating point is rounded away at nine digits where it would move a rung by an epoch or break a tie.
+Floating point is rounded at nine digits where it would move a rung by an epoch or a quantile off a run.
 """
 
 import math
-from collections.abc import Sequence
 
 WORST = -math.inf
 
 
 def milestones(grace_period: int, reduction_factor: float, epochs: int) -> tuple[int, ...]:
-    """The rungs' epochs, ascending: grace_period * reduction_factor ** k, rounded up, below `epochs`."""
+    """Return the epochs of the rungs, ascending: grace_period * reduction_factor ** k, rounded up, below `epochs`."""
     rungs: list[int] = []
     exact: float = grace_period
     while (milestone := math.ceil(round(exact, 9))) < epochs:
@@ -21,26 +20,22 @@ def milestones(grace_period: int, reduction_factor: float, epochs: int) -> tuple
 
 
 def worth(value: float | None) -> float:
-    """The value for comparing: what is not finite is the worst."""
+    """Return the value for comparing: one that is not finite is the worst."""
     return value if value is not None and math.isfinite(value) else WORST
 
 
 def survivors(count: int, reduction_factor: float) -> int:
-    """How many of `count` go on: ceil(count / reduction_factor)."""
+    """Return how many of `count` runs go on: ceil(count / reduction_factor)."""
     return math.ceil(round(count / reduction_factor, 9))
 
 
-def cutoff(values: Sequence[float], reduction_factor: float) -> float:
-    """The (1 - 1 / reduction_factor) quantile of the values, interpolated linearly; -inf without values.
+def quantile_position(count: int, reduction_factor: float) -> tuple[int, float]:
+    """Return where the (1 - 1 / reduction_factor) quantile of `count` >= 1 runs lies, sorted from the worst.
 
-    Where the interpolation would lie between the worst and a finite value, the worst.
+    Returns:
+        Index of the run at or below the quantile, and the share in [0, 1) of the way to the next run.
     """
-    if not values:
-        return WORST
-    ordered = sorted(values)
-    position = round((len(ordered) - 1) * (1 - 1 / reduction_factor), 9)
-    below = math.floor(position)
-    low = ordered[below]
-    if position == below or low == WORST:
-        return low
-    return low + (ordered[below + 1] - low) * (position - below)
+    position = (count - 1) * (1 - 1 / reduction_factor)
+    if abs(position - round(position)) < 1e-9:
+        return round(position), 0.0
+    return math.floor(position), position - math.floor(position)

@@ -1,7 +1,8 @@
 """What a scheduler is: a pure function of the sequence of reports. It knows nothing of Ray, time or workers."""
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -11,15 +12,38 @@ class TrainingBudget:
 
     Attributes:
         trials: Names of all training runs that it compares, in any order.
-        epochs: Of a run that is not stopped.
-        grace_period: Epochs before a run can be stopped: the first rung.
-        reduction_factor: One in so many goes on from rung to rung, and the rungs' epochs grow by it; > 1.
+        epochs: Number of epochs of a run that is not stopped.
+        grace_period: Number of epochs before a run can be stopped: the first rung.
+        reduction_factor: One in this many runs goes on from rung to rung, and the epochs of the rungs grow by this
+            factor; > 1.
+        costs: Costs of each run by its name, the same number for all, finite, lower is better, known before the
+            training. Empty: the runs are compared by their value alone.
+        validation_images: Number of images behind a value, which is then a share in [0, 1]: a difference between two
+            values below the binomial standard error is no difference, where the costs differ. None: every difference
+            counts.
+
+    Raises:
+        ValueError: A run has no costs while others have, the numbers of costs differ, a cost is not finite, or
+            `validation_images` is not positive.
     """
 
     trials: tuple[str, ...]
     epochs: int
     grace_period: int
     reduction_factor: float
+    costs: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    validation_images: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.costs and (missing := sorted(set(self.trials) - set(self.costs))):
+            raise ValueError(f"every run must have costs, but {missing[0]} has none")
+        if len(counts := sorted({len(self.costs[trial]) for trial in self.trials if self.costs})) > 1:
+            raise ValueError(f"all runs must have the same number of costs, but got {counts}")
+        for trial in self.trials if self.costs else ():
+            if not all(map(math.isfinite, self.costs[trial])):
+                raise ValueError(f"costs must be finite, but {trial} has {self.costs[trial]}")
+        if self.validation_images is not None and self.validation_images < 1:
+            raise ValueError(f"`validation_images >= 1` must hold, but got {self.validation_images}")
 
 
 class Scheduler(Protocol):
@@ -30,21 +54,21 @@ class Scheduler(Protocol):
     """
 
     def report(self, trial: str, epoch: int, value: float | None) -> None:
-        """Takes note of a run.
+        """Take note of an epoch of a run.
 
         Args:
-            trial: Its name.
-            epoch: Epochs completed, from 1; every epoch is reported once and in order. With a failure: the epoch
-                in which it ended.
+            trial: Name of the run.
+            epoch: Number of epochs completed, from 1; every epoch is reported once and in order. With a failure: the
+                epoch in which the run ended.
             value: Higher is better; None (the run has failed), NaN and infinities count as worse than all others.
         """
 
     def limit(self, trial: str) -> int:
-        """Up to which epoch the run may train as of now. A run that has got there rests, or is stopped for good."""
+        """Return the epoch up to which the run may train as of now. There it rests, or is stopped for good."""
 
     @property
     def stopped(self) -> Mapping[str, str]:
-        """Why a run does not go on, by its name."""
+        """The reason why a run does not go on, by its name."""
 
 
 MakeScheduler = Callable[[TrainingBudget], Scheduler]

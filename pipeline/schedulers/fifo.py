@@ -6,17 +6,17 @@ from zenfront.pipeline.schedulers._scheduler import TrainingBudget
 
 
 class Fifo:
-    """First in, first out; never stops."""
+    """First in, first out; never stops a run."""
 
     def __init__(self, budget: TrainingBudget) -> None:
         self._epochs = budget.epochs
         self.stopped: Mapping[str, str] = {}
 
     def report(self, trial: str, epoch: int, value: float | None) -> None:
-        """Takes no note."""
+        """Ignore the epoch."""
 
     def limit(self, trial: str) -> int:
-        """Always all epochs."""
+        """Return the number of all epochs."""
         return self._epochs
 
 

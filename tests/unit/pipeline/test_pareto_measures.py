@@ -4,7 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
-from zenfront.pipeline.pareto import bounding_box, coverage, front_indices, normalised_hypervolume
+from zenfront.pipeline.pareto import (
+    bounding_box,
+    cost_axis,
+    coverage,
+    dominance_ranks,
+    epsilon_net,
+    front_indices,
+    normalised_hypervolume,
+)
 from zenfront.pipeline.seeds import numpy_generator
 
 
@@ -63,3 +71,32 @@ def test_the_front_is_the_first_of_pymoos_sort_with_all_equals(m: int, n: int, l
     feasible = np.flatnonzero(violation == 0)
     expected = NonDominatedSorting().do(losses[feasible])[0] if len(feasible) else feasible
     assert front_indices(losses, violation).tolist() == sorted(feasible[expected].tolist())
+
+
+def test_ranks_of_a_relation_that_is_not_transitive() -> None:
+    # 0 dominates 1, 1 dominates 2, 2 dominates 3, and 0 dominates 3: 2 is not dominated by the front, 3 is.
+    dominates = np.zeros((4, 4), dtype=bool)
+    dominates[[0, 1, 2, 0], [1, 2, 3, 3]] = True
+    assert dominance_ranks(dominates, np.arange(4)).tolist() == [1, 2, 1, 2]
+
+
+def test_the_net_goes_to_the_farthest_row() -> None:
+    # On a line: it starts at the lowest, then the highest, then the middle of the widest gap, 0.5; 0.2 is 0.2 from
+    # its nearest, 0.9 and 0.55 are nearer.
+    rows = np.array([[0.9], [0.2], [0.0], [0.5], [1.0], [0.55]])
+    assert epsilon_net(rows).tolist() == [4, 3, 0, 2, 1, 5]
+
+
+def test_equal_rows_share_a_place_in_the_net_and_order_does_not_matter() -> None:
+    rows = numpy_generator(0, "net").integers(0, 4, (30, 3)).astype(float)
+    places = epsilon_net(rows)
+    order = numpy_generator(1, "net").permutation(30)
+    assert epsilon_net(rows[order]).tolist() == places[order].tolist()
+    distinct = np.unique(rows, axis=0)
+    assert sorted(set(places.tolist())) == list(range(len(distinct)))
+
+
+def test_costs_are_on_a_log_axis_where_they_are_positive() -> None:
+    found = cost_axis(np.array([[1.0, 0.0, -2.0], [np.e, 5.0, 3.0]]))
+    assert found == pytest.approx(np.array([[0, 0, -2], [1, 5, 3]]))
+    assert cost_axis(np.empty((3, 0))).shape == (3, 0)

@@ -1,4 +1,4 @@
-"""Milestones, numbers of survivors and cutoffs of rungs; expected values are computed by hand and by NumPy."""
+"""Where rungs are, how many go on, and where the quantile lies; expected values by hand and from NumPy."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zenfront.pipeline.schedulers._rungs import WORST, cutoff, milestones, survivors, worth
+from zenfront.pipeline.schedulers._rungs import WORST, milestones, quantile_position, survivors, worth
 
 
 @pytest.mark.parametrize(
@@ -39,20 +39,23 @@ def test_a_value_that_is_not_finite_ranks_last() -> None:
 
 
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=40), st.floats(1.1, 10))
-def test_the_cutoff_is_numpys_quantile(values: list[float], factor: float) -> None:
-    assert cutoff(values, factor) == pytest.approx(np.quantile(values, 1 - 1 / factor), abs=1e-7)
+def test_the_position_is_that_of_numpys_quantile(values: list[float], factor: float) -> None:
+    ordered = sorted(values)
+    below, share = quantile_position(len(values), factor)
+    found = ordered[below] if share == 0 else ordered[below] * (1 - share) + ordered[below + 1] * share
+    assert 0 <= share < 1
+    assert found == pytest.approx(np.quantile(values, 1 - 1 / factor), abs=1e-7)
 
 
 @pytest.mark.parametrize(
-    ("values", "median"),
+    ("count", "factor", "expected"),
     [
-        ([], WORST),
-        ([0.5], 0.5),
-        ([0.8, 0.4], 0.6),
-        ([0.8, WORST], WORST),
-        ([WORST, 0.8, WORST, 0.6], WORST),
-        ([0.8, WORST, 0.6, 0.4], 0.5),
+        (1, 3, (0, 0)),
+        (10, 3, (6, 0)),  # (1 - 1/3) * 9 is a little more than 6 in floating point
+        (2, 2, (0, 0.5)),
+        (4, 3, (2, 0)),
+        (3, 4, (1, 0.5)),
     ],
 )
-def test_cutoffs_at_factor_two_are_medians(values: list[float], median: float) -> None:
-    assert cutoff(values, 2) == pytest.approx(median)
+def test_positions_by_hand(count: int, factor: float, expected: tuple[int, float]) -> None:
+    assert quantile_position(count, factor) == expected
