@@ -44,7 +44,7 @@ def report_page(record: RunRecord, front: go.Figure) -> str:
         html.paragraph(_summary(record, found)),
         html.facts(_facts(record, found)),
         html.heading("Settings"),
-        html.table((), _searched(record, found)),
+        html.table((), _settings(record, found)),
         html.heading("Front"),
         html.figure(front, "front"),
         _front(found),
@@ -84,7 +84,7 @@ def _facts(record: RunRecord, front: Front) -> list[tuple[str, str]]:
     return facts + ([("best mean test accuracy", percent(max(means)))] if means else [])
 
 
-def _searched(record: RunRecord, front: Front) -> list[tuple[str, str]]:
+def _settings(record: RunRecord, front: Front) -> list[tuple[str, str]]:
     experiment, search, origin = record.experiment, record.experiment.search, read_origin(record.folder)
     task = experiment.task
     return [
@@ -113,11 +113,11 @@ def _front(front: Front) -> html.Block:
     scores = list(dict.fromkeys(first + [name for member in front.members for name in member.values]))
     units = {name: unit(name) for name in scores}
     columns = ("architecture", "selected", *(f"{n} [{u}]" if u else n for n, u in units.items()), "genes")
-    rows = [(m.id, rank.get(m.id), *(_measured(m, name) for name in scores), m.notation) for m in front.members]
+    rows = [(m.id, rank.get(m.id), *(_format_score(m, name) for name in scores), m.notation) for m in front.members]
     return html.table(columns, rows, identified=True)
 
 
-def _measured(member: Member, score: str) -> object:
+def _format_score(member: Member, score: str) -> object:
     value, error = member.values.get(score), member.errors.get(score)
     return value if value is None or error is None else f"{number(value)} ± {number(error)}"
 
