@@ -4,7 +4,7 @@ import numpy as np
 
 SHARED = 2
 """Mean number of architectures per cost from which the distinct costs themselves are the levels."""
-LEAST, MOST = 5, 20
+LEAST, MOST = 3, 20
 """Least number of architectures in a quantile, and most quantiles."""
 SIMILAR = 0.1
 """Relative difference up to which two distinct costs are compared where exactly equal ones are rare."""
@@ -19,7 +19,7 @@ def cost_strata(cost: np.ndarray) -> np.ndarray:
     """Return the stratum of each architecture, (n,) whole numbers from 0 that grow with the cost.
 
     The strata are the distinct costs if exactly equal costs are common, else quantiles: at most 20 groups of at least
-    5 architectures.
+    3 architectures.
     """
     if has_levels(cost):
         return np.asarray(np.unique(cost, return_inverse=True)[1])
