@@ -81,4 +81,4 @@ def _resampled(box: Box, run: TrainedNetworks, seed: int) -> np.ndarray:
 
 def _front_losses(run: TrainedNetworks) -> np.ndarray:
     losses = np.column_stack([-np.nanmean(run.accuracy, axis=1), run.costs])
-    return losses[front_indices(losses)]
+    return np.asarray(losses[front_indices(losses)])

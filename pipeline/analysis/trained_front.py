@@ -111,7 +111,8 @@ def trained_front(
 
 def _within_noise(accuracy: np.ndarray, error: np.ndarray) -> np.ndarray:
     """Return (n, n) bool: the noise cannot tell networks i and j apart."""
-    return np.abs(accuracy[:, None] - accuracy[None, :]) <= Z * np.hypot(error[:, None], error[None, :])
+    apart = np.abs(accuracy[:, None] - accuracy[None, :])
+    return np.asarray(apart <= Z * np.hypot(error[:, None], error[None, :]))
 
 
 def _most_accurate(front: np.ndarray, accuracy: np.ndarray, error: np.ndarray) -> Pick:
@@ -125,7 +126,7 @@ def _most_accurate(front: np.ndarray, accuracy: np.ndarray, error: np.ndarray) -
 def _knee(front: np.ndarray, accuracy: np.ndarray, costs: np.ndarray, name: str) -> Pick:
     height = _height(accuracy[front], costs[front])
     knee = front[height.argmax()]
-    rule = "farthest above" if height.max() > 0 else "the cheapest, as none lies above"
+    rule = "farthest above" if height.max() > 0 else "nearest to, as none lies above,"
     point = f"{percent(accuracy[knee])} at {number(float(costs[knee, 0]))} {name}"
     return Pick("knee", int(knee), f"{rule} the line between the ends of the front: {point}")
 
