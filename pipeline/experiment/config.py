@@ -4,8 +4,10 @@ import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from zenfront.pipeline.objectives import Constraint, Objective
+from zenfront.pipeline.user_code import UserCode
 from zenfront.spaces import Task
 
 Positive = Annotated[int, Field(ge=1)]
@@ -229,6 +231,8 @@ class Experiment(_Strict):
     """MLflow tracking."""
     cluster: Cluster = Cluster()
     """Ray cluster."""
+    code: SkipJsonSchema[tuple[UserCode, ...]] = ()
+    """Code of the user's own, read where a name is a reference: no key of the file."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Experiment":
@@ -243,9 +247,16 @@ class Experiment(_Strict):
         """Return every score that an objective or a constraint names, each once, objectives first."""
         return list(dict.fromkeys([o.score for o in self.objectives] + [c.score for c in self.constraints]))
 
+    def own_code(self) -> list[UserCode]:
+        """Return the code that some key names."""
+        names = {"spaces": [self.space], "proxies": [*self.score_names(), *self.proxies]}
+        return [code for code in self.code if code.name in names[code.kind]]
+
     def identity(self) -> dict[str, Any]:
         """Return everything that the results depend on: all but resources, time limits, tracking and cluster."""
-        identity = self.model_dump(mode="json", exclude={"resources", "tracking", "cluster"})
+        identity = self.model_dump(mode="json", exclude={"resources", "tracking", "cluster", "code"})
+        for code in self.own_code():
+            identity.setdefault("code", {}).setdefault(code.kind, {})[code.name] = f"content {code.digest[:16]}"
         for stage, key in (("search", "candidates_per_trial"), ("search", "time_limit"), ("train", "time_limit")):
             del identity[stage][key]
         return identity

@@ -15,6 +15,7 @@ from zenfront.pipeline.record.json_file import write_json
 from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results import Box, Generation, Scores
+from zenfront.spaces import Space
 
 
 def select(experiment: Experiment, folder: RunFolder) -> Front:
@@ -55,17 +56,18 @@ def find_front(experiment: Experiment, scored: Sequence[Scores], box: Box | None
     members, front = [scored[i] for i in order], every_loss[order]
     box = box or Box(*bounding_box(front))
     failures = Counter(s.failure for s in scored if s.failure)
+    space = spaces.load(experiment.space, experiment.code)
     return Front(
         space=experiment.space,
         objectives=experiment.objectives,
         constraints=experiment.constraints,
-        space_size=spaces.load(experiment.space).size,
+        space_size=space.size,
         evaluations=len(scored),
         infeasible=int((violation > 0).sum()) - failures.total(),
         failures=dict(sorted(failures.items())),
         hypervolume=normalised_hypervolume(front, box.ideal, box.nadir),
         box=box,
-        members=tuple(map(_member, members)),
+        members=tuple(_member(scores, space) for scores in members),
         selected=tuple(members[i].architecture.id for i in _choose(experiment, front)),
         rule=experiment.select.rule,
     )
@@ -84,9 +86,9 @@ def _by_losses(every_loss: np.ndarray, indices: np.ndarray) -> np.ndarray:
     return np.asarray(indices[np.lexsort(every_loss[indices].T[::-1])])
 
 
-def _member(scores: Scores) -> Member:
+def _member(scores: Scores, space: Space) -> Member:
     architecture = scores.architecture
-    return Member(architecture, spaces.load(architecture.space).notation(architecture), scores.values, scores.errors)
+    return Member(architecture, space.notation(architecture), scores.values, scores.errors)
 
 
 def _choose(experiment: Experiment, front: np.ndarray) -> list[int]:

@@ -67,7 +67,7 @@ def parent(record: RunRecord, origin: Origin, status: Status) -> Entry:
     params |= {
         "objectives": ", ".join(f"{o.direction} {o.score}" for o in experiment.objectives),
         "constraints": ", ".join(str(c) for c in experiment.constraints) or "none",
-        "space_size": str(spaces.load(experiment.space).size),
+        "space_size": str(spaces.load(experiment.space, experiment.code).size),
         "git.commit": commit,
         "git.dirty": dirty,
     }

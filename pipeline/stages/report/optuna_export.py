@@ -70,7 +70,7 @@ def _trials(
 
 
 def _trial(experiment: Experiment, scores: Scores) -> FrozenTrial:
-    space, architecture = spaces.load(experiment.space), scores.architecture
+    space, architecture = spaces.load(experiment.space, experiment.code), scores.architecture
     values = [scores.values[o.score] for o in experiment.objectives if o.score in scores.values]
     complete = len(values) == len(experiment.objectives)
     state = TrialState.FAIL if scores.failure else TrialState.COMPLETE if complete else TrialState.PRUNED
