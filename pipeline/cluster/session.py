@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
+from ray._private import ray_constants
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from zenfront.pipeline.errors import UserError
@@ -33,13 +34,14 @@ def cluster(experiment: Experiment) -> Iterator[None]:
     address = experiment.cluster.address
     handler = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(
-            address=address or "local",
-            include_dashboard=None if address else False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            configure_logging=True,
-        )
+        with _several_machines(address is not None):
+            ray.init(
+                address=address or "local",
+                include_dashboard=None if address else False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                configure_logging=True,
+            )
     except Exception as error:  # a bare Exception on an overloaded machine: "The current node timed out"
         raise unreachable(address, error) from error
     except SystemExit as end:  # raised by the SIGTERM handler that ray.init installs in place of ours
@@ -53,6 +55,21 @@ def cluster(experiment: Experiment) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _several_machines(enabled: bool) -> Iterator[None]:
+    """Let Ray use addresses that other machines reach, or 127.0.0.1 alone for all its servers, metrics included.
+
+    Ray reads this setting from the environment when it is imported, which the caller may have done. Its argument
+    ``_node_ip_address`` is no way: Ray replaces 127.0.0.1 by an address that other machines reach.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = before and enabled
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def unreachable(address: str | None, error: Exception) -> UserError:
