@@ -23,6 +23,12 @@ def front_indices(losses: np.ndarray, violation: np.ndarray | None = None) -> np
     return np.asarray(feasible[is_nondominated(losses[feasible], keep_weakly=True)])
 
 
+def dominance(losses: np.ndarray) -> np.ndarray:
+    """Return (n, n) bool whose ``[i, j]`` says that row i of the losses (n, m) dominates row j."""
+    never_worse = (losses[:, None, :] <= losses[None, :, :]).all(2)
+    return np.asarray(never_worse & (losses[:, None, :] < losses[None, :, :]).any(2))
+
+
 def dominance_ranks(dominates: np.ndarray, order: np.ndarray) -> np.ndarray:
     """Return the non-dominated rank of each row, from 1.
 
@@ -80,9 +86,13 @@ def epsilon_net(losses: np.ndarray) -> np.ndarray:
     return places[inverse.reshape(-1)]
 
 
-def cost_axis(costs: np.ndarray) -> np.ndarray:
-    """Return the costs (n, c) on the axis on which they are compared: the logarithm of a column that is positive."""
-    logarithmic = (costs > 0).all(0)
+def positive_columns(costs: np.ndarray) -> np.ndarray:
+    """Return (c,) bool: the columns of the costs (n, c) that a logarithmic axis can show."""
+    return np.asarray((costs > 0).all(0))
+
+
+def cost_axis(costs: np.ndarray, logarithmic: np.ndarray) -> np.ndarray:
+    """Return the costs (n, c) on their axes: the logarithm of the columns for which `logarithmic` (c,) is true."""
     return np.where(logarithmic, np.log(np.where(logarithmic, costs, 1.0)), costs)
 
 

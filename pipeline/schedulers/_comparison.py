@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from zenfront.pipeline.pareto import cost_axis, dominance_ranks
+from zenfront.pipeline.pareto import cost_axis, dominance_ranks, positive_columns
 from zenfront.pipeline.schedulers._scheduler import TrainingBudget
 
 Spread = Callable[[np.ndarray], np.ndarray]
@@ -33,7 +33,7 @@ class Comparison:
     Attributes:
         names: (n,), names of the runs.
         losses: (n, 1 + c), lower is better: the negative value, infinite for a run without a finite value, and the
-            costs on the axis of `cost_axis`.
+            costs, as logarithms where all runs of the budget have a positive one.
         dominates: (n, n) bool; ``[i, j]``: run i dominates run j. A run without a finite value dominates none.
         ranks: (n,), non-dominated rank from 1; n + 1 for a run without a finite value.
         spread: Orders the runs of one rank.
@@ -119,7 +119,7 @@ def compare(values: Mapping[str, float], budget: TrainingBudget, spread: Spread)
     dominates = dominance(value, costs, budget.validation_images)
     ranks = dominance_ranks(dominates, np.lexsort([-value, *costs.T[::-1]]))
     ranks = np.where(np.isfinite(value), ranks, len(value) + 1)
-    losses = np.column_stack([-value, cost_axis(every_cost)[rows]])
+    losses = np.column_stack([-value, cost_axis(costs, positive_columns(every_cost))])
     return Comparison(tuple(values), losses, dominates, ranks, spread)
 
 

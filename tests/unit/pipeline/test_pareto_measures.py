@@ -12,6 +12,7 @@ from zenfront.pipeline.pareto import (
     epsilon_net,
     front_indices,
     normalised_hypervolume,
+    positive_columns,
 )
 from zenfront.pipeline.seeds import numpy_generator
 
@@ -97,6 +98,7 @@ def test_equal_rows_share_a_place_in_the_net_and_order_does_not_matter() -> None
 
 
 def test_costs_are_on_a_log_axis_where_they_are_positive() -> None:
-    found = cost_axis(np.array([[1.0, 0.0, -2.0], [np.e, 5.0, 3.0]]))
-    assert found == pytest.approx(np.array([[0, 0, -2], [1, 5, 3]]))
-    assert cost_axis(np.empty((3, 0))).shape == (3, 0)
+    costs = np.array([[1.0, 0.0, -2.0], [np.e, 5.0, 3.0]])
+    assert positive_columns(costs).tolist() == [True, False, False]
+    assert cost_axis(costs, positive_columns(costs)) == pytest.approx(np.array([[0, 0, -2], [1, 5, 3]]))
+    assert cost_axis(np.empty((3, 0)), positive_columns(np.empty((3, 0)))).shape == (3, 0)
