@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from zenfront.pipeline.progress import TrialState
 from zenfront.pipeline.rows import CLOSED, Count, Number, Positive, Text, read_row
+from zenfront.pipeline.trained_networks import TrainedFront
 from zenfront.spaces import Architecture
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
@@ -220,7 +221,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """The outcome of one training run; its keys in trained.json are these attributes.
+    """The outcome of one training run; its keys in trained.json are these attributes, without the last two if None.
 
     Attributes:
         trial: `trial_name` of the run.
@@ -232,6 +233,8 @@ class TrainedRun:
         test_accuracy: Fraction of the test images; None if the run was not tested.
         test_loss: Mean cross-entropy on the test images in nats; None if the run was not tested.
         failure: The reason for which the run or its test failed, or None.
+        val_balanced_accuracy: Mean over the classes of the validation accuracy; None unless `train.metric` asks for it.
+        test_balanced_accuracy: The same on the test images.
     """
 
     __pydantic_config__ = CLOSED
@@ -245,6 +248,21 @@ class TrainedRun:
     test_accuracy: Number | None
     test_loss: Number | None
     failure: Text | None
+    val_balanced_accuracy: Number | None = None
+    test_balanced_accuracy: Number | None = None
+
+    def validation(self, metric: str) -> float | None:
+        """Return the value of a metric of `train.metric` after the last completed epoch."""
+        return self.val_balanced_accuracy if metric == "balanced_accuracy" else self.val_accuracy
+
+    def test(self, metric: str) -> float | None:
+        """Return the value of a metric of `train.metric` on the test images."""
+        return self.test_balanced_accuracy if metric == "balanced_accuracy" else self.test_accuracy
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        balanced = ("val_balanced_accuracy", "test_balanced_accuracy")
+        return {key: value for key, value in asdict(self).items() if key not in balanced or value is not None}
 
 
 @dataclass(frozen=True)
@@ -253,15 +271,18 @@ class Trained:
 
     Attributes:
         trials: Outcomes in the order of the selection, then of the experiment's seeds.
+        front: The trained front; None in files of earlier versions, or if nothing was trained to the end.
     """
 
     __pydantic_config__ = CLOSED
 
     trials: list[TrainedRun]
+    front: TrainedFront | None = None
 
     def to_row(self) -> dict[str, Any]:
         """Return the content of the file."""
-        return asdict(self)
+        trials = {"trials": [run.to_row() for run in self.trials]}
+        return trials | ({"front": self.front.to_row()} if self.front else {})
 
     @classmethod
     def from_row(cls, row: object) -> "Trained":

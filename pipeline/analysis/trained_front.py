@@ -50,7 +50,7 @@ class TrainedFront:
     picks: tuple[Pick, ...]
 
 
-def mean_and_error(accuracy: np.ndarray, images: int) -> tuple[np.ndarray, np.ndarray]:
+def mean_and_error(accuracy: np.ndarray, images: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean accuracy (n,) over the seeds and its standard error (n,).
 
     The error is the standard deviation over the seeds divided by the root of their number, or with one seed the
@@ -58,7 +58,7 @@ def mean_and_error(accuracy: np.ndarray, images: int) -> tuple[np.ndarray, np.nd
 
     Args:
         accuracy: (n, s), in [0, 1], NaN where there is no run; at least one of each row is finite.
-        images: Number of test images.
+        images: Number of test images; not necessarily whole, where classes count the same.
     """
     count = np.isfinite(accuracy).sum(1)
     mean = np.nanmean(accuracy, axis=1)

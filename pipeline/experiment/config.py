@@ -140,10 +140,18 @@ class SchedulerConfig(_Strict):
     """Epochs before a run can be stopped, which is the first rung."""
     reduction_factor: Annotated[float, Field(gt=1)] = 3
     """Factor by which the runs decrease and the epochs increase from rung to rung."""
+    ties_within_noise: bool = True
+    """Count validation accuracies that are closer than their standard error as equal, where the costs differ."""
 
 
 class Train(_Strict):
     """Settings of the training of the selected architectures."""
+
+    metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
+    """`accuracy`, or for classes of different size `balanced_accuracy`, the mean over the classes of their accuracy."""
+    objectives: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """What runs are compared by: the metric, and costs that the search scores; all costs among the search's objectives
+    if not given. With the metric alone, costs do not count."""
 
     data: Data = Data()
     """Images. Proxies that need real images take them from the training images."""

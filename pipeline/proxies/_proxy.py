@@ -63,3 +63,8 @@ class Proxy:
     def is_cost(self) -> bool:
         """Whether the score needs no weights. Costs are cheap and exact, and their constraints are checked first."""
         return self.weights == "none"
+
+    @property
+    def is_running_cost(self) -> bool:
+        """Whether the score says what a network costs to run, trained or not: a cost, or a measured time."""
+        return self.is_cost or self.measured

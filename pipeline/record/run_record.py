@@ -9,7 +9,9 @@ from zenfront.pipeline.front import Front, Member
 from zenfront.pipeline.record.json_file import read_document
 from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.record.training_result import find_trained_front
 from zenfront.pipeline.results import Epoch, Generation, Trained, TrainedRun, trial_name
+from zenfront.pipeline.trained_networks import TrainedFront
 
 
 class Run(NamedTuple):
@@ -31,6 +33,8 @@ class RunRecord:
         front: Content of front.json; None before the selection.
         epochs: All epochs in the order of recording, each (trial, epoch) once.
         trained: Outcomes of the training runs; none before the end of the training stage.
+        trained_front: The trained front; None before the end of the training stage, or if nothing was trained to the
+            end. In runs of earlier versions it is found from `trained` and `front`.
     """
 
     folder: RunFolder
@@ -39,6 +43,7 @@ class RunRecord:
     front: Front | None
     epochs: list[Epoch]
     trained: list[TrainedRun]
+    trained_front: TrainedFront | None = None
 
     @staticmethod
     def read(folder: RunFolder, experiment: Experiment | None = None) -> "RunRecord":
@@ -53,14 +58,18 @@ class RunRecord:
         """
         epochs = read_values(folder.epochs, Epoch.from_row)
         once = {(epoch.trial, epoch.epoch): epoch for epoch in reversed(epochs)}
-        trained = read_document(folder.trained, Trained.from_row)
+        trained = read_document(folder.trained, Trained.from_row) or Trained([])
+        experiment = experiment or folder.experiment()
+        front = read_document(folder.front, Front.from_row)
+        found = trained.front or (find_trained_front(experiment, front, trained.trials) if front else None)
         return RunRecord(
             folder,
-            experiment or folder.experiment(),
+            experiment,
             read_values(folder.generations, Generation.from_row),
-            read_document(folder.front, Front.from_row),
+            front,
             [epoch for epoch in epochs if once[epoch.trial, epoch.epoch] is epoch],
-            trained.trials if trained else [],
+            trained.trials,
+            found,
         )
 
     @property

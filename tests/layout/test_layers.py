@@ -35,6 +35,7 @@ FLOORS = {
     "zenfront.pipeline.front": 0,
     "zenfront.pipeline.results": 0,
     "zenfront.pipeline.rows": 0,
+    "zenfront.pipeline.trained_networks": 0,
     "zenfront.pipeline.seeds": 0,
     "zenfront.pipeline.user_code": 0,
     "zenfront.pipeline.wording": 0,

@@ -1,0 +1,199 @@
+"""Find the trained front of a run: from the outcomes of its training runs and the costs that its search recorded."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+
+from zenfront.pipeline import proxies
+from zenfront.pipeline.analysis import trained_front as analysis
+from zenfront.pipeline.analysis.accuracy_cost_box import Box
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.front import Front, Member
+from zenfront.pipeline.results import TrainedRun
+from zenfront.pipeline.trained_networks import CostAxis, Pick, Reference, TrainedFront, TrainedNetwork
+
+LARGEST = 10**7
+"""Largest number of images that `count_images` looks for."""
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """Facts about the data that the noise of an accuracy depends on.
+
+    Attributes:
+        chance: Accuracy of guessing, a fraction.
+        validation_images: Number of images behind a validation accuracy; None if it is unknown.
+        test_images: Number of images behind a test accuracy; None if it is unknown.
+    """
+
+    chance: float
+    validation_images: float | None = None
+    test_images: float | None = None
+
+
+def compared_costs(experiment: Experiment) -> tuple[str, ...]:
+    """Return the costs by which the scheduler compares runs, as `train.objectives` says; empty: by accuracy alone."""
+    train = experiment.train
+    if train.objectives is not None:
+        return tuple(name for name in train.objectives if name != train.metric)
+    return search_costs(experiment)
+
+
+def search_costs(experiment: Experiment) -> tuple[str, ...]:
+    """Return the costs among the objectives of the search: what a network costs to run, and less is better."""
+    minimised = (objective.score for objective in experiment.objectives if objective.direction == "minimise")
+    return tuple(name for name in minimised if proxies.load(name).is_running_cost)
+
+
+def costs_of(members: Sequence[Member], names: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    """Return the costs of members by id, as the search recorded them: a measured cost is not measured again.
+
+    Raises:
+        UserError: The search did not record a cost.
+    """
+    for member in members:
+        if missing := [name for name in names if name not in member.values]:
+            raise UserError(
+                f"train.objectives: front.json has no value of {missing[0]!r} for {member.id}. "
+                "Name an objective or a constraint of the search that made it."
+            )
+    return {member.id: tuple(member.values[name] for name in names) for member in members}
+
+
+def find_trained_front(
+    experiment: Experiment, front: Front, trials: Sequence[TrainedRun], facts: DataFacts | None = None
+) -> TrainedFront | None:
+    """Return the trained front, or None if no run was trained to the end and tested.
+
+    The costs are those that the scheduler compares by. If it compares by accuracy alone, they are those of the search.
+
+    Args:
+        experiment: The experiment.
+        front: Front of the search, with the costs.
+        trials: Outcomes of the training runs.
+        facts: Facts about the data; None: chance is that of equally large classes, and the numbers of images are
+            derived from the accuracies.
+    """
+    metric = experiment.train.metric
+    names = compared_costs(experiment) or search_costs(experiment)
+    runs: dict[str, list[TrainedRun]] = {}
+    for run in trials:
+        runs.setdefault(run.architecture, []).append(run)
+    facts = facts or _derived_facts(experiment, trials)
+    members = [member for member in front.chosen if member.id in runs]
+    costs = costs_of(members, names)
+    networks = [_network(m, dict(zip(names, costs[m.id], strict=True)), runs[m.id], metric, facts) for m in members]
+    networks.sort(key=lambda network: (*network.costs.values(), network.architecture))
+    finished = [network for network in networks if network.status == "finished"]
+    if not finished:
+        return None
+    table = np.array([_by_seed(runs[network.architecture], experiment, metric) for network in finished])
+    return _compared(networks, finished, table, names, metric, facts)
+
+
+def _network(
+    member: Member, costs: Mapping[str, float], runs: Sequence[TrainedRun], metric: str, facts: DataFacts
+) -> TrainedNetwork:
+    tested = [accuracy for run in runs if (accuracy := run.test(metric)) is not None]
+    first = runs[0]
+    values = np.array(tested or [run for run in [first.validation(metric)] if run is not None])
+    images = facts.test_images if tested else facts.validation_images
+    return TrainedNetwork(
+        architecture=member.id,
+        notation=member.notation,
+        costs=costs,
+        accuracy=float(values.mean()) if len(values) else None,
+        error=float(values.std(ddof=1)) if len(values) > 1 else _binomial(values, images),
+        seeds=len(values),
+        status="finished" if tested else first.status if first.status != "finished" else "failed",
+        epochs=max(run.epochs for run in runs),
+    )
+
+
+def _binomial(values: np.ndarray, images: float | None) -> float | None:
+    if not len(values) or images is None:
+        return None
+    return math.sqrt(values[0] * (1 - values[0]) / images)
+
+
+def _by_seed(runs: Sequence[TrainedRun], experiment: Experiment, metric: str) -> list[float]:
+    found = {run.seed: run.test(metric) for run in runs}
+    tested = [found.get(seed) for seed in experiment.train.seeds]
+    return [math.nan if accuracy is None else accuracy for accuracy in tested]
+
+
+def _compared(
+    networks: Sequence[TrainedNetwork],
+    finished: Sequence[TrainedNetwork],
+    table: np.ndarray,
+    names: Sequence[str],
+    metric: str,
+    facts: DataFacts,
+) -> TrainedFront:
+    """Return the front of the finished networks; `table` has their accuracies by seed, (n, s)."""
+    mean, error = analysis.mean_and_error(table, facts.test_images or math.inf)
+    found = analysis.trained_front(
+        mean,
+        error,
+        _cost_table(finished),
+        cost_names=names or ("cost",),
+        chance=facts.chance,
+        selected_costs=_cost_table(networks),
+    )
+    ids = [network.architecture for network in finished]
+    alike: dict[str, list[str]] = {name: [] for name in ids}
+    for i, j in found.indistinct:
+        alike[ids[i]].append(ids[j])
+        alike[ids[j]].append(ids[i])
+    marked = {
+        network.architecture: replace(
+            network,
+            on_front=index in found.front,
+            dominated_by=tuple(ids[other] for other in found.dominated_by[index]),
+            indistinguishable=tuple(alike[network.architecture]),
+        )
+        for index, network in enumerate(finished)
+    }
+    picks = (Pick(pick.name, ids[pick.index], pick.reason) for pick in found.picks)  # type: ignore[arg-type]
+    return TrainedFront(
+        objectives=(metric, *names),
+        networks=tuple(marked.get(network.architecture, network) for network in networks),
+        hypervolume=found.hypervolume,
+        reference=Reference(facts.chance, _axes(found.box, names)),
+        picks=tuple(pick for pick in picks if names or pick.name == "most_accurate"),
+    )
+
+
+def _cost_table(networks: Sequence[TrainedNetwork]) -> np.ndarray:
+    """Return the costs (n, c); without costs a column of ones, beside which the most accurate is the front."""
+    return np.array([list(network.costs.values()) or [1.0] for network in networks])
+
+
+def _axes(box: Box, names: Sequence[str]) -> dict[str, CostAxis]:
+    ends = zip(names, box.cheapest, box.costs, box.logarithmic, strict=False)
+    return {name: CostAxis(float(low), float(high), logarithmic) for name, low, high, logarithmic in ends}
+
+
+def _derived_facts(experiment: Experiment, trials: Sequence[TrainedRun]) -> DataFacts:
+    if experiment.train.metric != "accuracy":
+        return DataFacts(1 / experiment.task.classes)
+    return DataFacts(
+        1 / experiment.task.classes,
+        count_images([run.val_accuracy for run in trials if run.val_accuracy is not None]),
+        count_images([run.test_accuracy for run in trials if run.test_accuracy is not None]),
+    )
+
+
+def count_images(accuracies: Sequence[float]) -> int | None:
+    """Return the least number of images of which all these accuracies are fractions; None if there is none.
+
+    It divides the true number, so an error that is computed from it is not too small.
+    """
+    count = 1
+    for accuracy in accuracies:
+        count = math.lcm(count, Fraction(accuracy).limit_denominator(LARGEST).denominator)
+    return count if 1 < count <= LARGEST else None
