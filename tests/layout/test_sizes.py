@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SOURCES = sorted([*ROOT.glob("zenfront/*.py"), *ROOT.glob("spaces/**/*.py"), *ROOT.glob("pipeline/**/*.py")])
+SOURCES = sorted(
+    [
+        *ROOT.glob("zenfront/*.py"),
+        *ROOT.glob("zenfront/testing/*.py"),
+        *ROOT.glob("spaces/**/*.py"),
+        *ROOT.glob("pipeline/**/*.py"),
+    ]
+)
 EVERYTHING = sorted([*SOURCES, *ROOT.glob("tests/**/*.py"), *ROOT.glob("benchmarks/**/*.py")])
 BANNED = {"utils", "util", "helpers", "common", "misc", "core", "base", "manager"}
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
