@@ -14,6 +14,7 @@ from zenfront.pipeline import algorithms, proxies, schedulers
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment._messages import suggestion, unfit
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.record.training_result import compared_costs, search_costs
 from zenfront.pipeline.registry import Registry
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.training import data
@@ -41,6 +42,7 @@ def check(experiment: Experiment) -> None:
         _known("proxies", proxies.PROXIES, name)
         for option, value in options.items():
             _check_option(name, option, value)
+    _check_costs(experiment)
     _check_numbers(experiment)
     _check_buildable(experiment)
 
@@ -95,6 +97,29 @@ def _check_option(proxy: str, option: str, value: object) -> None:
         TypeAdapter(accepted).validate_python(value, strict=True)
     except ValidationError as error:
         raise UserError(f"{key}: {unfit(error.errors(include_url=False))}") from error
+
+
+def _check_costs(experiment: Experiment) -> None:
+    """Finds a comparison of trained networks, or a selection, along something that is no cost."""
+    directions = {objective.score: objective.direction for objective in experiment.objectives}
+    for name in compared_costs(experiment):
+        _known("train.objectives", proxies.PROXIES, name)
+        if not proxies.load(name).is_running_cost:
+            raise UserError(
+                f"train.objectives: trained networks are compared by costs, and {name!r} says nothing of what a trained "
+                "network costs to run. Remove it."
+            )
+        if directions.get(name) == "maximise":
+            raise UserError(
+                f"train.objectives: of the cost {name!r}, less is better, but the search maximises it. "
+                "Remove it here, or minimise it there."
+            )
+    select = experiment.select
+    if select.rule == "stratified" and select.along is None and not search_costs(experiment):
+        raise UserError(
+            "select.rule: `stratified` needs a cost among the objectives, or `along`, but the objectives are "
+            f"{', '.join(directions)}."
+        )
 
 
 def _check_numbers(experiment: Experiment) -> None:
