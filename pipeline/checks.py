@@ -1,8 +1,8 @@
-"""Whether an experiment makes sense as a whole: what its keys name exists, and what they ask for is possible."""
+"""Whether an experiment can run: what its keys name exists, and what they ask for is possible."""
 
 import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from zenfront import spaces
 from zenfront.pipeline import algorithms, proxies, schedulers
+from zenfront.pipeline.code_checks import check_proxy, check_space
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment._messages import suggestion, unfit
 from zenfront.pipeline.experiment.config import Experiment
@@ -18,37 +19,42 @@ from zenfront.pipeline.record.training_result import compared_costs, search_cost
 from zenfront.pipeline.registry import Registry
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.training import data
+from zenfront.pipeline.user_code import UserCode, require_allowed
 
 SAMPLES = 100
 MEASURED = Path(__file__).with_name("evidence.json")
 
 
 def check(experiment: Experiment) -> None:
-    """Finds what the types of the keys cannot say, before any work is done.
+    """Check what the types of the keys cannot say, before any work is done.
 
     Raises:
-        UserError: A name is unknown, an option does not fit its proxy, bounds or numbers contradict each other, or
-            the space holds no network for the task. The message begins with the key.
+        UserError: Own code is not allowed or breaks a rule, a name is unknown, an option does not fit its proxy,
+            bounds or numbers contradict each other, or the space holds no network for the task. The message begins
+            with the key, or with the file and the line of the code.
     """
-    _known("space", spaces.SPACES, experiment.space)
+    code = experiment.own_code()
+    require_allowed(code)
+    _known("space", spaces.SPACES, experiment.space, code)
     for index, objective in enumerate(experiment.objectives):
-        _known(f"objectives[{index}].score", proxies.PROXIES, objective.score)
+        _known(f"objectives[{index}].score", proxies.PROXIES, objective.score, code)
     for index, constraint in enumerate(experiment.constraints):
-        _known(f"constraints[{index}].score", proxies.PROXIES, constraint.score)
+        _known(f"constraints[{index}].score", proxies.PROXIES, constraint.score, code)
+    _check_code(experiment, code)
     _known("search.algorithm", algorithms.ALGORITHMS, experiment.search.algorithm)
     _check_algorithm(experiment)
     _known("train.scheduler.name", schedulers.SCHEDULERS, experiment.train.scheduler.name)
     for name, options in experiment.proxies.items():
-        _known("proxies", proxies.PROXIES, name)
+        _known("proxies", proxies.PROXIES, name, code)
         for option, value in options.items():
-            _check_option(name, option, value)
+            _check_option(name, option, value, code)
     _check_costs(experiment)
     _check_numbers(experiment)
     _check_buildable(experiment)
 
 
 def check_data(experiment: Experiment) -> None:
-    """Loads the training images, so that what is wrong with them is not found out after the search.
+    """Load the training images, so that a mistake in them is found before the search.
 
     Raises:
         UserError: The data are missing, damaged, or not what the task says.
@@ -56,17 +62,31 @@ def check_data(experiment: Experiment) -> None:
     data.load(experiment.train.data, experiment.task, experiment.search.seed)
 
 
-def options(proxy: str) -> dict[str, inspect.Parameter]:
-    """The options of a proxy: the keyword-only parameters of its score."""
-    parameters = inspect.signature(proxies.load(proxy).score).parameters
+def options(proxy: str, code: Sequence[UserCode] = ()) -> dict[str, inspect.Parameter]:
+    """Return the options of a proxy: the keyword-only parameters of its score."""
+    parameters = inspect.signature(proxies.load(proxy, code).score).parameters
     return {name: p for name, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
-def _known(key: str, registry: Registry, name: str) -> None:
-    if name not in registry.names():
-        near = suggestion(name, registry.names())
-        known = ", ".join(registry.names())
+def _known(key: str, registry: Registry, name: str, code: Sequence[UserCode] = ()) -> None:
+    own = [each for each in code if (each.kind, each.name) == (registry.folder, name)]
+    if own and name in registry.names():
+        raise UserError(
+            f"{key}: {own[0].file} has the name of a known {registry.kind}, {name!r}. Give the file another name."
+        )
+    if name not in registry.names(code):
+        near = suggestion(name, registry.names(code))
+        known = ", ".join(registry.names(code))
         raise UserError(f"{key}: there is no {registry.kind} named {name!r}.{near} Known: {known}.")
+
+
+def _check_code(experiment: Experiment, code: Sequence[UserCode]) -> None:
+    for each in code:
+        if each.kind == "spaces":
+            space = spaces.load(each.name, code)
+            check_space(space, each, experiment.task, experiment.search.seed)
+        else:
+            check_proxy(proxies.load(each.name, code), each)
 
 
 def _check_algorithm(experiment: Experiment) -> None:
@@ -87,12 +107,12 @@ def _check_algorithm(experiment: Experiment) -> None:
         )
 
 
-def _check_option(proxy: str, option: str, value: object) -> None:
-    key, known = f"proxies.{proxy}.{option}", list(options(proxy))
+def _check_option(proxy: str, option: str, value: object, code: Sequence[UserCode]) -> None:
+    key, known = f"proxies.{proxy}.{option}", list(options(proxy, code))
     if option not in known:
         listed = f"It has: {', '.join(known)}." if known else "It has none."
         raise UserError(f"{key}: proxy {proxy!r} has no option {option!r}.{suggestion(option, known)} {listed}")
-    accepted: Any = get_type_hints(proxies.load(proxy).score)[option]
+    accepted: Any = get_type_hints(proxies.load(proxy, code).score)[option]
     try:
         TypeAdapter(accepted).validate_python(value, strict=True)
     except ValidationError as error:
@@ -100,14 +120,15 @@ def _check_option(proxy: str, option: str, value: object) -> None:
 
 
 def _check_costs(experiment: Experiment) -> None:
-    """Finds a comparison of trained networks, or a selection, along something that is no cost."""
+    """Check that trained networks are compared, and members selected, along something that is a cost."""
+    code = experiment.own_code()
     directions = {objective.score: objective.direction for objective in experiment.objectives}
     for name in compared_costs(experiment):
-        _known("train.objectives", proxies.PROXIES, name)
-        if not proxies.load(name).is_running_cost:
+        _known("train.objectives", proxies.PROXIES, name, code)
+        if not proxies.load(name, code).is_running_cost:
             raise UserError(
-                f"train.objectives: trained networks are compared by costs, and {name!r} says nothing of what a trained "
-                "network costs to run. Remove it."
+                f"train.objectives: {name!r} is not a cost of a trained network, as flops, params or latency are. "
+                f"Remove it, or name a cost ({', '.join(search_costs(experiment)) or 'make one an objective'})."
             )
         if directions.get(name) == "maximise":
             raise UserError(
@@ -134,8 +155,8 @@ def _check_numbers(experiment: Experiment) -> None:
 
 
 def _check_buildable(experiment: Experiment) -> None:
-    """Every architecture of a sample being impossible, the space has none for this task, or next to none."""
-    space, task = spaces.load(experiment.space), experiment.task
+    """Check that a sample of the space holds an architecture that can be built for the task."""
+    space, task = spaces.load(experiment.space, experiment.code), experiment.task
     generator = numpy_generator(experiment.search.seed, "checks")
     reasons = []
     for _ in range(SAMPLES):
@@ -147,16 +168,16 @@ def _check_buildable(experiment: Experiment) -> None:
 
 
 def cautions(experiment: Experiment) -> Iterator[str]:
-    """A line for each objective that is known not to hold on the experiment's space, or on one of its family.
+    """Return a line for each objective that was measured to say nothing on the experiment's space or on a similar one.
 
-    A score does not hold where its correlation with the accuracy is not above that of the best free score, and at
-    equal FLOPs its interval has zero in it or lies below: it tells nothing that the cost does not tell.
+    A score says nothing where its correlation with the accuracy is not above that of the best free score, and where at
+    equal FLOPs the interval of its correlation includes zero or lies below it.
     """
     for objective in experiment.objectives:
         for space, measured in _measured().items():
             known = measured["scores"].get(objective.score)
             related = experiment.space == space or experiment.space in measured["family"]
-            if related and known and not proxies.load(objective.score).is_cost and not _holds(known):
+            if related and known and not proxies.load(objective.score, experiment.code).is_cost and not _holds(known):
                 yield _caution(objective.score, experiment.space, space, measured, known)
 
 

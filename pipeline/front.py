@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import TypeAdapter
 
 from zenfront.pipeline.objectives import Constraint, Objective
-from zenfront.pipeline.results import Box, Genes, architecture_of
+from zenfront.pipeline.results import Box, Genes, read_architecture
 from zenfront.pipeline.rows import CLOSED, SCHEMA, Count, Number, Text, read_row
 from zenfront.spaces import Architecture
 
@@ -118,7 +118,7 @@ class Front:
         """
         found = read_row(_FRONT, row)
         members = (
-            Member(architecture_of(found.space, m.genes, m.id), m.notation, m.values, m.errors) for m in found.front
+            Member(read_architecture(found.space, m.genes, m.id), m.notation, m.values, m.errors) for m in found.front
         )
         return cls(
             space=found.space,

@@ -25,7 +25,7 @@ def trial_name(architecture: str, seed: int) -> str:
     return f"{architecture}-{seed}"
 
 
-def architecture_of(space: str, genes: Genes, identity: str) -> Architecture:
+def read_architecture(space: str, genes: Genes, identity: str) -> Architecture:
     """Return the architecture of a row.
 
     Raises:
@@ -104,7 +104,7 @@ class Scores:
     def from_row(cls, row: object) -> Self:
         """Return the scores of a row."""
         found = read_row(_SCORES, row)
-        architecture = architecture_of(found.space, found.genes, found.id)
+        architecture = read_architecture(found.space, found.genes, found.id)
         return cls(
             architecture=architecture,
             values=found.values,

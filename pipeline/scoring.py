@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from numbers import Real
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -21,6 +21,7 @@ from zenfront.pipeline.proxies import Batch, Proxy
 from zenfront.pipeline.results import Scores
 from zenfront.pipeline.seeds import torch_generator
 from zenfront.pipeline.training import data
+from zenfront.pipeline.user_code import UserCode
 from zenfront.spaces import Architecture, Network, Space, Task, initialise
 
 Result = TypeVar("Result")
@@ -41,6 +42,7 @@ class Scoring:
         options: Keyword arguments of the proxies, by name.
         device: Of the networks.
         keep_partial: Keep the scores that are defined if another is not; a search wants all or none.
+        code: Code of the experiment, which a worker loads from its source.
     """
 
     space: Space
@@ -53,6 +55,17 @@ class Scoring:
     options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     device: str = "cpu"
     keep_partial: bool = False
+    code: Sequence[UserCode] = ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the fields, with a space of the experiment's own by its name: its module is not importable."""
+        state = {name: value for name, value in vars(self).items() if name != "_proxies"}
+        own = any((each.kind, each.name) == ("spaces", self.space.name) for each in self.code)
+        return state | ({"space": self.space.name} if own else {})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        space = state["space"]
+        vars(self).update(state | {"space": spaces.load(space, state["code"]) if isinstance(space, str) else space})
 
     @staticmethod
     def of(experiment: Experiment) -> "Scoring":
@@ -63,7 +76,7 @@ class Scoring:
         """
         task, names = experiment.task, experiment.score_names()
         return Scoring(
-            space=spaces.load(experiment.space),
+            space=spaces.load(experiment.space, experiment.code),
             task=task,
             names=names,
             batch=_batch(experiment, names),
@@ -72,6 +85,7 @@ class Scoring:
             repeats=experiment.search.repeats,
             options=experiment.proxies,
             device=experiment.resources.device,
+            code=experiment.code,
         )
 
     def score(self, architecture: Architecture) -> Scores:
@@ -126,7 +140,7 @@ class Scoring:
     @cached_property
     def _proxies(self) -> Sequence[Proxy]:
         """Loaded once: to look a name up is to list folders, which takes longer than a cost."""
-        return [proxies.load(name) for name in self.names]
+        return [proxies.load(name, self.code) for name in self.names]
 
     def _feasible(self, costs: Mapping[str, float]) -> bool:
         return not any(c.excess(costs[c.score]) for c in self.constraints if c.score in costs)
@@ -172,7 +186,7 @@ def _finite(value: object) -> float:
 
 def _batch(experiment: Experiment, names: Sequence[str]) -> Batch:
     task, settings = experiment.task, experiment.search
-    if not any(proxies.load(name).needs & {"images", "labels"} for name in names):
+    if not any(proxies.load(name, experiment.code).needs & {"images", "labels"} for name in names):
         return noise_batch(task, settings.batch, settings.seed)
     images = data.load(experiment.train.data, task, settings.seed)
     return Batch(*data.proxy_batch(images, settings.batch, settings.seed))

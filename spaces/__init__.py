@@ -1,6 +1,9 @@
 """Search spaces. A module without underscore is one; it exports ``SPACE``."""
 
+from collections.abc import Sequence
+
 from zenfront.pipeline.registry import Registry
+from zenfront.pipeline.user_code import UserCode
 from zenfront.spaces._architecture import Architecture, Gene
 from zenfront.spaces._blocks import Residual
 from zenfront.spaces._levels import Levels
@@ -8,17 +11,21 @@ from zenfront.spaces._network import Auxiliary, Init, Network, initialise, witho
 from zenfront.spaces._space import Space
 from zenfront.spaces._task import Task
 
-SPACES = Registry("zenfront.spaces", "SPACE", "search space")
+SPACES = Registry("zenfront.spaces", "SPACE", "search space", Space)
 
 
-def names() -> list[str]:
-    """The names of all search spaces."""
-    return SPACES.names()
+def names(code: Sequence[UserCode] = ()) -> list[str]:
+    """Return the names of all search spaces, with those of an experiment's own code."""
+    return SPACES.names(code)
 
 
-def load(name: str) -> Space:
-    """The search space of that name; `UserError` lists the known ones."""
-    space: Space = SPACES.load(name)
+def load(name: str, code: Sequence[UserCode] = ()) -> Space:
+    """Return the search space of that name; `code` is the experiment's own.
+
+    Raises:
+        UserError: There is no such space, or its code cannot be loaded.
+    """
+    space: Space = SPACES.load(name, code)
     return space
 
 

@@ -4,7 +4,7 @@ from zenfront.pipeline.algorithms._algorithm import Algorithm, AlgorithmSpec, Pr
 from zenfront.pipeline.algorithms._fixed_list import FixedList
 from zenfront.pipeline.registry import Registry
 
-ALGORITHMS = Registry("zenfront.pipeline.algorithms", "ALGORITHM", "search algorithm")
+ALGORITHMS = Registry("zenfront.pipeline.algorithms", "ALGORITHM", "search algorithm", AlgorithmSpec)
 
 
 def names() -> list[str]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from zenfront.pipeline.cli.evaluate_commands import CORRELATE, REGRET, correlate_command, regret_command
-from zenfront.pipeline.cli.options import RUNS, Address, Config, Overrides, Run, Runs
+from zenfront.pipeline.cli.options import RUNS, Address, AllowCode, Config, Overrides, Run, Runs
 from zenfront.pipeline.errors import UserError
 
 app = typer.Typer(
@@ -46,7 +46,11 @@ def main() -> None:
     "zenfront run smoke --set search.evaluations=32",
 )
 def run_command(
-    config: Config = "quickstart", overrides: Overrides = None, runs: Runs = RUNS, address: Address = None
+    config: Config = "quickstart",
+    overrides: Overrides = None,
+    runs: Runs = RUNS,
+    address: Address = None,
+    allow_code: AllowCode = False,
 ) -> None:
     """Run the whole pipeline: search, select, train, report.
 
@@ -55,12 +59,16 @@ def run_command(
     """
     from zenfront.pipeline.cli.run_commands import RunCommands
 
-    RunCommands.start(config, overrides or [], runs, address).do("run")
+    RunCommands.start(config, overrides or [], runs, address, allow_code).do("run")
 
 
 @app.command("search", epilog="Examples: zenfront search smoke · zenfront search --set search.seed=1 --set name=second")
 def search_command(
-    config: Config = "quickstart", overrides: Overrides = None, runs: Runs = RUNS, address: Address = None
+    config: Config = "quickstart",
+    overrides: Overrides = None,
+    runs: Runs = RUNS,
+    address: Address = None,
+    allow_code: AllowCode = False,
 ) -> None:
     """Search for architectures without training them (stage 1).
 
@@ -68,20 +76,26 @@ def search_command(
     """
     from zenfront.pipeline.cli.run_commands import RunCommands
 
-    RunCommands.start(config, overrides or [], runs, address).do("search")
+    RunCommands.start(config, overrides or [], runs, address, allow_code).do("search")
 
 
 @app.command("select", epilog="Example: zenfront select quickstart")
-def select_command(run: Run = "quickstart", overrides: Overrides = None, runs: Runs = RUNS) -> None:
+def select_command(
+    run: Run = "quickstart", overrides: Overrides = None, runs: Runs = RUNS, allow_code: AllowCode = False
+) -> None:
     """Compute the Pareto front and choose what to train (stage 2)."""
     from zenfront.pipeline.cli.run_commands import RunCommands
 
-    RunCommands.resume(run, overrides or [], runs).do("select")
+    RunCommands.resume(run, overrides or [], runs, allow_code=allow_code).do("select")
 
 
 @app.command("train", epilog="Example: zenfront train quickstart --address auto")
 def train_command(
-    run: Run = "quickstart", overrides: Overrides = None, runs: Runs = RUNS, address: Address = None
+    run: Run = "quickstart",
+    overrides: Overrides = None,
+    runs: Runs = RUNS,
+    address: Address = None,
+    allow_code: AllowCode = False,
 ) -> None:
     """Train the selected architectures (stage 3).
 
@@ -89,7 +103,7 @@ def train_command(
     """
     from zenfront.pipeline.cli.run_commands import RunCommands
 
-    RunCommands.resume(run, overrides or [], runs, address).do("train")
+    RunCommands.resume(run, overrides or [], runs, address, allow_code).do("train")
 
 
 @app.command("report", epilog="Examples: zenfront report quickstart · zenfront report first second")
@@ -101,6 +115,7 @@ def report_command(
         ),
     ] = None,
     runs: Runs = RUNS,
+    allow_code: AllowCode = False,
 ) -> None:
     """Write the report of a run (stage 4), or compare several runs.
 
@@ -108,18 +123,18 @@ def report_command(
     """
     from zenfront.pipeline.cli.run_commands import report
 
-    report(names or ["quickstart"], runs)
+    report(names or ["quickstart"], runs, allow_code)
 
 
 @app.command("sync", epilog="Example: zenfront sync quickstart")
-def sync_command(run: Run = "quickstart", runs: Runs = RUNS) -> None:
+def sync_command(run: Run = "quickstart", runs: Runs = RUNS, allow_code: AllowCode = False) -> None:
     """Send to MLflow what it does not have yet of a run.
 
     Every stage does this by itself. The command is for a store that could not be reached; repeating it is harmless.
     """
     from zenfront.pipeline.cli.run_commands import RunCommands
 
-    RunCommands.resume(run, [], runs).do("sync")
+    RunCommands.resume(run, [], runs, allow_code=allow_code).do("sync")
 
 
 @app.command("ui", epilog="Example: zenfront ui --port 5001")
@@ -155,16 +170,20 @@ def score_command(
     ],
     config: Config = "quickstart",
     space: Annotated[
-        str | None, typer.Option("--space", metavar="NAME", help="Search space.  [default: the experiment's]")
+        str | None,
+        typer.Option(
+            "--space", metavar="NAME", help="Search space, or a file.py that holds one.  [default: the experiment's]"
+        ),
     ] = None,
     names: Annotated[
         str | None,
         typer.Option(
-            "--proxies", metavar="NAMES", help="Proxies, comma-separated.  [default: the experiment's scores]"
+            "--proxies", metavar="NAMES", help="Names or files, comma-separated.  [default: the experiment's scores]"
         ),
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Number of weight initialisations per score.")] = 5,
     overrides: Overrides = None,
+    allow_code: AllowCode = False,
 ) -> None:
     """Score one architecture, with standard errors.
 
@@ -173,7 +192,7 @@ def score_command(
     from zenfront.pipeline.cli.catalogue import score
     from zenfront.pipeline.experiment.config_file import load_experiment
 
-    experiment = load_experiment(config, [*(overrides or []), f"search.repeats={repeats}"])
+    experiment = load_experiment(config, [*(overrides or []), f"search.repeats={repeats}"], allow_code=allow_code)
     score(experiment, architecture, space, names.split(",") if names else None)
 
 
@@ -241,6 +260,7 @@ def check_command(
         list[str], typer.Argument(metavar="CONFIG...", help="YAML files, or names of experiments in tune_configs/.")
     ],
     overrides: Overrides = None,
+    allow_code: AllowCode = False,
 ) -> None:
     """Check experiments without running them.
 
@@ -250,8 +270,10 @@ def check_command(
     from zenfront.pipeline.experiment.config_file import load_experiment
 
     for config in configs:
-        experiment = load_experiment(config, overrides or [])
+        experiment = load_experiment(config, overrides or [], allow_code=allow_code)
         check(experiment)
+        for code in experiment.own_code():
+            typer.echo(f"{config}: {code}")
         for caution in cautions(experiment):
             typer.echo(f"{config}: {caution}", err=True)
         typer.echo(f"{config}: ok")

@@ -12,6 +12,7 @@ from zenfront.pipeline.checks import check, options
 from zenfront.pipeline.cli.console import print_table
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.experiment.references import read_named, with_named
 from zenfront.pipeline.objectives import Objective
 from zenfront.pipeline.proxies import Proxy
 from zenfront.pipeline.scoring import Scoring, noise_batch
@@ -38,7 +39,8 @@ def describe_space(name: str, sample: int, seed: int) -> None:
         sample: Number of architectures to draw.
         seed: Seed of the draw.
     """
-    space = spaces.load(name)
+    code, [name] = read_named("spaces", [name])
+    space = spaces.load(name, code)
     typer.echo(f"{name}: {_count(space.size)} points\n\n{space.source}\n")
     rows = [[gene, _range([str(v) for v in levels.values])] for gene, levels in space.levels.items()]
     print_table("Genes", ["name", "values"], rows)
@@ -83,10 +85,11 @@ def _cost_class(proxy: Proxy) -> str:
 
 def describe_proxy(name: str) -> None:
     """Print a proxy: its definition and its options."""
-    proxy = proxies.load(name)
+    code, [name] = read_named("proxies", [name])
+    proxy = proxies.load(name, code)
     typer.echo(f"{name} ({proxy.unit}; usually {proxy.direction}; weights: {proxy.weights})\n")
     typer.echo(inspect.getdoc(proxy.score) or proxy.source)
-    if known := options(name):
+    if known := options(name, code):
         typer.echo(f"\nOptions (proxies.{name} in an experiment):")
         for option, parameter in known.items():
             typer.echo(f"  {option}: {parameter.default}")
@@ -123,10 +126,12 @@ def score(experiment: Experiment, architecture: str, space: str | None, names: S
     from zenfront.pipeline.device import resolve
     from zenfront.pipeline.scoring import Scoring
 
-    names = list(names or experiment.score_names())
-    wanted = tuple(Objective(score=name, direction=proxies.load(name).direction) for name in names)
+    experiment, [space] = with_named(experiment, "spaces", [space or experiment.space])
+    experiment, names = with_named(experiment, "proxies", names or experiment.score_names())
+    loaded = {name: proxies.load(name, experiment.code) for name in names}
+    wanted = tuple(Objective(score=name, direction=proxy.direction) for name, proxy in loaded.items())
     search = experiment.search.model_copy(update={"algorithm": "random"})  # accepts any number of scores
-    changes = {"objectives": wanted, "constraints": (), "space": space or experiment.space, "search": search}
+    changes = {"objectives": wanted, "constraints": (), "space": space, "search": search}
     experiment = experiment.model_copy(update=changes)
     check(experiment)
     scoring = Scoring.of(experiment)
@@ -138,8 +143,7 @@ def score(experiment: Experiment, architecture: str, space: str | None, names: S
     if scores.failure:
         raise UserError(f"{architecture}: {scores.failure}.")
     rows = [
-        [name, scores.values[name], scores.errors.get(name), proxies.load(name).unit, scores.seconds[name]]
-        for name in names
+        [name, scores.values[name], scores.errors.get(name), loaded[name].unit, scores.seconds[name]] for name in names
     ]
     title = f"{scores.architecture.id}, {experiment.search.repeats} repeats"
     print_table(title, ["score", "value", "± standard error", "unit", "seconds"], rows)

@@ -28,6 +28,7 @@ from zenfront.pipeline.evaluation.sample import (
 from zenfront.pipeline.evaluation.truth_table import TruthTable, read_truth
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import load_experiment
+from zenfront.pipeline.experiment.references import read_named, with_named
 from zenfront.pipeline.objectives import Objective
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.spaces import load as load_space
@@ -48,6 +49,7 @@ class Request:
     accuracy: str | None
     scores: Path | None
     sample: int | None
+    allow_code: bool = False
 
     @property
     def names(self) -> list[str] | None:
@@ -64,11 +66,13 @@ class Request:
             raise UserError("give either --truth TABLE, with accuracies, or --train N, to train N architectures.")
         if self.train is not None and (self.scores or self.sample or self.accuracy):
             raise UserError("--scores, --sample and --accuracy go with --truth, not with --train.")
-        experiment = load_experiment(self.config, self.overrides)
-        changes: dict[str, object] = {"space": self.space or experiment.space}
-        if self.names and not self.scores:
-            wanted = (Objective(score=n, direction=proxies.load(n).direction) for n in dict.fromkeys(self.names))
-            changes["objectives"] = tuple(wanted)
+        experiment = load_experiment(self.config, self.overrides, allow_code=self.allow_code)
+        experiment, [space] = with_named(experiment, "spaces", [self.space or experiment.space])
+        experiment, names = with_named(experiment, "proxies", self.names or [])
+        changes: dict[str, object] = {"space": space}
+        if names and not self.scores:
+            directions = {name: proxies.load(name, experiment.code).direction for name in names}
+            changes["objectives"] = tuple(Objective(score=name, direction=way) for name, way in directions.items())
         if self.address:
             changes["cluster"] = experiment.cluster.model_copy(update={"address": self.address})
         experiment = experiment.model_copy(update=changes)
@@ -89,10 +93,11 @@ class Request:
             truth = _train(asked, experiment, folder, self.train)
         else:
             assert self.truth is not None
-            table = read_truth(self.truth, load_space(experiment.space), self.accuracy)
+            table = read_truth(self.truth, load_space(experiment.space, experiment.code), self.accuracy)
             truth = draw(table, self.sample, experiment.search.seed)
             if self.scores:
-                return read_sample(experiment, self.scores, truth, self.names)
+                names = read_named("proxies", self.names)[1] if self.names else None
+                return read_sample(experiment, self.scores, truth, names)
             typer.echo(f"{experiment.name}: scoring {len(truth.architectures)} architectures")
         with ConsoleView() as view:
             return score_sample(experiment, folder, view, truth)

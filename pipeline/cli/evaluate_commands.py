@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from zenfront.pipeline.cli.options import RUNS, Address, Config, Overrides, Runs
+from zenfront.pipeline.cli.options import RUNS, Address, AllowCode, Config, Overrides, Runs
 
 CORRELATE = (
     "Examples: zenfront correlate --train 30 · zenfront correlate cells --truth nasbench201.parquet --sample 300 "
@@ -16,11 +16,18 @@ REGRET = (
     "--rule stratified:jacob_cov --rule front:zen,ntk,flops --rule front:zen+naswot,flops"
 )
 Space = Annotated[
-    str | None, typer.Option("--space", metavar="NAME", help="Search space.  [default: the experiment's]")
+    str | None,
+    typer.Option(
+        "--space", metavar="NAME", help="Search space, or a file.py that holds one.  [default: the experiment's]"
+    ),
 ]
 Proxies = Annotated[
     str | None,
-    typer.Option("--proxies", metavar="NAMES", help="Comma-separated.  [default: the experiment's, or the table's]"),
+    typer.Option(
+        "--proxies",
+        metavar="NAMES",
+        help="Names or files, comma-separated.  [default: the experiment's, or the table's]",
+    ),
 ]
 Truth = Annotated[
     Path | None,
@@ -69,6 +76,7 @@ def correlate_command(
     overrides: Overrides = None,
     runs: Runs = RUNS,
     address: Address = None,
+    allow_code: AllowCode = False,
 ) -> None:
     """Correlate scores with the accuracy on a space.
 
@@ -78,7 +86,8 @@ def correlate_command(
     """
     from zenfront.pipeline.cli.evaluate import Request, correlate
 
-    request = Request(config, overrides or [], runs, address, space, proxies, truth, train, accuracy, scores, sample)
+    chosen = (space, proxies, truth, train, accuracy, scores, sample)
+    request = Request(config, overrides or [], runs, address, *chosen, allow_code)
     correlate(request, where or [])
 
 
@@ -107,6 +116,7 @@ def regret_command(
     overrides: Overrides = None,
     runs: Runs = RUNS,
     address: Address = None,
+    allow_code: AllowCode = False,
 ) -> None:
     """Measure the accuracy that selection rules lose.
 
@@ -115,5 +125,6 @@ def regret_command(
     """
     from zenfront.pipeline.cli.evaluate import Request, regret
 
-    request = Request(config, overrides or [], runs, address, space, proxies, truth, train, accuracy, scores, sample)
+    chosen = (space, proxies, truth, train, accuracy, scores, sample)
+    request = Request(config, overrides or [], runs, address, *chosen, allow_code)
     regret(request, rule or [], nets, seeds, share)

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands have."""
+"""Arguments and options that several commands share."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,7 @@ Config = Annotated[
 ]
 Run = Annotated[
     str,
-    typer.Argument(metavar="RUN", help="Name of a run in the runs folder, its folder, or the YAML file it is from."),
+    typer.Argument(metavar="RUN", help="Name of a run in the runs folder, its folder, or its YAML file."),
 ]
 Overrides = Annotated[
     list[str] | None,
@@ -24,15 +24,21 @@ Overrides = Annotated[
         "--set search.population=128 --set 'objectives[0].score=zico'.",
     ),
 ]
-Runs = Annotated[
-    Path, typer.Option("--runs", metavar="DIR", envvar="ZENFRONT_RUNS", help="Folder that holds the run folders.")
+AllowCode = Annotated[
+    bool,
+    typer.Option(
+        "--allow-code",
+        help="Run the Python files that the experiment names as its space or its scores. Read them first: they run "
+        "with all your rights.",
+    ),
 ]
+Runs = Annotated[Path, typer.Option("--runs", metavar="DIR", envvar="ZENFRONT_RUNS", help="Folder of the run folders.")]
 Address = Annotated[
     str | None,
     typer.Option(
         metavar="ADDRESS",
         envvar="RAY_ADDRESS",
-        help="Ray cluster to work on: `auto`, host:port or ray://host:port. Otherwise Ray is started on this machine.",
+        help="Ray cluster to use: `auto`, host:port or ray://host:port.  [default: start Ray on this machine]",
     ),
 ]
 RUNS = Path("runs")

@@ -14,10 +14,11 @@ from zenfront.pipeline.cli.signals import resumable
 from zenfront.pipeline.cli.summary import show_front, show_places, show_trained
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.experiment.config_file import load_experiment, with_overrides
+from zenfront.pipeline.experiment.config_file import find_config, load_experiment, with_overrides
 from zenfront.pipeline.record.backup import Backup, storage_of
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.tracking import Mirror, sync
+from zenfront.pipeline.user_code import allow, require_allowed
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,23 @@ class RunCommands:
     folder: RunFolder
 
     @staticmethod
-    def start(config: str, overrides: Sequence[str], runs: Path, address: str | None = None) -> "RunCommands":
-        """Return the commands for a run that may be new: the experiment comes from a file."""
-        return RunCommands._checked(load_experiment(config, overrides), runs, address)
+    def start(
+        config: str, overrides: Sequence[str], runs: Path, address: str | None = None, allow_code: bool = False
+    ) -> "RunCommands":
+        """Return the commands for a run that may be new: a file gives the experiment, or else a run folder."""
+        if not find_config(Path(config)) and _found(config, runs):
+            return RunCommands.resume(config, overrides, runs, address, allow_code)
+        return RunCommands._checked(load_experiment(config, overrides, allow_code=allow_code), runs, address)
 
     @staticmethod
-    def resume(run: str, overrides: Sequence[str], runs: Path, address: str | None = None) -> "RunCommands":
+    def resume(
+        run: str, overrides: Sequence[str], runs: Path, address: str | None = None, allow_code: bool = False
+    ) -> "RunCommands":
         """Return the commands for a run that exists: its folder gives the experiment, unless `run` names a file."""
         folder = _found(run, runs)
         if folder is None:
-            return RunCommands.start(run, overrides, runs, address)
-        experiment = with_overrides(folder.experiment(), overrides)
+            return RunCommands.start(run, overrides, runs, address, allow_code)
+        experiment = with_overrides(folder.experiment(), overrides, allow_code=allow_code)
         return RunCommands._checked(experiment, folder.path.parent, address)
 
     @staticmethod
@@ -93,21 +100,21 @@ class RunCommands:
         """Run stage 1."""
         with self._driving(), self._mirrored() as mirror:
             self._search(mirror)
-        typer.echo(f"Scores: {self.folder.scores}. Continue with `zenfront select {self.experiment.name}`.")
+        typer.echo(f"Scores: {self.folder.scores}. Continue with `zenfront select {self._again}`.")
 
     def select(self) -> None:
         """Run stage 2."""
         with self._driving(), self._mirrored():
             self._select()
         show_front(self.folder)
-        typer.echo(f"Front: {self.folder.front}. Continue with `zenfront train {self.experiment.name}`.")
+        typer.echo(f"Front: {self.folder.front}. Continue with `zenfront train {self._again}`.")
 
     def train(self) -> None:
         """Run stage 3."""
         with self._driving(), self._mirrored() as mirror:
             self._train(mirror)
         show_trained(self.folder)
-        typer.echo(f"Results: {self.folder.trained}. Continue with `zenfront report {self.experiment.name}`.")
+        typer.echo(f"Results: {self.folder.trained}. Continue with `zenfront report {self._again}`.")
 
     def sync(self) -> None:
         """Send to MLflow what it does not have yet."""
@@ -135,6 +142,10 @@ class RunCommands:
 
     def _mirrored(self) -> Mirror:
         return Mirror(self.folder, self.experiment, typer.echo)
+
+    @property
+    def _again(self) -> str:
+        return f"{self.experiment.name}{' --allow-code' if self.experiment.own_code() else ''}"
 
     @property
     def _finished(self) -> bool:
@@ -180,7 +191,7 @@ def _do_there(driver: RunCommands, command: str, words: list[str]) -> None:
     driver.do(command)
 
 
-def report(names: Sequence[str], runs: Path) -> None:
+def report(names: Sequence[str], runs: Path, allow_code: bool = False) -> None:
     """Write the report of one run, or the comparison of several, and print where it is.
 
     Raises:
@@ -190,6 +201,10 @@ def report(names: Sequence[str], runs: Path) -> None:
     from zenfront.pipeline.stages.report.stage import report as write
 
     folders = [_run(name, runs) for name in names]
+    for code in (folder.experiment().own_code() for folder in folders):
+        if allow_code:
+            allow(code)
+        require_allowed(code)
     page = write(folders[0]) if len(folders) == 1 else compare(folders)
     typer.echo(f"Report: {page}")
     if len(folders) == 1:

@@ -48,13 +48,13 @@ def show_trained(folder: RunFolder) -> None:
     grouped: dict[str, list[TrainedRun]] = {}
     for run in trained.trials:
         grouped.setdefault(run.architecture, []).append(run)
-    rows = sorted((_trained(name, runs) for name, runs in grouped.items()), key=lambda row: row[0], reverse=True)
+    rows = sorted((_summarise(name, runs) for name, runs in grouped.items()), key=lambda row: row[0], reverse=True)
     typer.echo()
     columns = ["id", "runs", "outcome", "epochs", "val. accuracy", "test accuracy"]
     print_table(f"Trained: {len(grouped)} architectures", columns, [row[1:] for row in rows])
 
 
-def _trained(name: str, runs: Sequence[TrainedRun]) -> list[Any]:
+def _summarise(name: str, runs: Sequence[TrainedRun]) -> list[Any]:
     """Return a row of the table, with its sort key in front."""
     tested = [run.test_accuracy for run in runs if run.test_accuracy is not None]
     epochs = max(run.epochs for run in runs)

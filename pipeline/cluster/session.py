@@ -6,10 +6,14 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import ray
+from ray._private import ray_constants
+from ray._private.node import Node
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from zenfront.pipeline.cluster import head_watch, leftovers
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.provenance import source_digest
@@ -30,7 +34,37 @@ def cluster(experiment: Experiment) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    leftovers.remove_leftovers()
     address = experiment.cluster.address
+    with _connected(address) if address else _own_ray():
+        yield
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[None]:
+    _init(address)
+    try:
+        _require_same_code()
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _own_ray() -> Iterator[None]:
+    """Start Ray on this machine; nothing of it listens or connects beyond 127.0.0.1."""
+    with leftovers.temporary_folder() as folder:
+        with _kept_to_this_machine():
+            _init(None)
+        try:
+            leftovers.record_session(folder, Path(ray._private.worker._global_node.get_session_dir_path()))
+            with head_watch.ending_with_ray():
+                yield
+        finally:
+            ray.shutdown()
+
+
+def _init(address: str | None) -> None:
     handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
@@ -47,12 +81,32 @@ def cluster(experiment: Experiment) -> Iterator[None]:
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)
+
+
+@contextmanager
+def _kept_to_this_machine() -> Iterator[None]:
+    """Let a Ray that is started in the block use 127.0.0.1 alone.
+
+    Ray's argument ``_node_ip_address`` is no way: Ray replaces 127.0.0.1 by an address that other machines reach. This
+    setting makes it do what it does on macOS. It counts in this process if it is changed in the module, and in
+    Ray's processes if it is in the environment. Without a dashboard, Ray's dashboard process does nothing but ask
+    169.254.169.254 and the name server which cloud this is, whatever RAY_USAGE_STATS_ENABLED says.
+    """
+    name, allowed, start = (
+        ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR,
+        ray_constants.ENABLE_RAY_CLUSTER,
+        Node.start_api_server,
+    )
+    before = os.environ.get(name)
+    os.environ[name], ray_constants.ENABLE_RAY_CLUSTER = "0", False
+    Node.start_api_server = lambda node, **settings: None
     try:
-        if address:
-            _require_same_code()
         yield
     finally:
-        ray.shutdown()
+        ray_constants.ENABLE_RAY_CLUSTER, Node.start_api_server = allowed, start
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
 
 
 def unreachable(address: str | None, error: Exception) -> UserError:

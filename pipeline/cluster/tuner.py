@@ -2,13 +2,13 @@
 
 import logging
 from collections.abc import Mapping
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
+from zenfront.pipeline.cluster import leftovers
 from zenfront.pipeline.cluster.workers import WorkerPool
 
 logging.getLogger("ray.tune").setLevel(logging.ERROR)  # inside a Ray job nothing else sets it
@@ -68,7 +68,7 @@ def run_tune(
         scheduler: Decides which trials go on.
         constants: Sent to each worker once.
     """
-    with TemporaryDirectory(prefix="zenfront-") as unread:
+    with leftovers.temporary_folder() as unread:
         tuner = tune.Tuner(
             tune.with_resources(tune.with_parameters(trainable, **constants), pool.resources),
             tune_config=tune.TuneConfig(
@@ -82,7 +82,7 @@ def run_tune(
             ),
             run_config=tune.RunConfig(
                 name="tune",
-                storage_path=unread,
+                storage_path=str(unread),
                 callbacks=[callback],
                 stop=stopper,
                 verbose=0,

@@ -62,7 +62,7 @@ def _correlate_part(sample: Sample, where: str, seed: int) -> Correlations:
     skipped: dict[str, str] = {}
     for name, values in sample.scores.items():
         try:
-            found[name] = assess(orient(name, values), reference)
+            found[name] = assess(orient(name, values, sample.code), reference)
         except ValueError as reason:
             skipped[name] = str(reason)
     return Correlations(

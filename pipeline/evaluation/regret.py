@@ -71,7 +71,8 @@ class RuleRegret:
 
 def default_rules(experiment: Experiment) -> list[str]:
     """Return the rules to compare for an experiment: its front, its scores by FLOPs level, and chance."""
-    names = [objective.score for objective in experiment.objectives if not proxies.load(objective.score).is_cost]
+    every = (objective.score for objective in experiment.objectives)
+    names = [name for name in every if not proxies.load(name, experiment.code).is_cost]
     summed = [f"stratified:{'+'.join(names)}"] if len(names) > 1 else []
     front = ",".join([*names, "flops"])
     return [f"front:{front}", *summed, *(f"stratified:{name}" for name in names), "stratified", "random"]
@@ -142,7 +143,8 @@ def _loss(names: Sequence[str], sample: Sample, subset: np.ndarray, *, front: bo
     """Return the loss (n,) on a subset, finite: ranks, or the negative sum of their logarithms; undefined is worst."""
     columns = []
     for name in names:
-        less = front and len(names) == 1 and name in proxies.names() and proxies.load(name).is_cost
-        loss = sample.scores[name][subset] if less else -orient(name, sample.scores[name][subset])
+        known = name in proxies.names(sample.code)
+        less = front and len(names) == 1 and known and proxies.load(name, sample.code).is_cost
+        loss = sample.scores[name][subset] if less else -orient(name, sample.scores[name][subset], sample.code)
         columns.append(rankdata(np.where(np.isfinite(loss), loss, np.inf), method="min").astype(np.float64))
     return columns[0] if len(columns) == 1 else -log_rank_sum(np.array(columns).T)

@@ -21,6 +21,7 @@ from zenfront.pipeline.scoring import Scoring, noise_batch
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.stages.search.driver import score_given
 from zenfront.pipeline.stages.train.stage import train_given
+from zenfront.pipeline.user_code import UserCode
 from zenfront.spaces import Architecture, Space
 from zenfront.spaces import load as load_space
 
@@ -40,11 +41,13 @@ class Sample:
         space: Space of the architectures.
         truth: Architectures and accuracies.
         scores: (n,) by name, as measured; NaN where undefined.
+        code: Code of the experiment, which tells the direction of its own scores.
     """
 
     space: Space
     truth: TruthTable
     scores: Mapping[str, np.ndarray]
+    code: Sequence[UserCode] = ()
 
     def holds(self, condition: Condition) -> np.ndarray:
         """Return whether each architecture, (n,) bool, fulfils a condition on genes, categories and scores.
@@ -99,19 +102,20 @@ class Sample:
         return {name: np.array([float(row[name]) for row in rows]) for name in [*categories(self.space), *numbers]}
 
 
-def orient(name: str, values: np.ndarray) -> np.ndarray:
+def orient(name: str, values: np.ndarray, code: Sequence[UserCode] = ()) -> np.ndarray:
     """Return a score with the sign for which higher is better.
 
     More of a cost is taken to be better, and more of a score that is not a proxy.
     """
-    proxy = proxies.load(name) if name in proxies.names() else None
+    proxy = proxies.load(name, code) if name in proxies.names(code) else None
     return -values if proxy and not proxy.is_cost and proxy.direction == "minimise" else values
 
 
 def evaluation_experiment(experiment: Experiment, names: Sequence[str]) -> Experiment:
     """Return the experiment that takes these scores and the free ones, without constraints, and stops no training."""
     every = dict.fromkeys([*BASELINES, *(name for name in PROPERTIES if name not in BASELINES), *names])
-    objectives = tuple(Objective(score=name, direction=proxies.load(name).direction) for name in every)
+    directions = {name: proxies.load(name, experiment.code).direction for name in every}
+    objectives = tuple(Objective(score=name, direction=direction) for name, direction in directions.items())
     train = experiment.train.model_copy(update={"scheduler": SchedulerConfig(name="fifo", grace_period=1)})
     changes = {"objectives": objectives, "constraints": (), "train": train, "select": Select(k=1)}
     return experiment.model_copy(update=changes | {"name": f"{experiment.name}.study"})
@@ -120,7 +124,7 @@ def evaluation_experiment(experiment: Experiment, names: Sequence[str]) -> Exper
 def score_sample(experiment: Experiment, folder: RunFolder, view: View, truth: TruthTable) -> Sample:
     """Take the scores of the experiment on the cluster; those that are in the folder are not taken again."""
     rows = score_given(experiment, folder, view, truth.architectures)
-    return _join(experiment.space, truth, [row.values for row in rows], experiment.score_names())
+    return _join(experiment, truth, [row.values for row in rows], experiment.score_names())
 
 
 def read_sample(experiment: Experiment, path: Path, truth: TruthTable, names: Sequence[str] | None) -> Sample:
@@ -135,9 +139,10 @@ def read_sample(experiment: Experiment, path: Path, truth: TruthTable, names: Se
     Raises:
         UserError: A column is missing, or the table holds none of the architectures.
     """
-    table = read_scores(path, load_space(experiment.space))
+    table = read_scores(path, load_space(experiment.space, experiment.code))
     columns = list(dict.fromkeys(name for row in table.values() for name in row))
-    wanted = dict.fromkeys([*BASELINES, *PROPERTIES, *(names or [n for n in columns if n in proxies.names()])])
+    known = proxies.names(experiment.code)
+    wanted = dict.fromkeys([*BASELINES, *PROPERTIES, *(names or [n for n in columns if n in known])])
     needed = [*(names or []), "flops"]
     if missing := [name for name in needed if name not in columns]:
         raise UserError(f"{path} has no column {missing[0]!r}. It has: {', '.join(columns)}.")
@@ -145,12 +150,14 @@ def read_sample(experiment: Experiment, path: Path, truth: TruthTable, names: Se
     if not here.any():
         raise UserError(f"{path} holds none of the {len(here)} architectures whose accuracy is known.")
     rows = [table.get(architecture.id, {}) for architecture in truth.architectures]
-    return _join(experiment.space, truth, rows, [name for name in wanted if name in columns]).select(here)
+    return _join(experiment, truth, rows, [name for name in wanted if name in columns]).select(here)
 
 
-def _join(space: str, truth: TruthTable, rows: Sequence[Mapping[str, float]], names: Sequence[str]) -> Sample:
+def _join(
+    experiment: Experiment, truth: TruthTable, rows: Sequence[Mapping[str, float]], names: Sequence[str]
+) -> Sample:
     scores = {name: np.array([row.get(name, np.nan) for row in rows], dtype=np.float64) for name in names}
-    return Sample(load_space(space), truth, scores)
+    return Sample(load_space(experiment.space, experiment.code), truth, scores, experiment.code)
 
 
 def draw(truth: TruthTable, count: int | None, seed: int) -> TruthTable:
@@ -190,9 +197,9 @@ def draw_architectures(experiment: Experiment, count: int) -> list[Architecture]
     Raises:
         UserError: The space does not hold as many.
     """
-    space, task = load_space(experiment.space), experiment.task
-    costs = [c for c in experiment.constraints if proxies.load(c.score).is_cost]
-    scoring = Scoring(space, task, [c.score for c in costs], noise_batch(task, 2, 0), 0)
+    space, task = load_space(experiment.space, experiment.code), experiment.task
+    costs = [c for c in experiment.constraints if proxies.load(c.score, experiment.code).is_cost]
+    scoring = Scoring(space, task, [c.score for c in costs], noise_batch(task, 2, 0), 0, code=experiment.code)
     generator = numpy_generator(experiment.search.seed, "correlate", "architectures")
     found: dict[Architecture, bool] = {}
     tries = 0

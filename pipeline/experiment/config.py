@@ -4,8 +4,10 @@ import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from zenfront.pipeline.objectives import Constraint, Objective
+from zenfront.pipeline.user_code import UserCode
 from zenfront.spaces import Task
 
 Positive = Annotated[int, Field(ge=1)]
@@ -82,9 +84,7 @@ class Select(_Strict):
 
     @model_validator(mode="after")
     def _along_belongs_to_its_rules(self) -> "Select":
-        if (self.rule == "even" and self.along is None) or (
-            self.rule not in ("even", "stratified") and self.along is not None
-        ):
+        if (self.along is None) if self.rule == "even" else (self.along and self.rule != "stratified"):
             raise ValueError(
                 "`along` must be given with rule `even`, may be given with `stratified`, and with no other, "
                 f"but got (rule={self.rule}, along={self.along})"
@@ -173,14 +173,10 @@ class Train(_Strict):
 
     @field_validator("objectives")
     @classmethod
-    def _objectives_name_the_metric(
-        cls, objectives: tuple[str, ...] | None, info: ValidationInfo
-    ) -> tuple[str, ...] | None:
+    def _metric_is_an_objective(cls, objectives: tuple[str, ...] | None, info: ValidationInfo) -> object:
         metric = info.data.get("metric")
-        if objectives and metric and metric not in objectives:
-            raise ValueError(f"must name the metric, {metric!r}, but got {list(objectives)}")
-        if objectives and len(set(objectives)) < len(objectives):
-            raise ValueError(f"must differ, but got {list(objectives)}")
+        if objectives and metric and (objectives.count(metric) != 1 or len(set(objectives)) < len(objectives)):
+            raise ValueError(f"must name the metric, {metric!r}, and each cost once, but got {list(objectives)}")
         return objectives
 
     @model_validator(mode="after")
@@ -256,6 +252,8 @@ class Experiment(_Strict):
     """MLflow tracking."""
     cluster: Cluster = Cluster()
     """Ray cluster."""
+    code: SkipJsonSchema[tuple[UserCode, ...]] = ()
+    """Code of the user's own, read where a name is a reference: no key of the file."""
 
     @field_validator("train")
     @classmethod
@@ -282,9 +280,16 @@ class Experiment(_Strict):
         """Return every score that an objective or a constraint names, each once, objectives first."""
         return list(dict.fromkeys([o.score for o in self.objectives] + [c.score for c in self.constraints]))
 
+    def own_code(self) -> list[UserCode]:
+        """Return the code that some key names."""
+        names = {"spaces": [self.space], "proxies": [*self.score_names(), *self.proxies]}
+        return [code for code in self.code if code.name in names[code.kind]]
+
     def identity(self) -> dict[str, Any]:
         """Return everything that the results depend on: all but resources, time limits, tracking and cluster."""
-        identity = self.model_dump(mode="json", exclude={"resources", "tracking", "cluster"})
+        identity = self.model_dump(mode="json", exclude={"resources", "tracking", "cluster", "code"})
+        for code in self.own_code():
+            identity.setdefault("code", {}).setdefault(code.kind, {})[code.name] = f"content {code.digest[:16]}"
         for stage, key in (("search", "candidates_per_trial"), ("search", "time_limit"), ("train", "time_limit")):
             del identity[stage][key]
         return identity

@@ -13,6 +13,8 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment._messages import suggestion, unfit
 from zenfront.pipeline.experiment._yaml_positions import Document, Place, SourcePlace, dump, parse, written
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.experiment.references import resolve, with_references
+from zenfront.pipeline.user_code import UserCode, allow
 
 MAX_BYTES = 1_000_000
 SHIPPED = Path(__file__).parents[2] / "tune_configs"
@@ -20,13 +22,14 @@ _KEY = re.compile(r"[^.\[\]]+(\[\d+\]|\.[^.\[\]]+)*")
 _SEGMENT = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
-def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
+def load_experiment(path: str | Path, overrides: Sequence[str] = (), *, allow_code: bool = False) -> Experiment:
     """Read an experiment.
 
     Args:
         path: A YAML file, or the name of one in ``tune_configs/`` (``quickstart``).
         overrides: Texts ``key=value`` with dots and indices, such as ``search.population=128`` or
             ``objectives[0].direction=minimise``; the value is YAML.
+        allow_code: Whether Python files that the experiment names may run; those that an override names may.
 
     Raises:
         UserError: The file or an override is wrong. The message has a line for every mistake, with its place and rule.
@@ -36,22 +39,23 @@ def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experime
     if not isinstance(document.value, dict):
         got = "nothing" if document.value is None else f"a {type(document.value).__name__}"
         raise UserError(f"{file}: an experiment must be a mapping of keys to values, but the file holds {got}.")
-    return _overridden(document, overrides)
+    return _overridden(document, overrides, file.parent, allow_code=allow_code)
 
 
-def with_overrides(experiment: Experiment, overrides: Sequence[str]) -> Experiment:
+def with_overrides(experiment: Experiment, overrides: Sequence[str], *, allow_code: bool = False) -> Experiment:
     """Return the experiment with some keys changed, as `load_experiment` does it.
 
     Raises:
         UserError: An override is wrong.
     """
     origins: dict[Place, SourcePlace] = {(): SourcePlace(f"experiment {experiment.name}")}
-    return _overridden(Document(experiment.model_dump(mode="json"), origins), overrides)
+    document = Document(experiment.model_dump(mode="json", exclude={"code"}), origins)
+    return _overridden(document, overrides, None, experiment.code, allow_code=allow_code)
 
 
 def to_yaml(experiment: Experiment) -> str:
     """Return the experiment as YAML with every default written out; `load_experiment` reads it to the same value."""
-    return dump(experiment.model_dump(mode="json"))
+    return dump(with_references(experiment))
 
 
 def schema() -> str:
@@ -64,13 +68,15 @@ def shipped() -> list[str]:
     return sorted({file.stem for folder in (Path("tune_configs"), SHIPPED) for file in folder.glob("*.yaml")})
 
 
+def find_config(path: Path) -> Path | None:
+    """Return the file that `load_experiment` reads for a path or a name, if there is one."""
+    folders = (Path("tune_configs"), SHIPPED) if path.name == str(path) and not path.suffix else ()
+    return next(filter(Path.is_file, [path, *(folder / f"{path}.yaml" for folder in folders)]), None)
+
+
 def _find(path: Path) -> Path:
-    if path.is_file():
-        return path
-    if path.name == str(path) and not path.suffix:
-        for folder in (Path("tune_configs"), SHIPPED):
-            if (file := folder / f"{path}.yaml").is_file():
-                return file
+    if file := find_config(path):
+        return file
     hint = suggestion(path.stem, shipped())
     reason = "it is a folder" if path.is_dir() else "there is no such file"
     raise UserError(f"no experiment {str(path)!r}: {reason}.{hint} Shipped: {', '.join(shipped()) or 'none'}.")
@@ -122,10 +128,21 @@ def _parent(top: Any, place: Place, source: str) -> Any:
     return holder
 
 
-def _overridden(document: Document, overrides: Sequence[str]) -> Experiment:
+def _overridden(
+    document: Document,
+    overrides: Sequence[str],
+    folder: Path | None,
+    known: Sequence[UserCode] = (),
+    *,
+    allow_code: bool,
+) -> Experiment:
     for override in overrides:
         _apply(override, document)
-    return _validated(document)
+    resolve(document, folder, known)
+    experiment = _validated(document)
+    if allow_code:
+        allow(experiment.code)
+    return experiment
 
 
 def _validated(document: Document) -> Experiment:

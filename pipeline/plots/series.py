@@ -14,6 +14,7 @@ from zenfront.pipeline.objectives import Objective, violations
 from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results import Scores
+from zenfront.pipeline.user_code import UserCode
 
 DECADES = 1.5
 
@@ -81,10 +82,10 @@ class Group:
     texts: list[str]
 
 
-def axes(objectives: Sequence[Objective], values: np.ndarray) -> list[Axis]:
+def axes(objectives: Sequence[Objective], values: np.ndarray, code: Sequence[UserCode] = ()) -> list[Axis]:
     """Return the axes for values (n, m) with a column for each objective."""
     return [
-        Axis(objective.score, unit(objective.score), objective.direction, _spans_decades(column))
+        Axis(objective.score, unit(objective.score, code), objective.direction, _spans_decades(column))
         for objective, column in zip(objectives, values.T, strict=True)
     ]
 
@@ -94,10 +95,10 @@ def panels(count: int) -> list[tuple[int, int]]:
     return list(combinations(range(count), 2)) if count <= 4 else [(i, i + 1) for i in range(count - 1)]
 
 
-def unit(score: str) -> str:
+def unit(score: str, code: Sequence[UserCode] = ()) -> str:
     """Return the unit of a score; empty if it has none or if its proxy is not installed any more."""
     try:
-        found = proxies.load(score).unit
+        found = proxies.load(score, code).unit
     except UserError:
         return ""
     return "" if found == "1" else found

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.record.whole_file import written_whole
+from zenfront.pipeline.record.whole_file import write_whole
 
 Value = TypeVar("Value")
 
@@ -56,7 +56,7 @@ def write_json(path: Path, value: Any) -> None:
     """
     text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
     try:
-        with written_whole(path) as aside:
+        with write_whole(path) as aside:
             aside.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}.") from error

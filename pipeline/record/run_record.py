@@ -89,7 +89,7 @@ class RunRecord:
         found = (run.test_accuracy for run in self.runs_of(architecture))
         return [accuracy for accuracy in found if accuracy is not None]
 
-    def recorded(self) -> Iterator[tuple[Run, Epoch]]:
+    def iterate_epochs(self) -> Iterator[tuple[Run, Epoch]]:
         """Yield the epochs of the front's members, each with its run, in the order of recording."""
         seeds = self.experiment.train.seeds
         runs = {trial_name(member.id, seed): Run(member.id, seed) for member in self.members for seed in seeds}
@@ -98,6 +98,6 @@ class RunRecord:
     def curves(self) -> dict[Run, list[Epoch]]:
         """Return the epochs of the front's members by run, in the order of recording."""
         curves: dict[Run, list[Epoch]] = {}
-        for run, epoch in self.recorded():
+        for run, epoch in self.iterate_epochs():
             curves.setdefault(run, []).append(epoch)
         return curves

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from zenfront.pipeline.record.whole_file import PARTIAL, written_whole
+from zenfront.pipeline.record.whole_file import PARTIAL, write_whole
 
 _WHOLE_OR_NOT = ("s3", "gcs", "abfs")
 """Object stores, in which a file appears when it is complete. Elsewhere files are written aside and renamed."""
@@ -66,7 +66,7 @@ class Storage:
         with (
             self._place() as (system, root),
             system.open_input_stream(f"{root}/{path}") as stream,
-            written_whole(target) as aside,
+            write_whole(target) as aside,
             aside.open("wb") as file,
         ):
             shutil.copyfileobj(stream, file, _CHUNK)

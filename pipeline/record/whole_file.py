@@ -10,7 +10,7 @@ PARTIAL = ".new"
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def write_whole(path: Path) -> Iterator[Path]:
     """Yield a path to write to; when the block ends, what is there is on the disk and takes the place of the file.
 
     If the block or a later step fails, the file stays as it was.

@@ -67,7 +67,7 @@ def parent(record: RunRecord, origin: Origin, status: Status) -> Entry:
     params |= {
         "objectives": ", ".join(f"{o.direction} {o.score}" for o in experiment.objectives),
         "constraints": ", ".join(str(c) for c in experiment.constraints) or "none",
-        "space_size": str(spaces.load(experiment.space).size),
+        "space_size": str(spaces.load(experiment.space, experiment.code).size),
         "git.commit": commit,
         "git.dirty": dirty,
     }
@@ -106,7 +106,7 @@ def children(record: RunRecord, origin: Origin) -> Iterator[Entry]:
     for member in record.members:
         architecture = member.id
         points = curves.get(architecture, [])
-        status = _state(record, architecture, bool(points))
+        status = _training_state(record, architecture, bool(points))
         yield Entry(
             key=architecture,
             name=architecture,
@@ -117,7 +117,7 @@ def children(record: RunRecord, origin: Origin) -> Iterator[Entry]:
             metrics={
                 **member.values,
                 **{f"{name}_error": value for name, value in member.errors.items()},
-                **_tested(record, architecture),
+                **_test_metrics(record, architecture),
             },
             points=points,
             tags={
@@ -152,14 +152,14 @@ def _suffix(record: RunRecord, seed: int) -> str:
 
 def _curves(record: RunRecord) -> dict[str, list[Point]]:
     curves: dict[str, list[Point]] = {}
-    for run, epoch in record.recorded():
+    for run, epoch in record.iterate_epochs():
         for name, value in finite(epoch.metrics).items():
             point = Point(name + _suffix(record, run.seed), value, epoch.time, epoch.epoch)
             curves.setdefault(run.architecture, []).append(point)
     return curves
 
 
-def _tested(record: RunRecord, architecture: str) -> dict[str, float]:
+def _test_metrics(record: RunRecord, architecture: str) -> dict[str, float]:
     metrics = {}
     for run in record.runs_of(architecture):
         for name, value in (("test_accuracy", run.test_accuracy), ("test_loss", run.test_loss)):
@@ -173,7 +173,7 @@ def _tested(record: RunRecord, architecture: str) -> dict[str, float]:
     return metrics
 
 
-def _state(record: RunRecord, architecture: str, begun: bool) -> str:
+def _training_state(record: RunRecord, architecture: str, begun: bool) -> str:
     """Return the outcome of the first seed's training, ``training`` while it goes on, or ``none``."""
     runs = record.runs_of(architecture)
     if runs:

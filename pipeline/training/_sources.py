@@ -1,24 +1,26 @@
 """Sources of images: scikit-learn's digits, local parquet files or image folders, and the Hugging Face Hub."""
 
-import io
-from collections.abc import Callable, Iterator, Mapping
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Data
 from zenfront.pipeline.seeds import numpy_generator
+from zenfront.pipeline.training._decoder import FORMATS, decode, read_inside
 from zenfront.pipeline.training._split import stratified
+from zenfront.pipeline.training._tables import Stored, read_parquet
 from zenfront.spaces import Task
 
 Role = Literal["train", "test"]
 DIGITS = "digits"
 ROLES: tuple[Role, Role] = ("train", "test")
-CHANNELS = {"L": 1, "RGB": 3}  # Pillow's modes with 8 bits per channel
+EXTENSIONS = tuple(extension for extensions in FORMATS.values() for extension in extensions)
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def read(data: Data, task: Task, role: Role) -> Encoded:
     """
     if data.source == DIGITS:
         return _digits(task, role)
-    encoded = _Rows.read(data, role)
+    encoded = _rows(data, role)
     labels = encoded.checked_labels(task)
     if role == "train" and (absent := set(range(task.classes)) - set(labels.tolist())):
         raise UserError(
@@ -71,41 +73,23 @@ def _digits(task: Task, role: Role) -> Encoded:
 
 @dataclass(frozen=True)
 class _Rows:
-    """The rows of a data set, with encoded images and raw labels."""
+    """The rows of a data set, with encoded images and raw labels.
+
+    Attributes:
+        place: Name of the data for messages.
+        image: Column of the images.
+        label: Column of the labels.
+        root: Folder that holds the files of images that are given by a path.
+        images: Encoded images, or the paths of their files.
+        labels: One per image, unless they are no integers.
+    """
 
     place: str
     image: str
     label: str
-    images: list[Any]
-    labels: list[Any]
-
-    @staticmethod
-    def read(data: Data, role: Role) -> "_Rows":
-        from datasets import Image as Encoding
-        from datasets.exceptions import DatasetsError
-
-        images: list[Any] = []
-        labels: list[Any] = []
-        try:
-            place, image, label, rows = _dataset(data, role)
-            for key, column in (("image", image), ("label", label)):
-                if column not in rows.column_names:
-                    raise UserError(
-                        f"{place}: there is no column {column!r}. It has: {', '.join(rows.column_names)}. "
-                        f"Name the right one in `train.data.{key}`."
-                    )
-            for batch in rows.cast_column(image, Encoding(decode=False)).iter(batch_size=1000):
-                images += batch[image]
-                labels += batch[label]
-        except (OSError, ValueError, TypeError, RuntimeError, DatasetsError) as error:
-            raise UserError(
-                f"train.data.source {data.source}: the {role} data cannot be read "
-                f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'without a message'}). "
-                "Check the name and the network connection, or restore the files."
-            ) from error
-        if not images:
-            raise UserError(f"{place}: there must be at least one image, but got none. Restore the data.")
-        return _Rows(place, image, label, images, labels)
+    root: Path
+    images: Sequence[Stored]
+    labels: Sequence[Any]
 
     def checked_labels(self, task: Task) -> np.ndarray:
         """Return the labels (N,), int64."""
@@ -113,34 +97,63 @@ class _Rows:
             if type(label) is not int or not 0 <= label < task.classes:
                 raise UserError(
                     f"{self.place}, row {row}, column {self.label!r}: a label must be an integer from 0 to "
-                    f"{task.classes - 1} (`task.classes` is {task.classes}), but got {label!r}."
+                    f"{task.classes - 1} (`task.classes` is {task.classes}), but got {repr(label)[:100]}."
                 )
         return np.array(self.labels, dtype=np.int64)
 
     def decode(self, indices: np.ndarray, task: Task) -> np.ndarray:
         """Return the images (n, C, H, W), uint8."""
-        pixels = np.empty((len(indices), task.height, task.width, task.channels), dtype=np.uint8)
-        for position, index in enumerate(indices.tolist()):
-            place = f"{self.place}, row {index}, column {self.image!r}"
-            pixels[position] = _pixels(self.images[index], task, place)
+        shape = (len(indices), task.height, task.width, task.channels)
+        _require_memory(self.place, shape)
+        pixels = np.empty(shape, dtype=np.uint8)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks on metadata; what matters raises an error
+            for position, index in enumerate(indices.tolist()):
+                try:
+                    pixels[position] = decode(self._encoded(self.images[index], task), task)
+                except UserError as error:
+                    place = f"{self.place}, row {index}, column {self.image!r}"
+                    raise UserError(f"{place}: {error}") from error.__cause__
         return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
 
+    def _encoded(self, image: Stored, task: Task) -> bytes:
+        if image is None:
+            raise UserError("there is no image. Remove the row or restore the image.")
+        return image if isinstance(image, bytes) else read_inside(self.root, image, task)
 
-def _dataset(data: Data, role: Role) -> tuple[str, str, str, Any]:
-    """Return the name of the data for messages, the columns of images and labels, and the rows."""
-    from datasets import load_dataset
 
+def _require_memory(place: str, shape: tuple[int, ...]) -> None:
+    wanted, there = int(np.prod(shape, dtype=object)), os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if wanted > there:
+        raise UserError(
+            f"{place}: {shape[0]:,} decoded images need {wanted:,} bytes, but this machine has {there:,} bytes of "
+            "memory. Use fewer images (`train.data.limit`), or smaller ones."
+        )
+
+
+def _rows(data: Data, role: Role) -> _Rows:
+    try:
+        rows = _dataset(data, role)
+    except UserError:
+        raise
+    except Exception as error:  # readers of damaged files raise nearly every exception
+        raise UserError(
+            f"train.data.source {data.source}: the {role} data cannot be read "
+            f"({type(error).__name__}: {str(error).splitlines()[0][:300] if str(error) else 'without a message'}). "
+            "Check the name and the network connection, or restore the files."
+        ) from error
+    if not rows.images:
+        raise UserError(f"{rows.place}: there must be at least one image, but got none. Restore the data.")
+    return rows
+
+
+def _dataset(data: Data, role: Role) -> _Rows:
     folder = Path(data.source).expanduser()
-    parquet = {part: str(folder / f"{part}.parquet") for part in ROLES}
-    if all(Path(path).is_file() for path in parquet.values()):
-        # Without streaming, `datasets` copies all data to the user's cache and locks it between workers.
-        # The batch size is explicit: the default is the size of the first row group, and an empty file has none.
-        rows = load_dataset("parquet", data_files=parquet, split=role, streaming=True, batch_size=1000)
-        return parquet[role], data.image, data.label, rows
+    if all((folder / f"{part}.parquet").is_file() for part in ROLES):
+        table = folder / f"{role}.parquet"
+        return _Rows(str(table), data.image, data.label, folder, *read_parquet(table, data.image, data.label))
     if all((folder / part).is_dir() for part in ROLES):
-        folders = {part: str(folder / part / "**") for part in ROLES}
-        rows = load_dataset("imagefolder", data_files=folders, split=role, streaming=True, drop_labels=False)
-        return str(folder / role), "image", "label", rows  # the column names that `datasets` gives an image folder
+        return _image_folder(folder, role)
     if folder.is_dir():
         raise UserError(
             f"train.data.source {folder}: the folder must hold train.parquet and test.parquet, or the image folders "
@@ -148,7 +161,52 @@ def _dataset(data: Data, role: Role) -> tuple[str, str, str, Any]:
         )
     if data.source.startswith((".", "/", "~")) or data.source.count("/") > 1:  # names on the Hub are [owner/]name
         raise UserError(f"train.data.source {data.source}: there is no such folder. Correct the path.")
-    return data.source, data.image, data.label, load_dataset(data.source, split=role)
+    return _hub(data, role)
+
+
+def _image_folder(folder: Path, role: Role) -> _Rows:
+    """Return the images ``role/class/name``; the classes are the sorted sub-folders of train/."""
+    classes = {name: label for label, name in enumerate(_entries(folder / "train"))}
+    images, labels = [], []
+    for name in _entries(folder / role):
+        if name not in classes:
+            raise UserError(f"{folder / role / name}: there is no class {name!r} in {folder / 'train'}. Remove it.")
+        for file in _entries(folder / role / name, folders=False):
+            if not file.lower().endswith(EXTENSIONS):
+                raise UserError(
+                    f"{folder / role / name / file}: a class must hold files with the extensions "
+                    f"{', '.join(EXTENSIONS)} alone. Convert or remove it."
+                )
+            images.append(f"{role}/{name}/{file}")
+            labels.append(classes[name])
+    return _Rows(str(folder / role), "image", "label", folder, images, labels)
+
+
+def _entries(folder: Path, folders: bool = True) -> list[str]:
+    """Return the sorted names in a folder without hidden ones: its folders, or everything."""
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if entry.name[0] != "." and (not folders or entry.is_dir()))
+
+
+def _hub(data: Data, role: Role) -> _Rows:
+    from datasets import Image as Encoding
+    from datasets import config, load_dataset
+
+    rows = load_dataset(data.source, split=role)
+    for key, column in (("image", data.image), ("label", data.label)):
+        if column not in rows.column_names:
+            raise UserError(
+                f"{data.source}: there is no column {column!r}. It has: {', '.join(rows.column_names[:20])}. "
+                f"Name the right one in `train.data.{key}`."
+            )
+    images: list[Stored] = []
+    labels: list[Any] = []
+    for batch in rows.cast_column(data.image, Encoding(decode=False)).iter(batch_size=1000):
+        images += [
+            image and (image["path"] if image["bytes"] is None else image["bytes"]) for image in batch[data.image]
+        ]
+        labels += batch[data.label]
+    return _Rows(data.source, data.image, data.label, Path(config.HF_CACHE_HOME), images, labels)
 
 
 def _listing(folder: Path) -> Iterator[str]:
@@ -156,32 +214,3 @@ def _listing(folder: Path) -> Iterator[str]:
     yield from names[:5]
     if len(names) > 5:
         yield f"... ({len(names)} in all)"
-
-
-def _pixels(encoded: Mapping[str, Any] | None, task: Task, place: str) -> np.ndarray:
-    """Return the pixels (H, W, C), uint8, of an encoded image, checked against the task."""
-    if encoded is None:
-        raise UserError(f"{place}: there is no image. Remove the row or restore the image.")
-    data, path = encoded["bytes"], encoded["path"]
-    try:
-        with Image.open(path if data is None else io.BytesIO(data)) as image:
-            image.load()
-            pixels = np.asarray(image.convert("RGB") if image.mode == "P" else image)  # mode P: colours by a palette
-            mode = "RGB" if image.mode == "P" else image.mode
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = "unknown format" if isinstance(error, UnidentifiedImageError) else error
-        raise UserError(
-            f"{place}: the image {path or 'stored there'} cannot be decoded ({reason}). Replace it."
-        ) from error
-    if mode not in CHANNELS:
-        raise UserError(
-            f"{place}: an image must be greyscale or RGB with 8 bits per channel, but got Pillow's mode {mode!r}. "
-            "Convert it."
-        )
-    found = (CHANNELS[mode], *pixels.shape[:2])
-    if found != (task.channels, task.height, task.width):
-        raise UserError(
-            f"{place}: `task` says (channels, height, width) = {(task.channels, task.height, task.width)}, "
-            f"but the image is {found}. Correct `task` or the data."
-        )
-    return pixels.reshape(task.height, task.width, task.channels)

@@ -12,7 +12,7 @@ import torch
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.record.run_folder import differences
-from zenfront.pipeline.record.whole_file import written_whole
+from zenfront.pipeline.record.whole_file import write_whole
 
 _MAGIC = b"zenfront checkpoint 1\n"
 _log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def save(folder: Path, epoch: int, identity: Mapping[str, Any], state: Mapping[s
     payload = buffer.getbuffer()
     target, before = _path(folder, epoch), _path(folder, epoch - 1)
     try:
-        with written_whole(target) as aside, aside.open("wb") as file:
+        with write_whole(target) as aside, aside.open("wb") as file:
             file.writelines([_MAGIC, hashlib.sha256(payload).digest(), payload])
         for path in folder.glob("*.pt"):
             if path not in (target, before):

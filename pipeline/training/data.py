@@ -78,7 +78,7 @@ def load(data: Data, task: Task, seed: int) -> Images:
     Raises:
         UserError: The data are missing, damaged, too few, or do not fit the task.
     """
-    data = _absolute(data)
+    data = _resolve(data)
     source = read(data, task, "train")
     every = np.arange(len(source.labels))
     if data.limit is not None and data.limit < len(every):
@@ -90,9 +90,9 @@ def load(data: Data, task: Task, seed: int) -> Images:
             f"{held_out} are held out (limit={data.limit}, validation={data.validation})."
         )
     validation, train = stratified(source.labels[every], held_out, numpy_generator(seed, "data", "validation"))
-    part = _decoded(source, every[train])
-    mean, std = _moments(part.images)
-    return Images(part, _decoded(source, every[validation]), mean, std, partial(_test, data, task), task.classes)
+    part = _decode(source, every[train])
+    mean, std = _compute_moments(part.images)
+    return Images(part, _decode(source, every[validation]), mean, std, partial(_read_test, data, task), task.classes)
 
 
 def proxy_batch(images: Images, size: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -115,23 +115,23 @@ def proxy_batch(images: Images, size: int, seed: int) -> tuple[Tensor, Tensor]:
     return images.normalise(images.train.images[chosen]), images.train.labels[chosen]
 
 
-def _absolute(data: Data) -> Data:
+def _resolve(data: Data) -> Data:
     """Return the data with an absolute path: a process in another folder may read the test data."""
     folder = Path(data.source).expanduser()
     local = data.source != DIGITS and folder.is_dir()
     return data.model_copy(update={"source": str(folder.resolve())}) if local else data
 
 
-def _test(data: Data, task: Task) -> ImageSet:
+def _read_test(data: Data, task: Task) -> ImageSet:
     source = read(data, task, "test")
-    return _decoded(source, np.arange(len(source.labels)))
+    return _decode(source, np.arange(len(source.labels)))
 
 
-def _decoded(source: Encoded, indices: np.ndarray) -> ImageSet:
+def _decode(source: Encoded, indices: np.ndarray) -> ImageSet:
     return ImageSet(torch.from_numpy(source.decode(indices)), torch.from_numpy(source.labels[indices]))
 
 
-def _moments(images: Tensor) -> tuple[Tensor, Tensor]:
+def _compute_moments(images: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and deviation per channel, computed from the histogram: exact, and without a copy in float64."""
     values = torch.arange(256, dtype=torch.float64)
     share = torch.stack([torch.bincount(channel.flatten(), minlength=256) for channel in images.unbind(1)]).double()

@@ -64,12 +64,12 @@ def train(
         state.hand_over()
     yield from history
 
-    train_part, validation = images.train.to(device), images.validation.to(device)
+    train_set, validation = images.train.to(device), images.validation.to(device)
     for epoch in range(len(history) + 1, epochs + 1):
         start = time.perf_counter()
         generator = numpy_generator(seed, "epoch", str(epoch))
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):  # same seed, same bits
-            train_loss, learning_rate = _epoch(state, train_part, images, recipe, generator)
+            train_loss, learning_rate = _epoch(state, train_set, images, recipe, generator)
             val_loss, val_accuracy = evaluate(state.evaluated, validation, images)
         metrics = {"train_loss": train_loss, "val_loss": val_loss, "val_accuracy": val_accuracy}
         if failure := _divergence(metrics, recipe):
@@ -85,23 +85,23 @@ def train(
 
 
 @torch.inference_mode()
-def evaluate(network: nn.Module, part: ImageSet, images: Images) -> tuple[float, float]:
+def evaluate(network: nn.Module, image_set: ImageSet, images: Images) -> tuple[float, float]:
     """Return mean cross-entropy in nats and accuracy as a fraction, in float32, without augmentation.
 
     Args:
         network: Network on any device; left in evaluation mode.
-        part: Images to classify.
+        image_set: Images to classify.
         images: Data that the network was trained on; it has the normalisation.
     """
     network.eval()
     device = next(network.parameters()).device
     loss = correct = torch.zeros((), dtype=torch.float64, device=device)
-    for first in range(0, len(part), 500):
-        labels = part.labels[first : first + 500].to(device)
-        logits = network(images.normalise(part.images[first : first + 500].to(device)))
+    for first in range(0, len(image_set), 500):
+        labels = image_set.labels[first : first + 500].to(device)
+        logits = network(images.normalise(image_set.images[first : first + 500].to(device)))
         loss = loss + F.cross_entropy(logits, labels, reduction="sum")
         correct = correct + (logits.argmax(1) == labels).sum()
-    return loss.item() / len(part), correct.item() / len(part)
+    return loss.item() / len(image_set), correct.item() / len(image_set)
 
 
 def sgd(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
@@ -149,37 +149,37 @@ class _State:
         """Copy the weights that are evaluated to the network."""
         self.network.load_state_dict(self.evaluated.state_dict())
 
-    def _parts(self) -> dict[str, Any]:
+    def _components(self) -> dict[str, Any]:
         parts = {name: getattr(self, name) for name in ("network", "averaged", "optimizer", "schedule")}
         return {name: part for name, part in parts.items() if part is not None}
 
     def state_dict(self, history: list[Epoch]) -> dict[str, Any]:
         results = [{"epoch": result.epoch, "metrics": dict(result.metrics)} for result in history]
-        return {"history": results} | {name: part.state_dict() for name, part in self._parts().items()}
+        return {"history": results} | {name: part.state_dict() for name, part in self._components().items()}
 
     def resume(self, saved: dict[str, Any] | None) -> list[Epoch]:
         """Load a checkpoint; return the results of its epochs."""
         if saved is None:
             return []
-        for name, part in self._parts().items():
+        for name, part in self._components().items():
             part.load_state_dict(saved[name])
         return [Epoch("", **result) for result in saved["history"]]
 
 
 def _epoch(
-    state: _State, part: ImageSet, images: Images, recipe: Recipe, generator: np.random.Generator
+    state: _State, image_set: ImageSet, images: Images, recipe: Recipe, generator: np.random.Generator
 ) -> tuple[float, float]:
     """Train one epoch in random order; return the mean loss and the last learning rate."""
-    device = part.labels.device
+    device = image_set.labels.device
     size = _batch_size(recipe, images)
-    order = torch.from_numpy(generator.permutation(len(part))).to(device)
+    order = torch.from_numpy(generator.permutation(len(image_set))).to(device)
     precision = torch.autocast(device.type, torch.bfloat16, enabled=_bfloat16(recipe, device))
     losses: list[Tensor] = []
     state.network.train()
-    for step in range(len(part) // size):  # without a smaller last mini-batch: BN would learn from its noise, or fail
+    for step in range(len(image_set) // size):  # no smaller last mini-batch: BN would learn noise, or fail
         batch = order[step * size : (step + 1) * size]
-        x = augment(images.normalise(part.images[batch]), recipe, generator)
-        y = F.one_hot(part.labels[batch], images.classes).float()
+        x = augment(images.normalise(image_set.images[batch]), recipe, generator)
+        y = F.one_hot(image_set.labels[batch], images.classes).float()
         if recipe.mixup:
             x, y = mixup(x, y, recipe.mixup, generator)
         with precision:

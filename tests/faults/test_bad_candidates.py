@@ -135,7 +135,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
         load = proxies.load
         proxy = Proxy("work", score, "1", "maximise", "a test", weights="none")
-        monkeypatch.setattr(proxies, "load", lambda name: proxy if name == "work" else load(name))
+        monkeypatch.setattr(proxies, "load", lambda name, code: proxy if name == "work" else load(name))
         made = ScoringWorker.__new__(ScoringWorker)
         scoring = Scoring(SPACE, TASK, ["work"], noise_batch(TASK, 2, 0), seed=0)
         names = {"candidates": [architecture.to_json() for architecture in (good, bad, other)], "alone": False}

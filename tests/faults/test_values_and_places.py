@@ -57,7 +57,7 @@ def test_a_value_that_is_not_a_finite_number_is_a_failure_with_its_reason(
     monkeypatch: pytest.MonkeyPatch, value: Any, reason: str
 ) -> None:
     proxy = Proxy("odd", lambda network, batch, generator: value, "1", "maximise", "a test", weights="none")
-    monkeypatch.setattr(proxies, "load", lambda name: proxy)
+    monkeypatch.setattr(proxies, "load", lambda name, code: proxy)
     scores = Scoring(SPACE, TASK, ["odd"], noise_batch(TASK, 2, 0), seed=0).score(ANY)
     assert scores.failure == f"odd: {reason}"
 
@@ -268,6 +268,8 @@ def test_a_full_gpu_is_no_failure_of_the_candidate(monkeypatch: pytest.MonkeyPat
     def full(network: Network, batch: Batch, generator: torch.Generator) -> float:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(proxies, "load", lambda name: Proxy("full", full, "1", "maximise", "a test", weights="none"))
+    monkeypatch.setattr(
+        proxies, "load", lambda name, code: Proxy("full", full, "1", "maximise", "a test", weights="none")
+    )
     with pytest.raises(torch.OutOfMemoryError):
         Scoring(SPACE, TASK, ["full"], noise_batch(TASK, 2, 0), seed=0).score(ANY)

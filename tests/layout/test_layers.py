@@ -11,6 +11,7 @@ SOURCES = sorted([*ROOT.glob("zenfront/*.py"), *ROOT.glob("spaces/**/*.py"), *RO
 FLOORS = {
     "zenfront.pipeline.cli": 4,
     "zenfront.pipeline.checks": 3,
+    "zenfront.pipeline.code_checks": 3,
     "zenfront.pipeline.cluster": 3,
     "zenfront.pipeline.stages": 3,
     "zenfront.pipeline.evaluation": 3,
@@ -36,6 +37,7 @@ FLOORS = {
     "zenfront.pipeline.rows": 0,
     "zenfront.pipeline.trained_networks": 0,
     "zenfront.pipeline.seeds": 0,
+    "zenfront.pipeline.user_code": 0,
     "zenfront.pipeline.wording": 0,
     "zenfront.spaces": 0,
 }

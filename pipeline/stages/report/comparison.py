@@ -40,7 +40,7 @@ def compare(folders: Sequence[RunFolder]) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         shown = [front_group(record, name, i) for i, (record, name) in enumerate(zip(records, names, strict=True))]
-        dimensions = axes(objectives, np.vstack([group.values for group in shown]))
+        dimensions = axes(objectives, np.vstack([group.values for group in shown]), records[0].experiment.code)
         title = f"Fronts of {', '.join(names)}"
         save_panels(dimensions, shown, title, folder / "fronts.png")
         parts = [html.heading(title, 1), *map(html.paragraph, cautions), *_tables(names, measured, objectives)]

@@ -17,7 +17,7 @@ from zenfront import spaces
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_record import RunRecord
-from zenfront.pipeline.record.whole_file import written_whole
+from zenfront.pipeline.record.whole_file import write_whole
 from zenfront.pipeline.results import Generation, Scores
 
 
@@ -52,7 +52,7 @@ def save_study(path: Path, record: RunRecord) -> None:
         study.set_metric_names([objective.score for objective in experiment.objectives])
     scored = read_values(record.folder.scores, Scores.from_row)
     study.add_trials(_trials(experiment, scored, record.generations))
-    with written_whole(path) as aside:
+    with write_whole(path) as aside:
         JournalFileBackend(str(aside)).append_logs(memory.logs)
 
 
@@ -70,7 +70,7 @@ def _trials(
 
 
 def _trial(experiment: Experiment, scores: Scores) -> FrozenTrial:
-    space, architecture = spaces.load(experiment.space), scores.architecture
+    space, architecture = spaces.load(experiment.space, experiment.code), scores.architecture
     values = [scores.values[o.score] for o in experiment.objectives if o.score in scores.values]
     complete = len(values) == len(experiment.objectives)
     state = TrialState.FAIL if scores.failure else TrialState.COMPLETE if complete else TrialState.PRUNED

@@ -1,6 +1,7 @@
 """Report page of one run: settings, front, training and files."""
 
 import statistics
+from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
@@ -13,6 +14,7 @@ from zenfront.pipeline.plots.series import unit
 from zenfront.pipeline.record.provenance import Origin, read_origin
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.tracking import shown_uri
+from zenfront.pipeline.user_code import UserCode
 from zenfront.pipeline.wording import duration, mean_percent, number, percent
 
 STUDY = "study.journal"
@@ -44,10 +46,10 @@ def report_page(record: RunRecord, front: go.Figure) -> str:
         html.paragraph(_summary(record, found)),
         html.facts(_facts(record, found)),
         html.heading("Settings"),
-        html.table((), _searched(record, found)),
+        html.table((), _settings(record, found)),
         html.heading("Front"),
         html.figure(front, "front"),
-        _front(found),
+        _front(found, record.experiment.code),
         html.heading("Search"),
         html.figure(hypervolume_figure(record), "hypervolume"),
         html.paragraph(
@@ -84,7 +86,7 @@ def _facts(record: RunRecord, front: Front) -> list[tuple[str, str]]:
     return facts + ([("best mean test accuracy", percent(max(means)))] if means else [])
 
 
-def _searched(record: RunRecord, front: Front) -> list[tuple[str, str]]:
+def _settings(record: RunRecord, front: Front) -> list[tuple[str, str]]:
     experiment, search, origin = record.experiment, record.experiment.search, read_origin(record.folder)
     task = experiment.task
     return [
@@ -107,17 +109,17 @@ def _code(origin: Origin) -> str:
     return f"{origin.git.commit[:12]}{' with changes' if origin.git.dirty else ''}"
 
 
-def _front(front: Front) -> html.Block:
+def _front(front: Front, code: Sequence[UserCode]) -> html.Block:
     rank = {name: position for position, name in enumerate(front.selected, start=1)}
     first = [objective.score for objective in front.objectives]
     scores = list(dict.fromkeys(first + [name for member in front.members for name in member.values]))
-    units = {name: unit(name) for name in scores}
+    units = {name: unit(name, code) for name in scores}
     columns = ("architecture", "selected", *(f"{n} [{u}]" if u else n for n, u in units.items()), "genes")
-    rows = [(m.id, rank.get(m.id), *(_measured(m, name) for name in scores), m.notation) for m in front.members]
+    rows = [(m.id, rank.get(m.id), *(_format_score(m, name) for name in scores), m.notation) for m in front.members]
     return html.table(columns, rows, identified=True)
 
 
-def _measured(member: Member, score: str) -> object:
+def _format_score(member: Member, score: str) -> object:
     value, error = member.values.get(score), member.errors.get(score)
     return value if value is None or error is None else f"{number(value)} ± {number(error)}"
 

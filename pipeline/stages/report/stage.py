@@ -32,7 +32,8 @@ def report(folder: RunFolder) -> Path:
     if record.front is None:
         raise UserError(f"{folder.front} is missing: there is no front to report. Run `zenfront select` first.")
     shown = groups(record)
-    dimensions = axes(record.experiment.objectives, np.vstack([group.values for group in shown]))
+    experiment = record.experiment
+    dimensions = axes(experiment.objectives, np.vstack([group.values for group in shown]), experiment.code)
     drawn = front_figure(dimensions, shown)
     title = f"{record.experiment.name}: the front of {record.front.evaluations} architectures"
     try:

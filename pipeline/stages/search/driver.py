@@ -92,7 +92,8 @@ class SearchDriver(tuner.NotPickled):
         self._found = len(scores.rows)
         self._scored, self._busy = 0, 0.0
         self._crowded: set[str] = set()
-        problem = Problem(load_space(experiment.space), objectives, constraints, settings.population, settings.seed)
+        space = load_space(experiment.space, experiment.code)
+        problem = Problem(space, objectives, constraints, settings.population, settings.seed)
         self.loop = SearchLoop(
             algorithms.load(settings.algorithm).make(problem) if given is None else FixedList(given),
             population=settings.population,

@@ -76,6 +76,7 @@ def _run(experiment: Experiment, folder: RunFolder, images: data.Images, driver:
         checkpoints=folder.checkpoints.resolve(),
         storage=storage_of(experiment),
         seconds=settings.time_limit,
+        code=experiment.code,
     )
     driver.show()
     tuner.run_tune(

@@ -1,7 +1,7 @@
 """Worker of the training stage: a Tune trial trains one run from its checkpoint until the driver stops it."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from zenfront.pipeline.record.backup import DRIVER
 from zenfront.pipeline.record.storage import Storage
 from zenfront.pipeline.results import Epoch
 from zenfront.pipeline.training import data, loop
+from zenfront.pipeline.user_code import UserCode
 from zenfront.spaces import Architecture, Network, Task
 from zenfront.spaces import load as load_space
 
@@ -37,6 +38,7 @@ class Training:
         checkpoints: Absolute path of the folder with a folder for each run. Without a storage, all workers share it.
         seconds: Time limit in seconds for an epoch or a test.
         storage: Storage in which one worker finds the checkpoints of another.
+        code: Code of the experiment.
     """
 
     task: Task
@@ -47,6 +49,7 @@ class Training:
     checkpoints: Path
     seconds: float
     storage: Storage | None = None
+    code: Sequence[UserCode] = ()
 
     def run(self, architecture: Architecture, seed: int, name: str) -> Iterator[Epoch]:
         """Yield the epochs of a run: those of its checkpoint, then new ones."""
@@ -61,7 +64,7 @@ class Training:
             return loop.evaluate(network, self.images.test(), self.images)
 
     def _network(self, architecture: Architecture) -> Network:
-        return load_space(architecture.space).network(architecture, self.task)
+        return load_space(architecture.space, self.code).network(architecture, self.task)
 
     def _train(self, network: Network, seed: int, name: str) -> Iterator[Epoch]:
         epochs = loop.train(

@@ -38,7 +38,7 @@ def with_score(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the three proxies above loadable."""
     known = {f.__name__: Proxy(f.__name__, f, "1", "maximise", "a test") for f in (broken, undefined, infinite)}
     load = proxies.load
-    monkeypatch.setattr(proxies, "load", lambda name: known.get(name) or load(name))
+    monkeypatch.setattr(proxies, "load", lambda name, code=(): known.get(name) or load(name))
 
 
 def test_a_score_does_not_depend_on_the_others_or_on_what_was_scored_before() -> None:

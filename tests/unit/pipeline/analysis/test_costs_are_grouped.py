@@ -11,7 +11,7 @@ def test_costs_that_many_share_are_the_strata() -> None:
     assert cost_tolerance(cost) == 0
 
 
-@pytest.mark.parametrize(("n", "sizes"), [(100, [5] * 20), (400, [20] * 20), (15, [5] * 3), (4, [4])])
+@pytest.mark.parametrize(("n", "sizes"), [(100, [5] * 20), (400, [20] * 20), (15, [3] * 5), (5, [5])])
 def test_distinct_costs_are_grouped_in_quantiles(n: int, sizes: list[int]) -> None:
     cost = np.arange(n, dtype=float)[::-1]
     assert np.bincount(cost_strata(cost)).tolist() == sizes

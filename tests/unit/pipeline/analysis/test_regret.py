@@ -32,12 +32,12 @@ def test_round_robin_takes_the_best_of_each_level_first() -> None:
 
 
 def test_distinct_costs_are_levels_in_quantiles() -> None:
-    """Ten architectures of distinct cost make two levels of five; each level has one rule for its best."""
+    """Ten architectures of distinct cost make levels of three, three and four."""
     cost, accuracy = np.arange(10.0), np.array([10.0, 40, 20, 30, 0, 50, 90, 60, 80, 70])
-    assert stratified_rule(-accuracy, cost)(2, RNG).tolist() == [1, 6]
-    assert stratified_rule(-accuracy, cost)(4, RNG).tolist() == [1, 6, 3, 8]
-    # The best at most at cost 4 and 9 are 40 and 90. Of {0, 9}: 10 and 70.
-    assert measure_regret(np.array([0, 9]), accuracy, cost) == Regret(25.0, 30.0)
+    assert stratified_rule(-accuracy, cost)(3, RNG).tolist() == [1, 5, 6]
+    assert stratified_rule(-accuracy, cost)(6, RNG).tolist() == [1, 5, 6, 2, 3, 8]
+    # The best at most at cost 2, 5 and 9: 40, 50, 90. Of {0, 9}: 10, 10, 70.
+    assert measure_regret(np.array([0, 9]), accuracy, cost) == Regret(30.0, 40.0)
 
 
 def test_without_a_loss_each_level_is_drawn_from() -> None:
