@@ -145,11 +145,11 @@ def select(curves: Curves, rule: str, generator: np.random.Generator) -> np.ndar
     kind, _, names = rule.partition(":")
     losses = [curves.scores[name] for name in names.split(",") if name]
     if kind == "front":
-        picked = analysis.front(np.array(losses, dtype=np.float64).T)
+        picked = analysis.front_rule(np.array(losses, dtype=np.float64).T)
     elif kind == "stratified":
-        picked = analysis.stratified(losses[0] if losses else None, curves.cost)
+        picked = analysis.stratified_rule(losses[0] if losses else None, curves.cost)
     else:
-        picked = analysis.random(len(curves.cost))
+        picked = analysis.random_rule(len(curves.cost))
     return picked(curves.networks, generator)
 
 
@@ -212,7 +212,7 @@ def measure(curves: Curves, rule: str, arm: Arm, workers: int, share: float, see
     order = numpy_generator(seed, "halving", "order").permutation(picked)
     outcome = train(curves, order, arm, workers)
     everything = train(curves, order, ARMS["all trained"], workers)
-    lost = analysis.regret(np.array(outcome.finished), curves.accuracy, curves.cost)
+    lost = analysis.measure_regret(np.array(outcome.finished), curves.accuracy, curves.cost)
     front = picked[front_indices(np.column_stack([-curves.accuracy[picked], curves.cost[picked]]))]
     cheapest = picked[np.argsort(curves.cost[picked], kind="stable")[: max(1, len(picked) // 4)]]
     return {

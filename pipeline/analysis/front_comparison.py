@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from zenfront.pipeline.analysis.accuracy_cost_box import Box, box_around, hypervolume_in
-from zenfront.pipeline.analysis.resampling import Estimate, estimate, resamples
+from zenfront.pipeline.analysis.resampling import Estimate, draw_resamples, estimate
 from zenfront.pipeline.pareto import coverage, front_indices
 
 
@@ -71,7 +71,7 @@ def _resampled(box: Box, run: TrainedNetworks, seed: int) -> np.ndarray:
 
     A network that has no run in a resample is not part of its front.
     """
-    weights = resamples(run.accuracy.shape[1], seed).astype(np.float64)
+    weights = draw_resamples(run.accuracy.shape[1], seed).astype(np.float64)
     known = np.isfinite(run.accuracy)
     counts = weights @ known.T
     means = (weights @ np.where(known, run.accuracy, 0.0).T) / np.where(counts > 0, counts, 1.0)
