@@ -15,6 +15,7 @@ from zenfront.pipeline.code_checks import check_proxy, check_space
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment._messages import suggestion, unfit
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.record.training_result import compared_costs, search_costs
 from zenfront.pipeline.registry import Registry
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.training import data
@@ -47,6 +48,7 @@ def check(experiment: Experiment) -> None:
         _known("proxies", proxies.PROXIES, name, code)
         for option, value in options.items():
             _check_option(name, option, value, code)
+    _check_costs(experiment)
     _check_numbers(experiment)
     _check_buildable(experiment)
 
@@ -115,6 +117,30 @@ def _check_option(proxy: str, option: str, value: object, code: Sequence[UserCod
         TypeAdapter(accepted).validate_python(value, strict=True)
     except ValidationError as error:
         raise UserError(f"{key}: {unfit(error.errors(include_url=False))}") from error
+
+
+def _check_costs(experiment: Experiment) -> None:
+    """Check that trained networks are compared, and members selected, along something that is a cost."""
+    code = experiment.own_code()
+    directions = {objective.score: objective.direction for objective in experiment.objectives}
+    for name in compared_costs(experiment):
+        _known("train.objectives", proxies.PROXIES, name, code)
+        if not proxies.load(name, code).is_running_cost:
+            raise UserError(
+                f"train.objectives: {name!r} is not a cost of a trained network, as flops, params or latency are. "
+                f"Remove it, or name a cost ({', '.join(search_costs(experiment)) or 'make one an objective'})."
+            )
+        if directions.get(name) == "maximise":
+            raise UserError(
+                f"train.objectives: of the cost {name!r}, less is better, but the search maximises it. "
+                "Remove it here, or minimise it there."
+            )
+    select = experiment.select
+    if select.rule == "stratified" and select.along is None and not search_costs(experiment):
+        raise UserError(
+            "select.rule: `stratified` needs a cost among the objectives, or `along`, but the objectives are "
+            f"{', '.join(directions)}."
+        )
 
 
 def _check_numbers(experiment: Experiment) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zenfront.pipeline.analysis.strata import cost_levels, cost_strata
+from zenfront.pipeline.analysis.strata import cost_levels, cost_strata, round_robin
 from zenfront.pipeline.pareto import crowding_distance, front_indices
 
 Rule = Callable[[int, np.random.Generator], np.ndarray]
@@ -64,13 +64,7 @@ def stratified_rule(loss: np.ndarray | None, cost: np.ndarray) -> Rule:
     def rule(count: int, generator: np.random.Generator) -> np.ndarray:
         shuffled = generator.permutation(len(cost))
         ordered = shuffled if loss is None else shuffled[np.argsort(loss[shuffled], kind="stable")]
-        queues = [list(ordered[strata[ordered] == stratum]) for stratum in np.unique(strata)]
-        if count < len(queues):
-            queues = [queues[i] for i in np.linspace(0, len(queues) - 1, count).round().astype(int)]
-        picked: list[int] = []
-        while len(picked) < min(count, len(cost)):
-            picked.extend(queue.pop(0) for queue in queues if queue)
-        return np.array(picked[:count])
+        return np.array(round_robin(strata, ordered, count), dtype=int)
 
     return rule
 

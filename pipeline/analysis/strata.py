@@ -28,6 +28,25 @@ def cost_strata(cost: np.ndarray) -> np.ndarray:
     return np.asarray(np.searchsorted(edges, cost, side="right"))
 
 
+def round_robin(strata: np.ndarray, order: np.ndarray, count: int) -> list[int]:
+    """Return the indices of up to `count` items, picked in turn from every stratum.
+
+    If fewer are picked than there are strata, the strata are spread evenly and include the first and the last.
+
+    Args:
+        strata: (n,), stratum of each item.
+        order: (n,), indices of the items, the best first: the order in which a stratum gives them.
+        count: Number of items to pick.
+    """
+    queues = [list(order[strata[order] == stratum]) for stratum in np.unique(strata)]
+    if count < len(queues):
+        queues = [queues[i] for i in np.linspace(0, len(queues) - 1, count).round().astype(int)]
+    picked: list[int] = []
+    while len(picked) < min(count, len(order)):
+        picked.extend(int(queue.pop(0)) for queue in queues if queue)
+    return picked[:count]
+
+
 def cost_levels(cost: np.ndarray) -> np.ndarray:
     """Return the highest cost of each stratum, ascending."""
     strata = cost_strata(cost)

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from zenfront.pipeline.objectives import Constraint, Objective
@@ -73,16 +73,21 @@ class Select(_Strict):
 
     k: Positive = 8
     """Number of members to select."""
-    rule: Literal["crowding", "knee", "even"] = "crowding"
-    """`crowding` selects the most isolated members, `knee` the best trade-offs, `even` evenly along one objective."""
+    rule: Literal["stratified", "crowding", "knee", "even"] | None = None
+    """`stratified` selects the best of each step of a cost, `crowding` the most isolated members, `knee` the best
+    trade-offs, `even` evenly along one objective. If not given: `stratified` if an objective is a cost, else
+    `crowding`."""
     along: str | None = None
-    """Objective along which rule `even` selects."""
+    """Objective along which rule `even` or `stratified` selects; `stratified` takes the first cost if not given."""
+    extremes: bool = True
+    """Always select the cheapest and the costliest member by each cost among the objectives, if `k` is at least 2."""
 
     @model_validator(mode="after")
-    def _along_belongs_to_even(self) -> "Select":
-        if (self.rule == "even") != (self.along is not None):
+    def _along_belongs_to_its_rules(self) -> "Select":
+        if (self.along is None) if self.rule == "even" else (self.along and self.rule != "stratified"):
             raise ValueError(
-                f"`along` must be given with rule `even` and no other, but got (rule={self.rule}, along={self.along})"
+                "`along` must be given with rule `even`, may be given with `stratified`, and with no other, "
+                f"but got (rule={self.rule}, along={self.along})"
             )
         return self
 
@@ -166,6 +171,14 @@ class Train(_Strict):
     time_limit: Annotated[float, Field(gt=0)] = 86_400
     """Time limit in seconds for an epoch; one that takes longer is tried again, then recorded as failed."""
 
+    @field_validator("objectives")
+    @classmethod
+    def _metric_is_an_objective(cls, objectives: tuple[str, ...] | None, info: ValidationInfo) -> object:
+        metric = info.data.get("metric")
+        if objectives and metric and (objectives.count(metric) != 1 or len(set(objectives)) < len(objectives)):
+            raise ValueError(f"must name the metric, {metric!r}, and each cost once, but got {list(objectives)}")
+        return objectives
+
     @model_validator(mode="after")
     def _consistent(self) -> "Train":
         if self.scheduler.grace_period > self.epochs:
@@ -241,6 +254,18 @@ class Experiment(_Strict):
     """Ray cluster."""
     code: SkipJsonSchema[tuple[UserCode, ...]] = ()
     """Code of the user's own, read where a name is a reference: no key of the file."""
+
+    @field_validator("train")
+    @classmethod
+    def _search_scores_the_objectives(cls, train: Train, info: ValidationInfo) -> Train:
+        scored = [each.score for key in ("objectives", "constraints") for each in info.data.get(key, ())]
+        for name in train.objectives or ():
+            if name != train.metric and scored and name not in scored:
+                raise ValueError(
+                    f"`objectives` must be the metric, {train.metric!r}, and scores of the search "
+                    f"({', '.join(dict.fromkeys(scored))}), but got {name!r}"
+                )
+        return train
 
     @model_validator(mode="after")
     def _consistent(self) -> "Experiment":

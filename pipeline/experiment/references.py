@@ -117,6 +117,10 @@ def _places(value: dict[str, Any]) -> Iterator[tuple[Place, str]]:
         yield from ((("proxies", name), "proxies") for name in value["proxies"])
     if isinstance(value.get("select"), dict) and isinstance(value["select"].get("along"), str):
         yield ("select", "along"), "proxies"
+    compared = value["train"].get("objectives") if isinstance(value.get("train"), dict) else None
+    for index, name in enumerate(compared if isinstance(compared, list) else ()):
+        if isinstance(name, str):
+            yield ("train", "objectives", index), "proxies"
 
 
 def _holder(value: Any, place: Place) -> Any:

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.experiment.earlier_versions import completed
 from zenfront.pipeline.record.background import BackgroundSender
 from zenfront.pipeline.record.json_file import write_json
 from zenfront.pipeline.record.run_folder import RunFolder, differences
@@ -29,6 +30,16 @@ _NOT_COPIED_FOLDERS = ("tune", "checkpoints", "superseded")  # the workers copy 
 def storage_of(experiment: Experiment) -> Storage | None:
     """Return the folder of this run in the storage of the experiment, if it has one."""
     return Storage(experiment.cluster.storage) / experiment.name if experiment.cluster.storage else None
+
+
+def copied_experiment(folder: RunFolder, storage: Storage) -> dict[str, Any] | None:
+    """Return the experiment of the copy in a storage as it is stored there, or None if there is none.
+
+    Raises:
+        OSError: The storage cannot be read.
+    """
+    stored: dict[str, Any] | None = _parse(storage.read(folder.config.name) or b"{}").get("experiment")
+    return stored
 
 
 class Backup:
@@ -113,9 +124,9 @@ class Backup:
         return self._folder.path / "storage.json"
 
     def _check_same(self) -> None:
-        stored = _parse(self._storage.read(self._folder.config.name) or b"{}").get("experiment")
+        stored = copied_experiment(self._folder, self._storage)
         identity = self._experiment.identity()
-        found = Experiment.model_validate(stored).identity() if stored else identity
+        found = Experiment.model_validate(completed(stored)).identity() if stored else identity
         if difference := list(differences(found, identity)):
             raise UserError(
                 f"{self._storage.uri} holds a run of another experiment under the same name:\n  "

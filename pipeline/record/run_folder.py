@@ -12,6 +12,7 @@ from typing import Any
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.experiment.earlier_versions import as_stored, completed
 from zenfront.pipeline.record.json_file import read_json, write_json
 from zenfront.pipeline.rows import SCHEMA
 
@@ -63,25 +64,39 @@ class RunFolder:
         return self.path / "report"
 
     def experiment(self) -> Experiment:
-        """Return the experiment that this folder belongs to.
+        """Return the experiment that this folder belongs to; an earlier version's with what that version did.
 
         Raises:
             UserError: The folder holds no run, or one of another version of Zenfront.
         """
-        if not self.config.exists():
+        stored = self.stored_experiment()
+        if stored is None:
             raise UserError(
                 f"{self.path} holds no run: {self.config.name} is missing. Start one with `zenfront search`."
             )
+        try:
+            return Experiment.model_validate(completed(stored))
+        except ValueError as error:
+            raise UserError(f"{self.config} holds no experiment ({error}). Restore it, or use another name.") from error
+
+    def stored_experiment(self) -> dict[str, Any] | None:
+        """Return the experiment as it is stored, without the keys that are newer than the run; None without a run.
+
+        Raises:
+            UserError: The file is damaged, or from another version of Zenfront.
+        """
+        if not self.config.exists():
+            return None
         stored = read_json(self.config)
         if stored.get("schema") != SCHEMA:
             raise UserError(
                 f"{self.config}: schema {SCHEMA} is expected, but got {stored.get('schema')!r}. "
                 "The run was made by another version of Zenfront: use that one, or another name."
             )
-        try:
-            return Experiment.model_validate(stored["experiment"])
-        except (KeyError, ValueError) as error:
-            raise UserError(f"{self.config} holds no experiment ({error}). Restore it, or use another name.") from error
+        experiment = stored.get("experiment")
+        if not isinstance(experiment, dict):
+            raise UserError(f"{self.config} holds no experiment. Restore it, or use another name.")
+        return experiment
 
     @contextmanager
     def driving(self, experiment: Experiment) -> Iterator[None]:
@@ -121,8 +136,8 @@ class RunFolder:
                     + "\n  ".join(difference)
                     + "\nChoose another name (--set name=...), or delete the folder."
                 )
-        stored = {"schema": SCHEMA, "experiment": experiment.model_dump(mode="json")}
-        write_json(self.config, stored)
+        document = as_stored(experiment, self.stored_experiment())
+        write_json(self.config, {"schema": SCHEMA, "experiment": document})
 
 
 def differences(before: Any, after: Any, place: str = "") -> Iterator[str]:

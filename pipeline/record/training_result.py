@@ -46,7 +46,7 @@ def compared_costs(experiment: Experiment) -> tuple[str, ...]:
 def search_costs(experiment: Experiment) -> tuple[str, ...]:
     """Return the costs among the objectives of the search: what a network costs to run, and less is better."""
     minimised = (objective.score for objective in experiment.objectives if objective.direction == "minimise")
-    return tuple(name for name in minimised if proxies.load(name).is_running_cost)
+    return tuple(name for name in minimised if proxies.load(name, experiment.own_code()).is_running_cost)
 
 
 def costs_of(members: Sequence[Member], names: Sequence[str]) -> dict[str, tuple[float, ...]]:
@@ -79,6 +79,8 @@ def find_trained_front(
             derived from the accuracies.
     """
     metric = experiment.train.metric
+    if all(run.test(metric) is None for run in trials):
+        return None
     names = compared_costs(experiment) or search_costs(experiment)
     runs: dict[str, list[TrainedRun]] = {}
     for run in trials:
@@ -89,8 +91,6 @@ def find_trained_front(
     networks = [_network(m, dict(zip(names, costs[m.id], strict=True)), runs[m.id], metric, facts) for m in members]
     networks.sort(key=lambda network: (*network.costs.values(), network.architecture))
     finished = [network for network in networks if network.status == "finished"]
-    if not finished:
-        return None
     table = np.array([_by_seed(runs[network.architecture], experiment, metric) for network in finished])
     return _compared(networks, finished, table, names, metric, facts)
 

@@ -1,21 +1,33 @@
 """Stage 2: find the front of a search and select the members of it that are worth training."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from zenfront import spaces
+from zenfront.pipeline.analysis.strata import cost_strata, round_robin
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.front import Front, Member
 from zenfront.pipeline.objectives import infeasible_message, losses, violations
-from zenfront.pipeline.pareto import bounding_box, crowding_distance, front_indices, normalised_hypervolume
+from zenfront.pipeline.pareto import (
+    bounding_box,
+    crowding_distance,
+    front_indices,
+    normalised_hypervolume,
+    scaled_to_unit,
+)
+from zenfront.pipeline.ranking import log_rank_sum
 from zenfront.pipeline.record.json_file import write_json
 from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.record.training_result import search_costs
 from zenfront.pipeline.results import Box, Generation, Scores
 from zenfront.spaces import Space
+
+BLOCK = 2**20
+"""Numbers in a block of the trade-off, which bounds its memory to some dozen megabytes."""
 
 
 def select(experiment: Experiment, folder: RunFolder) -> Front:
@@ -69,7 +81,7 @@ def find_front(experiment: Experiment, scored: Sequence[Scores], box: Box | None
         box=box,
         members=tuple(_member(scores, space) for scores in members),
         selected=tuple(members[i].architecture.id for i in _choose(experiment, front)),
-        rule=experiment.select.rule,
+        rule=rule_of(experiment)[0],
     )
 
 
@@ -91,14 +103,50 @@ def _member(scores: Scores, space: Space) -> Member:
     return Member(architecture, space.notation(architecture), scores.values, scores.errors)
 
 
+def rule_of(experiment: Experiment) -> tuple[str, str]:
+    """Return the rule of the selection and the objective along which it selects, which may be an empty text."""
+    select, costs = experiment.select, search_costs(experiment)
+    rule = select.rule or ("stratified" if costs else "crowding")
+    return rule, select.along or (costs[0] if rule == "stratified" else "")
+
+
 def _choose(experiment: Experiment, front: np.ndarray) -> list[int]:
     """Return the indices of the selected rows of the front (n, m), best first."""
-    wanted, rule = experiment.select, experiment.select.rule
+    names = [objective.score for objective in experiment.objectives]
+    k, (rule, along) = experiment.select.k, rule_of(experiment)
+    order = _order(front, rule, names.index(along) if along else 0, k)
+    if not experiment.select.extremes:
+        return order[:k]
+    return with_extremes(order, front[:, [names.index(cost) for cost in search_costs(experiment)]], k)
+
+
+def _order(front: np.ndarray, rule: str, along: int, k: int) -> list[int]:
+    """Return all indices of the rows (n, m) in the order in which a rule prefers them if it selects k of them."""
     if rule == "even":
-        names = [objective.score for objective in experiment.objectives]
-        return evenly(front[:, names.index(wanted.along or "")], wanted.k)
-    preference: Callable[[np.ndarray], np.ndarray] = isolation if rule == "crowding" else tradeoff
-    return [int(i) for i in np.argsort(-preference(front), kind="stable")[: wanted.k]]
+        first = evenly(front[:, along], k)
+    elif rule == "stratified":
+        first = stratified(front[:, along], np.delete(front, along, axis=1), k)
+    else:
+        preference = isolation(front) if rule == "crowding" else tradeoff(front)
+        first = np.argsort(-preference, kind="stable").tolist()
+    return first + sorted(set(range(len(front))) - set(first))
+
+
+def with_extremes(order: Sequence[int], costs: np.ndarray, k: int) -> list[int]:
+    """Return the first k of an order, the last of which give way to the extremes of each cost if these are not there.
+
+    The extremes are the cheapest and the costliest row; of equal rows, the first in the order. If k is less than 2,
+    or than the number of extremes, the first k of the order or of the extremes are returned.
+
+    Args:
+        order: All indices 0 .. n - 1, the best first.
+        costs: (n, c); c may be 0.
+        k: Number of rows to select.
+    """
+    ends = [end for column in costs.T for end in (column == column.min(), column == column.max())]
+    extremes = dict.fromkeys(next(i for i in order if end[i]) for end in ends if k > 1)
+    wanted = list(dict.fromkeys([*extremes, *order]))[:k]
+    return [i for i in order if i in wanted]
 
 
 def isolation(front: np.ndarray) -> np.ndarray:
@@ -119,12 +167,33 @@ def tradeoff(front: np.ndarray) -> np.ndarray:
     measure over near neighbours only, returns outliers instead of a ranking, fails on small fronts and disables
     all warnings.
     """
-    low, high = front.min(0), front.max(0)
-    scaled = (front - low) / np.where(high > low, high - low, 1.0)
-    difference = scaled[None, :, :] - scaled[:, None, :]
+    scaled = scaled_to_unit(front)
+    rows = max(1, BLOCK // scaled.size)
+    blocks = [_tradeoff(scaled[start : start + rows], scaled) for start in range(0, len(scaled), rows)]
+    return np.concatenate(blocks)
+
+
+def _tradeoff(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the trade-off (k,) of some rows (k, m) of a front against all of it (n, m)."""
+    difference = others[None, :, :] - rows[:, None, :]
     lost, gained = np.maximum(difference, 0).sum(2), np.maximum(-difference, 0).sum(2)
     ratio = np.divide(lost, gained, out=np.full(lost.shape, np.inf), where=gained > 0)
     return np.asarray(ratio.min(1))
+
+
+def stratified(cost: np.ndarray, others: np.ndarray, k: int) -> list[int]:
+    """Return the indices of up to k rows, picked in turn from even steps of a cost, the best of each step first.
+
+    The best have the lowest losses by the sum of their ranks (`log_rank_sum`). With k = 1, the best of all is picked.
+    This is the rule ``stratified`` of `zenfront regret`, with ties in the order of the rows.
+
+    Args:
+        cost: (n,); the steps are those of `cost_strata`.
+        others: (n, m - 1), losses of the other objectives; without columns all are equally good.
+        k: Number of rows to select.
+    """
+    order = np.argsort(-log_rank_sum(others), kind="stable")
+    return round_robin(cost_strata(cost) if k > 1 else np.zeros(len(cost)), order, k)
 
 
 def evenly(loss: np.ndarray, k: int) -> list[int]:

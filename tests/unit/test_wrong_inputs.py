@@ -125,7 +125,7 @@ WRONG = [
     _set(
         "along without even",
         "select.along=zen",
-        "line 10: select: `along` must be given with rule `even` and no other, but got (ru",
+        "line 10: select: `along` must be given with rule `even`, may be given with `stratifie",
     ),
     _set(
         "grace after the end",
