@@ -16,6 +16,8 @@ FLOORS = {
     "zenfront.pipeline.evaluation": 3,
     "zenfront.pipeline.plots": 3,
     "zenfront.pipeline.tracking": 3,
+    "zenfront.pipeline.foreign": 2,
+    "zenfront.pipeline.measurement": 2,
     "zenfront.pipeline.scoring": 2,
     "zenfront.pipeline.record": 2,
     "zenfront.pipeline.training": 2,
