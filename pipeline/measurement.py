@@ -31,6 +31,7 @@ class Measurement:
         options: Keyword arguments of the proxies, by name.
         device: Device of the network.
         keep_partial: Note the reason of an undefined score in `undefined` and go on, instead of raising it.
+        alone: Whether nothing else uses the GPU: a score that finds too little memory is then undefined.
         values: Value by proxy, finite; the mean of the samples.
         errors: Standard error by proxy, with two or more samples.
         seconds: Wall-clock seconds by proxy; building the network and drawing its weights is ``build``.
@@ -44,6 +45,7 @@ class Measurement:
     options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     device: str = "cpu"
     keep_partial: bool = False
+    alone: bool = False
     values: dict[str, float] = field(default_factory=dict)
     errors: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -71,7 +73,7 @@ class Measurement:
 
         Raises:
             ScoreUndefined: A score is undefined, unless `keep_partial`.
-            torch.OutOfMemoryError: The GPU has not enough memory left.
+            torch.OutOfMemoryError: The GPU has not enough memory left, unless `alone`.
         """
         samples: dict[str, list[float]] = {proxy.name: [] for proxy in proxies}
         for repeat in range(self.repeats):
@@ -92,15 +94,17 @@ class Measurement:
 
         Raises:
             ScoreUndefined: The work raised; its error is the reason.
-            torch.OutOfMemoryError: The GPU has not enough memory left.
+            torch.OutOfMemoryError: The GPU has not enough memory left, unless `alone`.
         """
         with _timed(self.seconds, name):
             try:
                 return work()
             except ScoreUndefined as reason:
                 raise ScoreUndefined(f"{name}: {reason}") from reason
-            except torch.OutOfMemoryError:  # other work on the GPU may be the cause
-                raise
+            except torch.OutOfMemoryError as error:
+                if not self.alone:
+                    raise  # other work on the GPU may be the cause
+                raise ScoreUndefined(f"{name}: out of GPU memory: {error}") from error
             except Exception as error:
                 raise ScoreUndefined(f"{name}: {type(error).__name__}: {error}") from error
 

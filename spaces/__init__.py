@@ -4,7 +4,15 @@ from zenfront.pipeline.registry import Registry
 from zenfront.spaces._architecture import Architecture, Gene
 from zenfront.spaces._blocks import Residual
 from zenfront.spaces._levels import Levels
-from zenfront.spaces._network import Auxiliary, Init, Network, initialise, without_auxiliaries
+from zenfront.spaces._network import (
+    NORMS,
+    Auxiliary,
+    Init,
+    Network,
+    draw_weights,
+    initialise,
+    without_auxiliaries,
+)
 from zenfront.spaces._space import Space
 from zenfront.spaces._task import Task
 
@@ -23,6 +31,7 @@ def load(name: str) -> Space:
 
 
 __all__ = [
+    "NORMS",
     "SPACES",
     "Architecture",
     "Auxiliary",
@@ -33,6 +42,7 @@ __all__ = [
     "Residual",
     "Space",
     "Task",
+    "draw_weights",
     "initialise",
     "load",
     "names",
