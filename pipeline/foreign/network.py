@@ -1,7 +1,7 @@
 """A user's module as the network that proxies score."""
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,9 @@ from zenfront.pipeline.foreign.steps import Numbered, Step, overwrites
 from zenfront.pipeline.proxies._activations import RELUS
 from zenfront.pipeline.proxies._synflow import NORMS
 from zenfront.spaces import Network
+
+LOOKS = frozenset({"__get__", "__len__", "dim", "size", "numel", "stride", "is_contiguous", "is_floating_point"})
+"""Functions that look at a tensor without computing anything, by name."""
 
 
 @dataclass(frozen=True)
@@ -61,18 +64,13 @@ class _Features(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the features of images (N, C, H, W)."""
-
-        def stop(number: int, step: Step, result: Tensor) -> None:
-            if number == self._number:
-                raise _Reached(result)
-
         x = _contiguous(x)
-        try:
-            with Numbered(x, stop):
-                self.run(x)
-        except _Reached as reached:
-            return reached.result
-        raise ScoreUndefined("the forward pass has not come to the features: it takes another way than on real images")
+        until = _Until(x, self._number)
+        with suppress(_Reached), until:
+            self.run(x)
+        if until.result is None:
+            raise ScoreUndefined("the forward pass has not come to the features: it depends on the images")
+        return until.result
 
     def run(self, x: Tensor) -> Tensor:
         """Compute the logits (N, K) of images (N, C, H, W)."""
@@ -86,11 +84,26 @@ class _Features(nn.Module):
 
 
 class _Reached(BaseException):
-    """Ends a forward pass at the features; no Exception, so that the user's module does not catch it."""
+    """Ends a forward pass after the features; no Exception, so that the user's module does not catch it."""
 
-    def __init__(self, result: Tensor) -> None:
-        super().__init__()
-        self.result = result
+
+class _Until(Numbered):
+    """Keeps the result of a step, and ends the forward pass before the next call that computes something."""
+
+    def __init__(self, images: Tensor, number: int) -> None:
+        super().__init__(images)
+        self.result: Tensor | None = None
+        self._number = number
+
+    def enter(self, func: Callable[..., Any]) -> None:
+        """End the forward pass; modules that are done by then have called their hooks."""
+        if self.result is not None and getattr(func, "__name__", "") not in LOOKS:
+            raise _Reached
+
+    def leave(self, number: int, step: Step, result: Tensor) -> None:
+        """Keep the result."""
+        if number == self._number:
+            self.result = result
 
 
 class _KeptOutputs(TorchFunctionMode):

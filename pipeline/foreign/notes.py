@@ -1,6 +1,6 @@
 """Notes on the scores of a user's module: how they were taken, and what is not known of the module."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import torch
 from torch import nn
@@ -21,6 +21,7 @@ WITHOUT_SHORTCUTS = ("zen", "zico")
 def about(
     module: nn.Module,
     asked: Sequence[Proxy],
+    defined: Collection[str],
     given: GivenBatch,
     passed: ForwardPass,
     layout: Layout,
@@ -31,6 +32,7 @@ def about(
     Args:
         module: The user's module.
         asked: The proxies.
+        defined: Names of those that have a value.
         given: The mini-batch.
         passed: A forward pass of the module.
         layout: Features and blocks.
@@ -45,8 +47,13 @@ def about(
         found.append(f"az_*: the blocks are {', '.join(layout.blocks) or 'none'}")
     if sampled:
         found += _fresh(module) if weights == "fresh" else _as_is(sampled)
-    if passed.joins and (published := [name for name in names if name in WITHOUT_SHORTCUTS]):
+    if passed.joins and (published := [name for name in WITHOUT_SHORTCUTS if name in defined]):
         found.append(_shortcuts(module, published))
+    if sampled and any(isinstance(part, nn.MultiheadAttention) for part in module.modules()):
+        found.append(
+            "MultiheadAttention: scores over convolutions and linear layers leave out its projections of query, key "
+            "and value, which are one parameter"
+        )
     if sampled and not given.real:
         found.append("images: standard normal noise of the task's shape")
     if dtypes := {p.dtype for p in module.parameters() if p.is_floating_point()} - {torch.float32}:
@@ -64,7 +71,7 @@ def _features(passed: ForwardPass, number: int) -> str:
 def _fresh(module: nn.Module) -> Iterator[str]:
     yield "weights: drawn anew as each score defines; weights='as_is' takes the module's own"
     if own := drawn_by_themselves(module):
-        yield f"weights: {', '.join(own)} draw theirs by their own reset_parameters, whatever the score defines"
+        yield f"weights: {', '.join(own)} draw their own by reset_parameters, whatever the score defines"
     if left := kept(module):
         more = f" and {len(left) - 5} more" if len(left) > 5 else ""
         yield f"weights: {', '.join(left[:5])}{more} keep their values: their modules have no reset_parameters"

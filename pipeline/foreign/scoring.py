@@ -84,7 +84,7 @@ def score_module(
         undefined={name: undefined[name] for name in names if name in undefined},
         units={proxy.name: proxy.unit for proxy in loaded},
         seconds=taken.seconds,
-        notes=notes.about(module, loaded, given, passed, layout, weights),
+        notes=notes.about(module, loaded, taken.values, given, passed, layout, weights),
     )
 
 

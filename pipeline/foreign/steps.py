@@ -48,28 +48,36 @@ class Numbered(TorchFunctionMode):
 
     Args:
         images: The images.
-        observe: Called with the number, the step and its (first) result.
+
+    Attributes:
+        count: Number of such calls so far.
     """
 
-    def __init__(self, images: Tensor, observe: Callable[[int, Step, Tensor], None]) -> None:
+    def __init__(self, images: Tensor) -> None:
         super().__init__()
         images._step = -1  # type: ignore[attr-defined]
-        self._observe = observe
-        self._next = 0
+        self.count = 0
+
+    def enter(self, func: Callable[..., Any]) -> None:
+        """Take note of a call before it is made; the result may turn out to be no tensor."""
+
+    def leave(self, number: int, step: Step, result: Tensor) -> None:
+        """Take note of a step and its (first) result."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         given = tensors((*args, *(kwargs or {}).values()))
-        before = dict.fromkeys(t._step for t in given if hasattr(t, "_step"))
+        if not (before := dict.fromkeys(t._step for t in given if hasattr(t, "_step"))):
+            return func(*args, **(kwargs or {}))
+        self.enter(func)
         result = func(*args, **(kwargs or {}))
-        outputs = list(tensors([result]))
-        if before and outputs:
-            number = self._next
-            self._next += 1
+        if outputs := list(tensors([result])):
             for output in outputs:
-                output._step = number  # type: ignore[attr-defined]
-            self._observe(number, Step(func, tuple(before), outputs[0].shape, overwrites(func, args)), outputs[0])
+                output._step = self.count  # type: ignore[attr-defined]
+            step = Step(func, tuple(before), outputs[0].shape, overwrites(func, args))
+            self.count += 1
+            self.leave(self.count - 1, step, outputs[0])
         return result
 
 
@@ -90,7 +98,7 @@ class ForwardPass:
     @staticmethod
     def record(module: nn.Module, images: Tensor) -> "ForwardPass":
         """Run a module on images (N, C, H, W), without gradients, and record its steps."""
-        steps: list[Step] = []
+        recorded = _Recorded(images)
         modules: dict[str, int] = {}
         names = {part: name for name, part in module.named_modules()}
 
@@ -100,9 +108,9 @@ class ForwardPass:
                     modules[names[part]] = tensor._step
                 return
 
-        with torch.no_grad(), outputs_of(list(names), leave), Numbered(images, lambda _, step, __: steps.append(step)):
+        with torch.no_grad(), outputs_of(list(names), leave), recorded:
             result = module(images)
-        return ForwardPass(result, steps, modules)
+        return ForwardPass(result, recorded.steps, modules)
 
     @property
     def joins(self) -> bool:
@@ -133,10 +141,13 @@ class ForwardPass:
         names = [name for name, last in self.modules.items() if last == number and name]
         return min(names, key=lambda name: name.count("."), default=None)
 
+    def on_every_path(self, number: int) -> set[int]:
+        """Return the steps that every path from the images to a step goes through, with the step itself."""
+        return {n for n in self._ancestors(number) if n == number or -1 not in self._reached(number, {n})}
+
     def _before_pooling(self, number: int) -> int:
         if self.steps[number].shape[2:] == (1, 1):
-            pools = [n for n in self._ancestors(number) if self.steps[n].is_pooling]
-            number = max((n for n in pools if not self._reaches_images(number, without=n)), default=number)
+            number = max((n for n in self.on_every_path(number) if self.steps[n].is_pooling), default=number)
         while self.steps[number].is_pooling and self.steps[number].before[0] >= 0:
             number = self.steps[number].before[0]
         return number
@@ -144,9 +155,6 @@ class ForwardPass:
     def _ancestors(self, number: int) -> set[int]:
         """Return the step and all steps that it depends on, without the images."""
         return self._reached(number, set()) - {-1}
-
-    def _reaches_images(self, number: int, without: int) -> bool:
-        return -1 in self._reached(number, {without})
 
     def _reached(self, number: int, closed: set[int]) -> set[int]:
         found: set[int] = set()
@@ -157,6 +165,16 @@ class ForwardPass:
                 found.add(current)
                 waiting.extend(self.steps[current].before if current >= 0 else ())
         return found
+
+
+class _Recorded(Numbered):
+    def __init__(self, images: Tensor) -> None:
+        super().__init__(images)
+        self.steps: list[Step] = []
+
+    def leave(self, number: int, step: Step, result: Tensor) -> None:
+        """Append the step."""
+        self.steps.append(step)
 
 
 def overwrites(func: Callable[..., Any], args: Sequence[Any]) -> bool:

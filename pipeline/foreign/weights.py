@@ -18,11 +18,11 @@ def draw_anew(module: nn.Module, generator: torch.Generator, init: Init) -> None
 
     Args:
         module: Module on the CPU.
-        generator: Generator on the CPU; it also seeds torch's global generator for ``reset_parameters``.
+        generator: Generator on the CPU; its seed is also that of torch's global generator for ``reset_parameters``.
         init: Initialisation of convolutions and linear layers.
     """
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+        torch.default_generator.manual_seed(generator.initial_seed())
         for part in module.modules():  # parents first, so that the reset of a parent does not undo that of its children
             if isinstance(part, LAYERS):
                 if _has_own_weight(part):
