@@ -44,7 +44,7 @@ def _candidates(module: nn.Module, prefix: str, usable: Callable[[str], bool]) -
     for name, child in module.named_children():
         if not _has_layers(child):
             continue
-        if _holds_blocks(child):
+        if isinstance(child, nn.ModuleList | nn.ModuleDict) or _holds_blocks(child):
             found += _candidates(child, f"{prefix}{name}.", usable)
         elif usable(prefix + name):
             found.append(prefix + name)
