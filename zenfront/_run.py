@@ -48,7 +48,8 @@ class Run:
             A row for each architecture, with its id as index. ``architecture``: in the notation of the space. A column
             for each score, in the unit of the proxy; missing where the architecture failed, or was excluded before by a
             cost. A column ``<score>_error`` with the standard error of each score that was repeated. ``feasible``:
-            whether all constraints hold. ``failure``: reason of a failure, else None. ``seconds``: time to score it.
+            whether all constraints hold. ``failure``: reason of a failure, otherwise missing. ``seconds``: time to
+            score it.
 
         Raises:
             UserError: The record is damaged.
@@ -100,8 +101,8 @@ class Run:
             A row for each run. ``id``: id of the architecture. ``architecture``: in the notation of the space.
             ``seed``. ``status``: ``finished``, ``stopped`` by the scheduler, ``diverged`` or ``failed``. ``epochs``:
             completed epochs. ``val_accuracy``, ``test_accuracy``: fractions from 0 to 1; the test data are used only
-            for runs that finish. ``test_loss``: cross-entropy in nats. ``failure``: reason of a failure, else None.
-            Empty before the end of the training.
+            for runs that finish. ``test_loss``: cross-entropy in nats. ``failure``: reason of a failure, otherwise
+            missing. Empty before the end of the training.
 
         Raises:
             UserError: The folder holds no run, or its record is damaged.

@@ -10,7 +10,7 @@ from zenfront.pipeline.foreign.steps import ForwardPass
 from zenfront.pipeline.foreign.weights import drawn_by_themselves, kept
 from zenfront.pipeline.given_batch import GivenBatch
 from zenfront.pipeline.proxies import Proxy
-from zenfront.spaces import Auxiliary
+from zenfront.spaces import Auxiliary, Network
 
 OTHER_NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.modules.instancenorm._InstanceNorm)
 OF_FEATURES = ("zen", "meco")
@@ -47,7 +47,11 @@ def about(
         found.append(f"az_*: the blocks are {', '.join(layout.blocks) or 'none'}")
     if sampled:
         found += _fresh(module) if weights == "fresh" else _as_is(sampled)
-    if passed.joins and (published := [name for name in WITHOUT_SHORTCUTS if name in defined]):
+    if (
+        not isinstance(module, Network)
+        and passed.joins
+        and (published := [name for name in WITHOUT_SHORTCUTS if name in defined])
+    ):
         found.append(_shortcuts(module, published))
     if sampled and any(isinstance(part, nn.MultiheadAttention) for part in module.modules()):
         found.append(

@@ -165,11 +165,15 @@ MODULES: dict[str, Make] = {
 }
 
 
-@pytest.fixture
-def given() -> Iterator[Given]:
-    """Modules by name, and 16 images (3, 8, 8) of five classes; a module draws its weights from a seed."""
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randn(16, 3, 8, 8, generator=generator)
+@pytest.fixture(autouse=True)
+def _modules_draw_their_weights_from_a_seed() -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
-        yield Given(MODULES, images, torch.arange(16) % CLASSES)
+        yield
+
+
+@pytest.fixture
+def given() -> Given:
+    """Modules by name, and 16 images (3, 8, 8) of five classes."""
+    images = torch.randn(16, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    return Given(MODULES, images, torch.arange(16) % CLASSES)

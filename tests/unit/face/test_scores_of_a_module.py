@@ -67,7 +67,7 @@ def test_a_module_scores_as_the_same_network_of_a_search_space(given: Any, name:
     network = space.network(space.architecture(space.parse(text)), task)
     proxy = zf.proxies.load(name)
     options = {"mode": "reference"} if name in ("zen", "zico") else {}  # the shortcuts are left in
-    if proxy.is_cost:
+    if proxy.weights == "none":
         expected = proxy.score(network, Batch(given.images, given.labels).to("meta"), torch.Generator())
     else:
         initialise(network, torch_generator(0, "module", proxy.weights, "0"), proxy.weights)
