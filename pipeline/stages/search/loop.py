@@ -150,7 +150,7 @@ class SearchLoop:
             if len(self._in_flight) < self._lookahead and self._left > 0 and not self.exhausted:
                 self._ask()
             elif self._in_flight and all(a.id in self._known for a in self._in_flight[0]):
-                self._tell([self._known.pop(a.id) for a in self._in_flight.popleft()])
+                self._tell(self._in_flight.popleft())
             else:
                 return
 
@@ -159,13 +159,20 @@ class SearchLoop:
         self.exhausted = not asked
         if asked:
             self._left -= len(asked)
+            out = self._ids_in_flight()
             self._in_flight.append(asked)
-            self._queue.extend(a for a in asked if a.id not in self._known)
+            self._queue.extend(a for a in dict.fromkeys(asked) if a.id not in self._known and a.id not in out)
 
-    def _tell(self, scored: list[Scores]) -> None:
+    def _tell(self, asked: list[Architecture]) -> None:
+        scored = [self._known[a.id] for a in asked]
+        for done in {a.id for a in asked} - self._ids_in_flight():
+            del self._known[done]
         self._algorithm.tell(scored)
         self._told(self.generations, scored)
         self.generations += 1
+
+    def _ids_in_flight(self) -> set[str]:
+        return {architecture.id for generation in self._in_flight for architecture in generation}
 
 
 def score_in_turn(

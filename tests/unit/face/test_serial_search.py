@@ -61,7 +61,7 @@ def experiment_of(**search: Any) -> Experiment:
 
 
 def searched(runs: Path, experiment: Experiment | None = None, **settings: Any) -> RunFolder:
-    options = {"backend": "serial", "tracking": False, "progress": False} | settings
+    options: dict[str, Any] = {"backend": "serial", "tracking": False, "progress": False} | settings
     return RunFolder(zf.search(experiment or experiment_of(), runs=runs, **options).path)
 
 
@@ -159,7 +159,7 @@ def parameters_of(network: Network) -> int:
 
 
 def test_a_candidate_that_takes_too_long_or_too_much_has_failed(with_score: Any, tmp_path: Path) -> None:
-    calls = iter(range(100))
+    calls, handler = iter(range(100)), signal.getsignal(signal.SIGALRM)
 
     def score(network: Network) -> float:
         match next(calls):
@@ -174,7 +174,7 @@ def test_a_candidate_that_takes_too_long_or_too_much_has_failed(with_score: Any,
     assert failures[2] == "own: TimeoutError: no result after 600 s"
     assert failures[4] == "out of GPU memory, also when it was scored alone"
     assert [failure for failure in failures if failure] == [failures[2], failures[4]]
-    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGALRM) is handler
 
 
 def test_torch_has_the_threads_of_a_worker_and_gets_its_own_back(with_score: Any, tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_overrides_change_an_experiment_and_another_run_gives_it(whole: RunFolde
 )
 def test_a_mistake_is_told(tmp_path: Path, config: str, settings: Any, message: str) -> None:
     with pytest.raises(zf.UserError, match=message):
-        zf.search(config, **{"backend": "serial", "runs": tmp_path, "progress": False} | settings)
+        zf.search(config, **{"backend": "serial", "runs": tmp_path, "progress": False, **settings})
     assert os.listdir(tmp_path) == []
 
 
