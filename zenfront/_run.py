@@ -12,7 +12,7 @@ import pandas as pd
 from zenfront import spaces
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.objectives import violations
-from zenfront.pipeline.record.ledger import read_ledger
+from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results import Scores
@@ -54,8 +54,8 @@ class Run:
         Raises:
             UserError: The record is damaged.
         """
-        rows = [Scores.from_row(row) for row in read_ledger(RunFolder(self.path).scores)[0]]
-        feasible = violations(rows, self.experiment.constraint_values()) <= 0
+        rows = read_values(RunFolder(self.path).scores, Scores.from_row)
+        feasible = violations(rows, self.experiment.constraints) <= 0
         names = self.experiment.score_names()
         frame = _frame(
             (
@@ -81,13 +81,13 @@ class Run:
             UserError: The folder holds no run, or its record is damaged.
         """
         record = RunRecord.read(RunFolder(self.path))
-        selected = list(record.front["selected"]) if record.front else []
+        choices = {name: place for place, name in enumerate(record.front.selected if record.front else (), start=1)}
         names = record.experiment.score_names()
         frame = _frame(
             (
-                {"id": member["id"], "architecture": member["notation"]}
-                | {name: member["values"].get(name) for name in names}
-                | {"choice": selected.index(member["id"]) + 1 if member["id"] in selected else None}
+                {"id": member.id, "architecture": member.notation}
+                | {name: member.values.get(name) for name in names}
+                | {"choice": choices.get(member.id)}
                 for member in record.members
             ),
             ["architecture", *names, "choice"],
@@ -108,12 +108,12 @@ class Run:
             UserError: The folder holds no run, or its record is damaged.
         """
         record = RunRecord.read(RunFolder(self.path))
-        notations = {member["id"]: member["notation"] for member in record.members}
+        notations = {member.id: member.notation for member in record.members}
         columns = ["seed", "status", "epochs", "val_accuracy", "test_accuracy", "test_loss", "failure"]
         rows = [
-            {"id": trial["architecture"], "architecture": notations.get(trial["architecture"])}
-            | {name: trial[name] for name in columns}
-            for trial in record.trials
+            {"id": run.architecture, "architecture": notations.get(run.architecture)}
+            | {name: getattr(run, name) for name in columns}
+            for run in record.trained
         ]
         return pd.DataFrame(rows, columns=["id", "architecture", *columns])
 

@@ -109,7 +109,7 @@ def score(
     """
     if repeats < 1:
         raise UserError(f"repeats= must be at least 1, but got {repeats}.")
-    wanted = task if task is None or isinstance(task, Task) else Task(*task)
+    wanted = _task(task)
     if isinstance(network, nn.Module) and len(names) == 1:
         if device is not None:
             raise UserError(f"device={device!r}: a module is scored on the device that it is on; move it there before.")
@@ -139,6 +139,13 @@ def score(
         return _of_architecture(scoring, names[0], given)
     kinds = ", ".join(type(argument).__name__ for argument in (network, *names))
     raise UserError(f"score takes (module, names) or (space, architecture, names), but got ({kinds}).")
+
+
+def _task(task: TaskLike | None) -> Task | None:
+    try:
+        return task if task is None or isinstance(task, Task) else Task(*task)
+    except ValueError as error:
+        raise UserError(f"task=: {error}.") from error
 
 
 def _of_architecture(scoring: Scoring, architecture: str | Architecture, given: GivenBatch) -> ScoreResult:

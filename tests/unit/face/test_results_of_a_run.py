@@ -7,6 +7,8 @@ import pytest
 
 import zenfront as zf
 from zenfront.pipeline.record.ledger import Ledger, read_ledger
+from zenfront.pipeline.results import Scores
+from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.stages.select import select
 
 
@@ -27,11 +29,10 @@ def test_scores_are_the_rows_of_the_ledger(fake_run: Any) -> None:
 
 
 def test_repeated_scores_have_an_error(fake_run: Any) -> None:
-    _, folder = fake_run(count=3, at_most=1e12)
-    row = next(r for r in read_ledger(folder.scores)[0] if r["failure"] is None)
-    other = {"genes": row["genes"] | {"d1": 99}, "id": "0" * 16, "errors": {"zen": 0.5}}
+    _, folder = fake_run(count=3)
+    architecture = zf.spaces.load("anynet3").sample(numpy_generator(0, "one more"))
     with Ledger(folder.scores) as ledger:
-        ledger.append([{k: v for k, v in (row | other).items() if k != "check"}])
+        ledger.append([Scores(architecture, {"zen": 1.0}, None, 0, errors={"zen": 0.5}).to_row()])
     frame = zf.open_run(folder.path).scores()
     assert list(frame["zen_error"].dropna()) == [0.5]
 
@@ -39,23 +40,23 @@ def test_repeated_scores_have_an_error(fake_run: Any) -> None:
 def test_the_front_in_its_order_with_the_choice(fake_run: Any) -> None:
     experiment, folder = fake_run(count=80)
     assert zf.open_run(folder.path).front().empty
-    document = select(experiment, folder)
+    front = select(experiment, folder)
     frame = zf.open_run(folder.path).front()
-    assert list(frame.index) == [member["id"] for member in document["front"]]
+    assert list(frame.index) == [member.id for member in front.members]
     assert list(frame.columns) == ["architecture", "zen", "ntk", "flops", "params", "choice"]
     assert frame["zen"].is_monotonic_decreasing
     chosen = frame["choice"].dropna().sort_values()
     assert list(chosen) == [1, 2, 3, 4, 5, 6]
-    assert list(chosen.index) == document["selected"]
+    assert list(chosen.index) == list(front.selected)
 
 
 def test_training_runs_with_accuracies_as_fractions(fake_run: Any, fake_training: Any) -> None:
     experiment, folder = fake_run(count=80)
-    document = select(experiment, folder)
+    front = select(experiment, folder)
     assert zf.open_run(folder.path).trained().empty
-    fake_training(experiment, folder, document)
+    fake_training(experiment, folder, front)
     frame = zf.open_run(folder.path).trained()
-    assert set(frame["id"]) == set(document["selected"])
+    assert set(frame["id"]) == set(front.selected)
     assert dict(frame["status"].value_counts()) == {"finished": 8, "stopped": 1, "diverged": 1}
     assert frame["test_accuracy"].notna().sum() == 8
     assert frame["val_accuracy"].between(0, 1).all()
@@ -68,9 +69,9 @@ def test_a_run_shows_how_far_it_is(fake_run: Any, fake_training: Any) -> None:
     experiment, folder = fake_run(count=50)
     run = zf.open_run(folder.path)
     assert repr(run) == f"Run({str(folder.path)!r}, space anynet3: 50 scored)"
-    document = select(experiment, folder)
-    fake_training(experiment, folder, document)
-    assert repr(run).endswith(f"50 scored, front of {len(document['front'])}, 10 trained)")
+    front = select(experiment, folder)
+    fake_training(experiment, folder, front)
+    assert repr(run).endswith(f"50 scored, front of {len(front.members)}, 10 trained)")
     assert run.experiment == experiment
 
 

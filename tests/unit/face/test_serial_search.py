@@ -80,7 +80,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lookahead", [1, 2])
-def test_ray_gives_the_same_bytes(whole: RunFolder, tmp_path: Path, ray_session: None, lookahead: int) -> None:
+def test_a_search_on_ray_gives_the_same_bytes(
+    whole: RunFolder, tmp_path: Path, ray_session: None, lookahead: int
+) -> None:
     experiment = experiment_of(lookahead=lookahead)
     serial = whole if lookahead == 1 else searched(tmp_path / "serial", experiment)
     on_ray = searched(tmp_path / "ray", experiment, backend="ray")
