@@ -52,10 +52,9 @@ def test_a_name_tells_what_is_inside() -> None:
 
 def _public(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, Definition]]:
     for node in body:
-        named = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith(
-            "_"
-        )
-        if named and not any(isinstance(d, ast.Name) and d.id == "overload" for d in node.decorator_list):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or node.name.startswith("_"):
+            continue
+        if not any(isinstance(d, ast.Name) and d.id == "overload" for d in node.decorator_list):
             yield prefix + node.name, node
             if isinstance(node, ast.ClassDef):
                 yield from _public(node.body, f"{prefix}{node.name}.")
