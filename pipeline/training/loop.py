@@ -7,7 +7,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ def train(
     seed: int,
     device: torch.device,
     checkpoint: Path | None = None,
+    balanced: bool = False,
 ) -> Generator[Epoch, None, None]:
     """Train a network from new weights, or resume its checkpoint with the same bits as without the interruption.
 
@@ -50,6 +51,7 @@ def train(
         device: Device of the training.
         checkpoint: Folder of the run's checkpoints, which are written before each epoch is yielded. If it has one, the
             results of its epochs are yielded first, as recorded, without training them again.
+        balanced: Record ``val_balanced_accuracy`` as well.
 
     Raises:
         UserError: The checkpoint belongs to another run or cannot be written; the recipe does not fit the images.
@@ -70,8 +72,10 @@ def train(
         generator = numpy_generator(seed, "epoch", str(epoch))
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):  # same seed, same bits
             train_loss, learning_rate = _epoch(state, train_set, images, recipe, generator)
-            val_loss, val_accuracy = evaluate(state.evaluated, validation, images)
-        metrics = {"train_loss": train_loss, "val_loss": val_loss, "val_accuracy": val_accuracy}
+            quality = evaluate(state.evaluated, validation, images)
+        metrics = {"train_loss": train_loss, "val_loss": quality.loss, "val_accuracy": quality.accuracy}
+        if balanced:
+            metrics["val_balanced_accuracy"] = quality.balanced_accuracy
         if failure := _divergence(metrics, recipe):
             yield Epoch("", epoch, {}, failure)
             return
@@ -84,24 +88,39 @@ def train(
         yield history[-1]
 
 
+class Quality(NamedTuple):
+    """What a network reaches on labelled images."""
+
+    loss: float
+    """Mean cross-entropy in nats."""
+    accuracy: float
+    """Fraction of the images."""
+    balanced_accuracy: float
+    """Mean over the classes that occur of the fraction of their images."""
+
+
 @torch.inference_mode()
-def evaluate(network: nn.Module, image_set: ImageSet, images: Images) -> tuple[float, float]:
-    """Return mean cross-entropy in nats and accuracy as a fraction, in float32, without augmentation.
+def evaluate(network: nn.Module, part: ImageSet, images: Images) -> Quality:
+    """Return loss and accuracies in float32, without augmentation.
 
     Args:
         network: Network on any device; left in evaluation mode.
-        image_set: Images to classify.
+        part: Images to classify.
         images: Data that the network was trained on; it has the normalisation.
     """
     network.eval()
     device = next(network.parameters()).device
-    loss = correct = torch.zeros((), dtype=torch.float64, device=device)
-    for first in range(0, len(image_set), 500):
-        labels = image_set.labels[first : first + 500].to(device)
-        logits = network(images.normalise(image_set.images[first : first + 500].to(device)))
+    loss = torch.zeros((), dtype=torch.float64, device=device)
+    right, size = torch.zeros((2, images.classes), dtype=torch.int64, device=device)
+    for first in range(0, len(part), 500):
+        labels = part.labels[first : first + 500].to(device)
+        logits = network(images.normalise(part.images[first : first + 500].to(device)))
         loss = loss + F.cross_entropy(logits, labels, reduction="sum")
-        correct = correct + (logits.argmax(1) == labels).sum()
-    return loss.item() / len(image_set), correct.item() / len(image_set)
+        right = right + torch.bincount(labels[logits.argmax(1) == labels], minlength=images.classes)
+        size = size + torch.bincount(labels, minlength=images.classes)
+    occurs = size > 0
+    balanced = (right[occurs].double() / size[occurs]).mean().item()
+    return Quality(loss.item() / len(part), right.sum().item() / len(part), balanced)
 
 
 def sgd(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:

@@ -1,7 +1,8 @@
 """Deterministic state of the training stage: the runs, their epochs and the next jobs. It does not use Ray."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from zenfront.pipeline import schedulers
 from zenfront.pipeline.errors import UserError
@@ -15,6 +16,8 @@ from zenfront.spaces import Architecture
 
 WORKER_FAILED = "worker failed: "
 """Prefix of the failure of a run that did not end itself: its worker died or raised."""
+
+_NO_COSTS: Mapping[str, tuple[float, ...]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,15 @@ class Evaluation:
         accuracy: Fraction of the test images that are classified correctly; None with a failure.
         loss: Mean cross-entropy in nats; None with a failure.
         failure: Reason for which there is neither, or None.
+        balanced_accuracy: Mean over the classes of their accuracy; None unless `train.metric` asks for it.
+        images: Number of images behind the metric, `training.classes.images_behind`; None if it is unknown.
     """
 
     accuracy: float | None = None
     loss: float | None = None
     failure: str | None = None
+    balanced_accuracy: float | None = None
+    images: float | None = None
 
 
 @dataclass(frozen=True)
@@ -57,38 +64,54 @@ class Job:
 class TrainingRuns:
     """Hands out jobs and receives epochs, which it records before it acts on them.
 
-    The scheduler compares the runs of the first seed; an architecture that finishes is also trained with the other
-    seeds, to the end. Runs are tested when all training is over. Resuming is replay: the scheduler receives the
-    recorded epochs in the order of the ledger, so it makes the same decisions again.
+    The scheduler compares the runs of the first seed, by the metric of `train.metric` and by costs; an architecture
+    that finishes is also trained with the other seeds, to the end. Runs are tested when all training is over. Resuming
+    is replay: the scheduler receives the recorded epochs in the order of the ledger, so it makes the same decisions
+    again.
 
     Args:
         selected: Architectures, which start in an order that the seed draws.
         train: Training settings of the experiment.
         seed: Seed of the search.
         ledger: Ledger of epochs.
+        costs: Costs by id of the architecture, the same number for all, lower is better; empty: the scheduler
+            compares by the metric alone.
+        validation_images: Number of images behind a value of the metric; None: every difference counts.
 
     Raises:
         UserError: The ledger holds runs of other architectures.
     """
 
-    def __init__(self, selected: Sequence[Architecture], train: Train, seed: int, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        selected: Sequence[Architecture],
+        train: Train,
+        seed: int,
+        ledger: Ledger,
+        costs: Mapping[str, tuple[float, ...]] = _NO_COSTS,
+        validation_images: int | None = None,
+    ) -> None:
         shuffled = sorted(selected, key=lambda architecture: seed_for(seed, "training order", architecture.id))
         self._selected = selected
         self._rounds = [[Trial(architecture, s) for architecture in shuffled] for s in train.seeds]
         self._compared = {trial.name for trial in self._rounds[0]}
         self._epochs = train.epochs
+        self._metric = f"val_{train.metric}"
         self._ledger = ledger
         self._last: dict[str, Epoch] = {}
-        self._accuracy: dict[str, float] = {}
+        self._completed: dict[str, Epoch] = {}
         self._tests: dict[str, Evaluation] = {}
         self._busy: set[str] = set()
-        budget = TrainingBudget(
-            tuple(trial.name for trial in self._rounds[0]),
-            train.epochs,
-            train.scheduler.grace_period,
-            train.scheduler.reduction_factor,
+        self._scheduler = schedulers.load(train.scheduler.name)(
+            TrainingBudget(
+                trials=tuple(trial.name for trial in self._rounds[0]),
+                epochs=train.epochs,
+                grace_period=train.scheduler.grace_period,
+                reduction_factor=train.scheduler.reduction_factor,
+                costs={trial.name: costs[trial.architecture.id] for trial in self._rounds[0] if costs},
+                validation_images=validation_images if train.scheduler.ties_within_noise else None,
+            )
         )
-        self._scheduler = schedulers.load(train.scheduler.name)(budget)
         self._replay()
 
     def _replay(self) -> None:
@@ -140,6 +163,11 @@ class TrainingRuns:
         return self._over(trial) or self.recorded(trial) >= self._limit(trial)
 
     @property
+    def test_images(self) -> float | None:
+        """Number of images behind a test result, or None if there is no result."""
+        return next((test.images for test in self._tests.values() if test.images is not None), None)
+
+    @property
     def trained(self) -> bool:
         """True if all training is over."""
         return all(self._over(trial.name) for trial in self.wanted())
@@ -161,7 +189,9 @@ class TrainingRuns:
         failure = last.failure if last else None
         completed = self.recorded(trial) - (failure is not None)
         reason = failure or self._scheduler.stopped.get(trial, "")
-        return TrialProgress(trial, self._status(trial), completed, self._epochs, self._accuracy.get(trial), reason)
+        return TrialProgress(
+            trial, self._status(trial), completed, self._epochs, self._value(trial, self._metric), reason
+        )
 
     def outcomes(self) -> Trained:
         """Return the content of trained.json, in the order of the selection and then of the seeds."""
@@ -179,19 +209,24 @@ class TrainingRuns:
             seed=trial.seed,
             epochs=self.recorded(name),
             status="failed" if test.failure else self._status(name),
-            val_accuracy=self._accuracy.get(name),
+            val_accuracy=self._value(name, "val_accuracy"),
             test_accuracy=test.accuracy,
             test_loss=test.loss,
             failure=test.failure or (last.failure if last else None),
+            val_balanced_accuracy=self._value(name, "val_balanced_accuracy"),
+            test_balanced_accuracy=test.balanced_accuracy,
         )
 
+    def _value(self, trial: str, metric: str) -> float | None:
+        """Return the value of a metric in the last completed epoch of a run, or None if there is none."""
+        return self._completed[trial].metrics.get(metric) if trial in self._completed else None
+
     def _note(self, epoch: Epoch) -> None:
-        accuracy = None if epoch.failure else epoch.metrics["val_accuracy"]
         self._last[epoch.trial] = epoch
-        if accuracy is not None:
-            self._accuracy[epoch.trial] = accuracy
+        if not epoch.failure:
+            self._completed[epoch.trial] = epoch
         if epoch.trial in self._compared:
-            self._scheduler.report(epoch.trial, epoch.epoch, accuracy)
+            self._scheduler.report(epoch.trial, epoch.epoch, None if epoch.failure else epoch.metrics[self._metric])
 
     def _jobs(self) -> Iterator[Job]:
         for trial in self.wanted():

@@ -1,6 +1,7 @@
 """Stage 3: train the selected architectures, and test each finished run once."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from zenfront.pipeline.cluster import session, tuner, workers
 from zenfront.pipeline.cluster.watchdog import ClusterWatchdog
@@ -12,11 +13,13 @@ from zenfront.pipeline.record.backup import storage_of
 from zenfront.pipeline.record.json_file import read_document, write_json
 from zenfront.pipeline.record.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.record.training_result import DataFacts, compared_costs, costs_of, find_trained_front
 from zenfront.pipeline.results import TrainedRun
 from zenfront.pipeline.stages.train.driver import JobCallback, JobScheduler, JobSearcher, TrainingDriver
 from zenfront.pipeline.stages.train.runs import TrainingRuns
 from zenfront.pipeline.stages.train.worker import Training, TrainingWorker
 from zenfront.pipeline.training import data
+from zenfront.pipeline.training.classes import chance_level, describe_classes, images_behind
 from zenfront.spaces import Architecture
 
 
@@ -31,37 +34,52 @@ def train(experiment: Experiment, folder: RunFolder, view: View) -> None:
     if folder.trained.exists():
         view.notify(f"training: finished already, see {folder.trained}")
         return
-    train_given(experiment, folder, view, _selected(folder))
+    front = read_document(folder.front, Front.from_row)
+    if front is None:
+        raise UserError(f"{folder.front} is missing: nothing is selected yet. Run `zenfront select` first.")
+    train_given(experiment, folder, view, [member.architecture for member in front.chosen], front)
 
 
 def train_given(
-    experiment: Experiment, folder: RunFolder, view: View, selected: Sequence[Architecture]
+    experiment: Experiment,
+    folder: RunFolder,
+    view: View,
+    selected: Sequence[Architecture],
+    front: Front | None = None,
 ) -> list[TrainedRun]:
     """Train these architectures, whatever was selected, and test those that finish; return an outcome per run.
+
+    Args:
+        experiment: The experiment.
+        folder: Folder of the run.
+        view: Display of the work.
+        selected: Architectures to train.
+        front: Front with their costs; None: runs are compared by the metric alone, and no trained front is found.
 
     Raises:
         UserError: As `train`.
         KeyboardInterrupt: Interrupted; the record is complete up to here.
     """
-    images = data.load(experiment.train.data, experiment.task, experiment.search.seed)
+    settings = experiment.train
+    images = data.load(settings.data, experiment.task, experiment.search.seed)
+    for line in describe_classes(images, settings.metric):
+        view.notify(line)
+    costs = costs_of(front.chosen, compared_costs(experiment)) if front and compared_costs(experiment) else {}
+    behind = images_behind(images.validation, settings.metric)
     with Ledger(folder.epochs) as ledger:
         if ledger.rows:
             view.notify(f"training: going on after {len(ledger.rows)} epochs in {folder.epochs}")
-        runs = TrainingRuns(selected, experiment.train, experiment.search.seed, ledger)
+        runs = TrainingRuns(selected, settings, experiment.search.seed, ledger, costs, round(behind))
         if not runs.complete:
             with session.cluster(experiment):
                 _run(experiment, folder, images, TrainingDriver(runs, view))
         _require_one_trained(runs, folder)
         trained = runs.outcomes()
+        if front:
+            facts = DataFacts(chance_level(images, settings.metric), behind, runs.test_images)
+            trained = replace(trained, front=find_trained_front(experiment, front, trained.trials, facts))
         write_json(folder.trained, trained.to_row())
     return trained.trials
-
-
-def _selected(folder: RunFolder) -> list[Architecture]:
-    front = read_document(folder.front, Front.from_row)
-    if front is None:
-        raise UserError(f"{folder.front} is missing: nothing is selected yet. Run `zenfront select` first.")
-    return [member.architecture for member in front.chosen]
 
 
 def _run(experiment: Experiment, folder: RunFolder, images: data.Images, driver: TrainingDriver) -> None:
@@ -76,6 +94,7 @@ def _run(experiment: Experiment, folder: RunFolder, images: data.Images, driver:
         checkpoints=folder.checkpoints.resolve(),
         storage=storage_of(experiment),
         seconds=settings.time_limit,
+        metric=settings.metric,
         code=experiment.code,
     )
     driver.show()

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from zenfront.pipeline.experiment.config import Recipe
 from zenfront.pipeline.record.backup import DRIVER
 from zenfront.pipeline.record.storage import Storage
 from zenfront.pipeline.results import Epoch
+from zenfront.pipeline.stages.train.runs import Evaluation
 from zenfront.pipeline.training import data, loop
+from zenfront.pipeline.training.classes import images_behind
 from zenfront.pipeline.user_code import UserCode
 from zenfront.spaces import Architecture, Network, Task
 from zenfront.spaces import load as load_space
@@ -49,19 +51,23 @@ class Training:
     checkpoints: Path
     seconds: float
     storage: Storage | None = None
+    metric: str = "accuracy"
     code: Sequence[UserCode] = ()
 
     def run(self, architecture: Architecture, seed: int, name: str) -> Iterator[Epoch]:
         """Yield the epochs of a run: those of its checkpoint, then new ones."""
         return self._train(self._network(architecture), seed, name)
 
-    def test(self, architecture: Architecture, seed: int, name: str) -> tuple[float, float]:
-        """Return mean cross-entropy and accuracy of a finished run on the test data."""
+    def test(self, architecture: Architecture, seed: int, name: str) -> Evaluation:
+        """Return the quality of a finished run on the test data."""
         network = self._network(architecture)
         for _ in self._train(network, seed, name):
             pass  # its checkpoint holds all epochs; if it was lost, the run is trained again
         with time_limit(self.seconds):
-            return loop.evaluate(network, self.images.test(), self.images)
+            test = self.images.test()
+            quality = loop.evaluate(network, test, self.images)
+        balanced = quality.balanced_accuracy if self.metric == "balanced_accuracy" else None
+        return Evaluation(quality.accuracy, quality.loss, None, balanced, images_behind(test, self.metric))
 
     def _network(self, architecture: Architecture) -> Network:
         return load_space(architecture.space, self.code).network(architecture, self.task)
@@ -75,6 +81,7 @@ class Training:
             seed=seed,
             device=torch.device(resolve(self.device)),
             checkpoint=self.checkpoints / name,
+            balanced=self.metric == "balanced_accuracy",
         )
         while True:
             with time_limit(self.seconds):
@@ -119,7 +126,7 @@ class Training:
 class TrainingWorker(tune.Trainable):  # type: ignore[misc]
     """Tune trainable that trains one epoch in a step, or tests.
 
-    A step reports ``rows`` (one epoch that the record lacks), ``test`` (loss and accuracy), an ``error`` or a
+    A step reports ``rows`` (one epoch that the record lacks), ``test`` (an `Evaluation`), an ``error`` or a
     ``failure``, and ``notes`` for the user.
 
     Configuration: ``name`` of the run, ``architecture`` as JSON, ``seed``, ``recorded`` epochs, whether to ``test``.
@@ -167,5 +174,5 @@ class TrainingWorker(tune.Trainable):  # type: ignore[misc]
     def _test(self) -> dict[str, Any]:
         name, architecture, seed = self.run
         note = self.training.fetch(name)
-        loss, accuracy = self.training.test(architecture, seed, name)
-        return {"test": [loss, accuracy], "notes": [note] if note else []}
+        test = self.training.test(architecture, seed, name)
+        return {"test": asdict(test), "notes": [note] if note else []}

@@ -73,7 +73,7 @@ def test_the_weights_at_the_last_epoch_are_those_of_its_metrics(
     network = new_network()
     for result in train(network, digits, EVERYTHING, epochs=2, seed=0, device=CPU):
         if result.epoch == 2:
-            loss, accuracy = evaluate(network, digits.validation, digits)
+            loss, accuracy, _ = evaluate(network, digits.validation, digits)
             assert (loss, accuracy) == (result.metrics["val_loss"], result.metrics["val_accuracy"])
 
 

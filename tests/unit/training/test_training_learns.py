@@ -79,9 +79,10 @@ def test_evaluation_of_an_uninformed_network(digits: Images, new_network: Callab
     network = initialise(new_network(), torch_generator(0, "weights"))
     for parameter in network.head.parameters():
         nn.init.zeros_(parameter)
-    loss, accuracy = evaluate(network, digits.train, digits)
+    loss, accuracy, balanced = evaluate(network, digits.train, digits)
     assert loss == pytest.approx(math.log(10), rel=1e-6)
     assert accuracy == pytest.approx((digits.train.labels == 0).double().mean().item())  # argmax of equals is the first
+    assert balanced == pytest.approx(1 / 10)
 
 
 def test_weight_decay_is_off_norms_and_biases(new_network: Callable[[], Network]) -> None:
