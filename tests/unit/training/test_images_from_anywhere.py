@@ -224,6 +224,17 @@ def test_what_is_no_image_of_a_class_is_named(name: str, message: str, tmp_path:
         _sources.read(Data(source=str(tmp_path)), TASK, "test" if "test" in name else "train")
 
 
+@pytest.mark.parametrize("dictionary_limit", [100, 2**20], ids=["dictionary that overflows", "dictionary"])
+@pytest.mark.parametrize("rows_of_a_group", [7, 300, 1000])
+def test_rows_keep_their_order_over_groups_and_batches(
+    rows_of_a_group: int, dictionary_limit: int, tmp_path: Path
+) -> None:
+    pictures = [np.full((4, 5, 3), index % 250, np.uint8) for index in range(700)]
+    rows = [{"bytes": encode(picture, "PNG"), "path": f"{index}.png"} for index, picture in enumerate(pictures)]
+    images = read(write(tmp_path, rows, row_group_size=rows_of_a_group, dictionary_pagesize_limit=dictionary_limit))
+    assert images[:, 0, 0, 0].tolist() == [index % 250 for index in range(700)]
+
+
 def test_a_value_that_a_million_rows_repeat_is_held_once(tmp_path: Path) -> None:
     """The image of 16 MiB stands a thousand times in a file of some kilobytes: 16 GB, if each row had its own."""
     indices = pa.array(np.zeros(1000, np.int32))
