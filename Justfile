@@ -44,11 +44,11 @@ report *args: setup
 ui *args: setup
     @"{{ bin }}/zenfront" ui "$@"
 
-# Start Ray with its dashboard on this machine; use it with --address auto
+# Start Ray with its dashboard on this machine, reachable from it alone; use it with --address auto
 [no-exit-message]
 dashboard *args: setup
     @printf 'The dashboard will be at http://127.0.0.1:8265 and ask for this token:\n%s\nTo run on it, in another terminal: RAY_AUTH_MODE=token just run CONFIG --address auto\nPress Ctrl-C to stop it.\n' "$("{{ bin }}/ray" get-auth-token --generate 2>/dev/null)"
-    @RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0 "{{ bin }}/ray" start --head --block --dashboard-host 127.0.0.1 --include-dashboard true --metrics-export-port 8080 "$@" >/dev/null
+    @RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0 RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0 RAY_USAGE_STATS_REPORT_URL=http://127.0.0.1:9 "{{ bin }}/ray" start --head --block --dashboard-host 127.0.0.1 --include-dashboard true --metrics-export-port 8080 "$@" >/dev/null
 
 # Run all tests on at most four cores
 [no-exit-message]

@@ -26,6 +26,7 @@ from zenfront.pipeline.proxies import Batch
 from zenfront.pipeline.record.ledger import Ledger
 from zenfront.pipeline.results import Scores
 from zenfront.pipeline.scoring import Scoring
+from zenfront.pipeline.stages.search.loop import generations
 from zenfront.pipeline.stages.select import tradeoff
 from zenfront.pipeline.training import data, loop
 from zenfront.spaces import Task
@@ -50,11 +51,8 @@ def search(objectives: tuple[Objective, ...], constraints: tuple[Constraint, ...
     names = [o.score for o in objectives] + [c.score for c in constraints]
     scoring = Scoring(SPACE, TASK, names, batch, seed, constraints=constraints)
     algorithm = algorithms.load("nsga2").make(Problem(SPACE, objectives, constraints, POPULATION, seed))
-    told: list[Scores] = []
-    while len(told) < EVALUATIONS:
-        scored = [scoring.score(architecture) for architecture in algorithm.ask(POPULATION)]
-        algorithm.tell(scored)
-        told += scored
+    search = generations(algorithm, scoring.score, population=POPULATION, evaluations=EVALUATIONS)
+    told = [scores for generation in search for scores in generation]
     loss, violation = losses(told, objectives), violations(told, constraints)
     front = front_indices(loss, violation)
     return told[front[int(np.argmax(tradeoff(loss[front])))]]

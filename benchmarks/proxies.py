@@ -45,6 +45,7 @@ from zenfront.pipeline.record.ledger import Ledger
 from zenfront.pipeline.results import Scores
 from zenfront.pipeline.scoring import Scoring
 from zenfront.pipeline.seeds import numpy_generator, torch_generator
+from zenfront.pipeline.stages.search.loop import generations
 from zenfront.pipeline.training import data as training_data
 from zenfront.spaces import Architecture, Network, Task
 
@@ -111,12 +112,13 @@ def best_of_a_search(evaluations: int, batch: Batch, record: Record) -> list[Arc
     names = list(dict.fromkeys([o.score for o in OBJECTIVES] + [c.score for c in CONSTRAINTS]))
     scoring = Scoring(SPACE, TASK, names, batch, seed=0, constraints=CONSTRAINTS)
     algorithm = algorithms.load("nsga2").make(Problem(SPACE, OBJECTIVES, CONSTRAINTS, population=64, seed=0))
-    told: list[Scores] = []
-    while len(told) < evaluations and (asked := algorithm.ask(min(64, evaluations - len(told)))):
-        works = {a: lambda a=a: scoring.score(a).to_row() for a in asked}
-        scored = [Scores.from_row(record.get("search", a.id, work=work)) for a, work in works.items()]
-        algorithm.tell(scored)
-        told += scored
+
+    def score(architecture: Architecture) -> Scores:
+        row = record.get("search", architecture.id, work=lambda: scoring.score(architecture).to_row())
+        return Scores.from_row(row)
+
+    search = generations(algorithm, score, population=64, evaluations=evaluations)
+    told = [scores for generation in search for scores in generation]
     feasible = [s for s, v in zip(told, violations(told, CONSTRAINTS), strict=True) if v <= 0]
     loss = losses(feasible, OBJECTIVES)
     population = Population.new("F", loss, "index", np.arange(len(loss)))

@@ -40,7 +40,7 @@ from zenfront.pipeline.pareto import bounding_box, front_indices, normalised_hyp
 from zenfront.pipeline.record.ledger import Ledger
 from zenfront.pipeline.results import Scores
 from zenfront.pipeline.scoring import Scoring, noise_batch
-from zenfront.pipeline.stages.search.loop import SearchLoop
+from zenfront.pipeline.stages.search.loop import generations
 from zenfront.spaces import Architecture, Space
 
 mpl.use("Agg")
@@ -110,20 +110,19 @@ def search(contest: Contest, name: str, seed: int) -> tuple[list[Scores], float]
     spec = BASELINES.get(name) or algorithms.load(name)
     told: list[Scores] = []
     scoring, start = 0.0, time.process_time()
-    loop = SearchLoop(
-        spec.make(problem),
-        population=POPULATION,
-        evaluations=10 * contest.evaluations if name.endswith(FREE) else contest.evaluations,
-        lookahead=1,
-        known=(),
-        told=lambda number, scored: told.extend(scored),
-    )
-    loop.start()
-    while (batch := loop.take(POPULATION)) and len(evaluations(name, told)) < contest.evaluations:
+
+    def score(architecture: Architecture) -> Scores:
+        nonlocal scoring
         before = time.process_time()
-        scored = [contest.score(architecture) for architecture in batch]
+        scores = contest.score(architecture)
         scoring += time.process_time() - before
-        loop.receive(scored)
+        return scores
+
+    most = 10 * contest.evaluations if name.endswith(FREE) else contest.evaluations
+    for generation in generations(spec.make(problem), score, population=POPULATION, evaluations=most):
+        told += generation
+        if len(evaluations(name, told)) >= contest.evaluations:
+            break
     return evaluations(name, told)[: contest.evaluations], time.process_time() - start - scoring
 
 

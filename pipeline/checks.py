@@ -47,7 +47,7 @@ def check(experiment: Experiment) -> None:
     for name, options in experiment.proxies.items():
         _known("proxies", proxies.PROXIES, name, code)
         for option, value in options.items():
-            _check_option(name, option, value, code)
+            check_option(name, option, value, code)
     _check_costs(experiment)
     _check_numbers(experiment)
     _check_buildable(experiment)
@@ -107,7 +107,12 @@ def _check_algorithm(experiment: Experiment) -> None:
         )
 
 
-def _check_option(proxy: str, option: str, value: object, code: Sequence[UserCode]) -> None:
+def check_option(proxy: str, option: str, value: object, code: Sequence[UserCode] = ()) -> None:
+    """Check an option of a proxy.
+
+    Raises:
+        UserError: The proxy has no such option, or the value does not fit it.
+    """
     key, known = f"proxies.{proxy}.{option}", list(options(proxy, code))
     if option not in known:
         listed = f"It has: {', '.join(known)}." if known else "It has none."

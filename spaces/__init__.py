@@ -7,7 +7,15 @@ from zenfront.pipeline.user_code import UserCode
 from zenfront.spaces._architecture import Architecture, Gene
 from zenfront.spaces._blocks import Residual
 from zenfront.spaces._levels import Levels
-from zenfront.spaces._network import Auxiliary, Init, Network, initialise, without_auxiliaries
+from zenfront.spaces._network import (
+    NORMS,
+    Auxiliary,
+    Init,
+    Network,
+    draw_weights,
+    initialise,
+    without_auxiliaries,
+)
 from zenfront.spaces._space import Space
 from zenfront.spaces._task import Task
 
@@ -30,6 +38,7 @@ def load(name: str, code: Sequence[UserCode] = ()) -> Space:
 
 
 __all__ = [
+    "NORMS",
     "SPACES",
     "Architecture",
     "Auxiliary",
@@ -40,6 +49,7 @@ __all__ = [
     "Residual",
     "Space",
     "Task",
+    "draw_weights",
     "initialise",
     "load",
     "names",

@@ -1,7 +1,7 @@
 """The network class that spaces build and proxies score, and its initialisation."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
@@ -18,7 +18,10 @@ class Network(nn.Module):
     Attributes:
         features: Module (N, C, H, W) -> (N, C', H', W').
         head: Module (N, C', H', W') -> (N, K) logits.
+        allows_in_place: Whether ReLUs of the network's containers may overwrite their input: nothing else reads it.
     """
+
+    allows_in_place = True
 
     def __init__(self, features: nn.Module, head: nn.Module) -> None:
         super().__init__()
@@ -28,6 +31,11 @@ class Network(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Compute the logits (N, K) of images (N, C, H, W)."""
         return self.head(self.features(x))  # type: ignore[no-any-return]
+
+    @property
+    def blocks(self) -> Sequence[nn.Module]:
+        """The blocks of the features, in call order: their direct children."""
+        return list(self.features.children())
 
 
 class Auxiliary(nn.Module):
@@ -79,7 +87,7 @@ def initialise(
     with torch.no_grad():
         for module in modules:
             if isinstance(module, nn.modules.conv._ConvNd | nn.Linear):
-                _fill(module, generator, init)
+                draw_weights(module, generator, init)
             elif isinstance(module, NORMS):
                 module.reset_parameters()
             elif next(module.parameters(recurse=False), None) is not None:
@@ -101,7 +109,8 @@ def _on_cpu(module: nn.Module) -> bool:
     return all(t is None or t.is_cpu for t in (*module._parameters.values(), *module._buffers.values()))
 
 
-def _fill(layer: nn.modules.conv._ConvNd | nn.Linear, generator: torch.Generator, init: Init) -> None:
+def draw_weights(layer: nn.modules.conv._ConvNd | nn.Linear, generator: torch.Generator, init: Init) -> None:
+    """Draw the weights and biases of a layer on the CPU in place, as `initialise` does; call it without gradients."""
     fan_in = layer.weight[0].numel()
     if init == "default":
         bound = 1 / math.sqrt(fan_in)

@@ -174,7 +174,7 @@ class RunCommands:
         return self.folder.trained.exists() and (self.folder.report / "index.html").exists()
 
     def _search(self, mirror: Mirror) -> None:
-        from zenfront.pipeline.stages.search.driver import search
+        from zenfront.pipeline.stages.search.stage import search
 
         for caution in cautions(self.experiment):
             typer.echo(f"{self.experiment.name}: {caution}", err=True)

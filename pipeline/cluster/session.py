@@ -5,12 +5,13 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import ray
 from ray._private import ray_constants
 from ray._private.node import Node
+from ray._private.utils import read_ray_address
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from zenfront.pipeline.cluster import head_watch, leftovers
@@ -42,7 +43,10 @@ def cluster(experiment: Experiment) -> Iterator[None]:
 
 @contextmanager
 def _connected(address: str) -> Iterator[None]:
-    _init(address)
+    # A head node on 127.0.0.1 (`just dashboard`): Ray would look for it at an address that other machines reach.
+    here = address == "auto" and "RAY_ADDRESS" not in os.environ and (read_ray_address() or "").startswith("127.0.0.1:")
+    with _kept_to_this_machine() if here else nullcontext():
+        _init(address)
     try:
         _require_same_code()
         yield
@@ -85,7 +89,7 @@ def _init(address: str | None) -> None:
 
 @contextmanager
 def _kept_to_this_machine() -> Iterator[None]:
-    """Let a Ray that is started in the block use 127.0.0.1 alone.
+    """Let a Ray that is started or reached in the block use 127.0.0.1 alone.
 
     Ray's argument ``_node_ip_address`` is no way: Ray replaces 127.0.0.1 by an address that other machines reach. This
     setting makes it do what it does on macOS. It counts in this process if it is changed in the module, and in

@@ -13,11 +13,12 @@ def _last(seconds: float) -> float:
 
 
 @contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
+def time_limit(seconds: float, *, end_process: bool = True) -> Iterator[None]:
     """Raise an exception in a block that takes too long. Works in the main thread of a process only.
 
     Args:
         seconds: The limit in seconds, positive.
+        end_process: End the process some time later if native code lets no exception in; for workers.
 
     Raises:
         TimeoutError: The block took longer than the limit.
@@ -28,11 +29,13 @@ def time_limit(seconds: float) -> Iterator[None]:
 
     handler = signal.signal(signal.SIGALRM, late)
     timer = signal.setitimer(signal.ITIMER_REAL, seconds)
-    faulthandler.dump_traceback_later(_last(seconds), exit=True)  # a native thread: it does not need the interpreter
+    if end_process:
+        faulthandler.dump_traceback_later(_last(seconds), exit=True)  # a native thread: no interpreter
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
         signal.setitimer(signal.ITIMER_REAL, *timer)
-        faulthandler.cancel_dump_traceback_later()
+        if end_process:
+            faulthandler.cancel_dump_traceback_later()

@@ -1,5 +1,6 @@
 """Plan the workers of a stage from the machines of the cluster."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ GIB = 2**30
 _NAMES = {"CPU": "CPU", "GPU": "GPU", "memory": "GiB of memory"}
 _KINDS = 3
 """Kinds of machines that an error lists."""
+ROUNDING = 1e-6
+"""Added before 1 / share is rounded down, as 1 / (1.1 - 1) is less than 10. Ray rounds shares to 1e-4."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +82,11 @@ def living_nodes() -> list[dict[str, float]]:
 
 def capacity(node: Mapping[str, float], wanted: Mapping[str, float]) -> int:
     """Return how many workers one machine holds: none spans two machines, and a fraction of a GPU no two GPUs."""
-    counts = [int(node.get(name, 0) / amount + 1e-9) for name, amount in wanted.items()]
-    if 0 < (share := wanted.get("GPU", 0)) < 1:
-        counts.append(int(node.get("GPU", 0)) * int(1 / share + 1e-9))
-    return min(counts)
+    fit = min(int(node.get(name, 0) // amount) for name, amount in wanted.items() if name != "GPU")
+    whole, share = divmod(wanted.get("GPU", 0), 1)
+    sharing = int(1 / share + ROUNDING) if share else 1
+    gpus = node.get("GPU", 0)
+    return max(k for k in range(fit + 1) if k * whole + (math.ceil(k / sharing) if share else 0) <= gpus)
 
 
 def describe(resources: Mapping[str, float]) -> str:

@@ -19,7 +19,7 @@ from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results import Trained, TrainedRun
 from zenfront.pipeline.scoring import Scoring, noise_batch
 from zenfront.pipeline.seeds import numpy_generator
-from zenfront.pipeline.stages.search.driver import score_given
+from zenfront.pipeline.stages.search.stage import score_given
 from zenfront.pipeline.stages.train.stage import train_given
 from zenfront.pipeline.user_code import UserCode
 from zenfront.spaces import Architecture, Space

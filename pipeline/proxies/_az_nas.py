@@ -1,6 +1,6 @@
 """Shared parts of the AZ-NAS scores: the outputs of the blocks for Gaussian images.
 
-A block is a direct child of ``network.features``. Its output is used if it is a feature map (N, C, H, W).
+The blocks are those of `Network.blocks`. The output of a block is used if it is a feature map (N, C, H, W).
 """
 
 from typing import Any
@@ -30,10 +30,12 @@ def block_outputs(network: Network, batch: Batch, generator: torch.Generator, im
             outputs.append(output)
 
     noise = gaussian((images, *batch.images.shape[1:]), generator, batch.images).requires_grad_(torch.is_grad_enabled())
-    with outputs_of(list(network.features.children()), observe):
+    with outputs_of(network.blocks, observe):
         network.features(noise)
     if len(outputs) < 2:
-        raise ScoreUndefined(f"the features must consist of at least two blocks, but have {len(outputs)}")
+        raise ScoreUndefined(
+            f"the features need at least two blocks with feature maps (N, C, H, W), but have {len(outputs)}"
+        )
     return outputs
 
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from zenfront.pipeline.proxies._activations import RELUS
+from zenfront.pipeline.proxies._multiply_adds import PRODUCTS
 from zenfront.pipeline.proxies._proxy import Batch
 from zenfront.pipeline.proxies._synflow import NORMS
-from zenfront.pipeline.proxies._trace import PRODUCTS
 
 LOG2_IMAGE = -110  # log2 of the image that replaces the image of ones
 LOG2_LEAST = -118  # log2 of the smallest accepted maximum of a layer's output

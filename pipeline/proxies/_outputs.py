@@ -9,7 +9,7 @@ from torch.overrides import TorchFunctionMode
 
 from zenfront.pipeline.errors import ScoreUndefined
 from zenfront.pipeline.proxies._activations import out_of_place
-from zenfront.pipeline.proxies._trace import PRODUCTS
+from zenfront.pipeline.proxies._multiply_adds import PRODUCTS
 
 Take = Callable[[Tensor, Tensor, Tensor, Tensor | None], None]
 

@@ -160,7 +160,8 @@ class PerImageGradients(TorchFunctionMode):
             result = handler(*args, **kwargs)
         else:
             result = func(*args, **out_of_place(kwargs))
-            if isinstance(result, Tensor) and any(isinstance(a, nn.Parameter) for a in args):
+            given = _tensors([*args, *kwargs.values()])
+            if any(isinstance(a, nn.Parameter) for a in given) and next(_tensors([result]), None) is not None:
                 name = getattr(func, "__name__", func)
                 raise NotImplementedError(
                     f"per-image gradients of a layer that passes parameters to {name!r} are not known: "
@@ -206,6 +207,10 @@ class PerImageGradients(TorchFunctionMode):
         momentum: float = 0.1,
         eps: float = 1e-5,
     ) -> Tensor:
+        if x.dim() != 4:
+            maps = x.reshape(len(x), x.shape[1], -1, 1)
+            y = self._batch_norm(maps, running_mean, running_var, weight, bias, training, momentum, eps)
+            return y.reshape(x.shape)
         z, gamma, beta = x.detach(), _detach(weight), _detach(bias)
         if training:
             y, mean, inverse = torch.native_batch_norm(z, gamma, beta, None, None, True, 0.0, eps)

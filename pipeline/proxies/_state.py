@@ -87,6 +87,9 @@ def in_place(network: nn.Module) -> Iterator[None]:
     sum in a plain `nn.Sequential`, and to residual sums whose branch is a plain `nn.Sequential` that ends with a batch
     norm, which keeps its input, not its output, for the backward pass. A ReLU that is used more than once is left out.
     """
+    if not getattr(network, "allows_in_place", True):
+        yield
+        return
     uses = Counter(module for _, module in network.named_modules(remove_duplicate=False))
     pairs = (pair for module in uses if type(module) is nn.Sequential for pair in pairwise(module))
     changed: list[nn.ReLU | Residual] = [

@@ -10,8 +10,8 @@ from torch.overrides import TorchFunctionMode
 
 from zenfront.pipeline.errors import ScoreUndefined
 from zenfront.pipeline.proxies._activations import out_of_place
+from zenfront.pipeline.proxies._multiply_adds import PRODUCTS
 from zenfront.pipeline.proxies._proxy import Batch
-from zenfront.pipeline.proxies._trace import PRODUCTS
 
 NORMS = frozenset({F.batch_norm, F.group_norm, F.layer_norm, F.instance_norm})
 

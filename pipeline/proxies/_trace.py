@@ -1,6 +1,5 @@
 """Graph of the function calls of a network, traced on shapes alone: no memory is allocated and nothing is computed."""
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,10 +9,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-CONVOLUTIONS = frozenset({torch.conv1d, torch.conv2d, torch.conv3d})
-PRODUCTS = CONVOLUTIONS | {F.linear}
-# Functions with parameters that count no multiply-adds, by the convention of the field (pycls, NATS-Bench).
-FREE = frozenset({F.batch_norm, F.layer_norm, F.group_norm, F.prelu})
+from zenfront.pipeline.proxies._multiply_adds import CONVOLUTIONS, MATRIX_PRODUCTS, PRODUCTS, count
+
+# Functions with parameters that count no multiply-adds, by the convention of the field (pycls, NATS-Bench): norms,
+# look-ups, element-wise arithmetic and rearrangements.
+FREE = frozenset(
+    {
+        *(F.batch_norm, F.layer_norm, F.group_norm, F.instance_norm, F.rms_norm, F.prelu, F.embedding),
+        *(torch.add, torch.sub, torch.mul, torch.div, torch.cat, torch.stack, torch.flatten),
+        *(Tensor.add, Tensor.sub, Tensor.mul, Tensor.div, Tensor.add_, Tensor.mul_, Tensor.__getitem__, Tensor.to),
+        *(Tensor.expand, Tensor.expand_as, Tensor.repeat, Tensor.reshape, Tensor.view, Tensor.flatten),
+        *(Tensor.permute, Tensor.transpose, Tensor.squeeze, Tensor.unsqueeze),
+    }
+)
 SAME_SHAPE = frozenset({F.batch_norm, F.relu, F.relu6, F.silu, F.hardswish, F.hardtanh, F.dropout})
 # Functions whose result does not depend on the values of their arguments.
 CONSTANTS = frozenset({torch.zeros_like, torch.ones_like, Tensor.new_zeros, Tensor.new_ones})
@@ -28,12 +36,14 @@ class Call:
         inputs: The calls that computed the tensor arguments.
         parameters: The arguments that are parameters.
         shape: Shape of the (first) result.
+        multiply_adds: Number of multiply-adds, without the bias; 0 unless the function is a product.
     """
 
     function: Callable[..., Any]
     inputs: tuple["Call", ...]
     parameters: tuple[nn.Parameter, ...]
     shape: torch.Size
+    multiply_adds: int = 0
 
     @property
     def is_convolution(self) -> bool:
@@ -44,18 +54,6 @@ class Call:
     def is_product(self) -> bool:
         """Whether the call is a convolution or a linear layer."""
         return self.function in PRODUCTS
-
-    @property
-    def multiply_adds(self) -> int:
-        """Number of multiply-adds of a convolution or a linear layer, without the bias; 0 for any other function.
-
-        A convolution computes each output element from one filter, a linear layer from one row of its weight: (elements
-        of the output) x (elements of the weight) / (output channels). A multiply-add counts once.
-        """
-        if not self.is_product:
-            return 0
-        weight = self.parameters[0]
-        return math.prod(self.shape) * (weight.numel() // weight.shape[0])
 
 
 @dataclass(frozen=True)
@@ -123,17 +121,32 @@ class _Tracer(TorchFunctionMode):
         if not (outputs := list(_tensors((result,)))):
             return result
         parameters = tuple(t for t in tensors if isinstance(t, nn.Parameter))
-        if parameters and func not in PRODUCTS and func not in FREE:
+        if parameters and func not in PRODUCTS and func not in MATRIX_PRODUCTS and func not in FREE:
             name = getattr(func, "__name__", func)
             raise NotImplementedError(f"the cost of a layer that passes parameters to {name!r} is not known")
         inputs = () if _is_constant(func, args) else tuple(t._call for t in tensors if hasattr(t, "_call"))
         if not inputs and not parameters:  # independent of the image, such as a counter of batches
             return result
-        call = Call(func, inputs, parameters, outputs[0].shape)
-        self.calls.append(call)
+        call = self._record(func, inputs, parameters, args, kwargs, outputs[0])
         for output in outputs:
             output._call = call  # type: ignore[attr-defined]
         return result
+
+    def _record(
+        self,
+        func: Callable[..., Any],
+        inputs: tuple[Call, ...],
+        parameters: tuple[nn.Parameter, ...],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        output: Tensor,
+    ) -> Call:
+        """Append the call, or the products that it consists of; return the last one."""
+        for part in count(func, args, kwargs, output):
+            used = tuple(p for p in parameters if part.parameters is None or any(p is q for q in part.parameters))
+            inputs = (Call(part.function, inputs, used, part.shape, part.multiply_adds),)
+            self.calls.append(inputs[0])
+        return inputs[0]
 
 
 def trace(network: nn.Module, shape: Iterable[int]) -> Trace:

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from zenfront.pipeline.errors import ScoreUndefined
 from zenfront.pipeline.proxies._activations import ActivationRecorder
 from zenfront.pipeline.proxies._hooks import outputs_of
+from zenfront.pipeline.proxies._multiply_adds import CONVOLUTIONS
 from zenfront.pipeline.proxies._options import Mode, one_of
 from zenfront.pipeline.proxies._proxy import Batch, Proxy
 from zenfront.pipeline.proxies._state import borrowed, gaussian
-from zenfront.pipeline.proxies._trace import CONVOLUTIONS
 from zenfront.spaces import Network
 
 CODE_SIDE = 64  # side of the image in the published code, for every task

@@ -1,6 +1,6 @@
 """Read images and labels from a parquet file that may come from anywhere, within bounded memory."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +46,18 @@ def read_parquet(path: Path, image: str, label: str) -> tuple[list[Stored], list
     labels: list[Any] = []
     size = 0
     with pq.ParquetFile(path, read_dictionary=texts) as file:
-        for batch in file.iter_batches(batch_size=BATCH, columns=leaves, use_threads=False):
+        for batch in _batches(file, leaves):
             values = _images(batch.column(image))
             size += PER_ROW * len(values) + sum({id(value): len(value) for value in values if value}.values())
             _require_limit(path, size, limit)
             images += values
             labels += _labels(batch.column(label))
     return images, labels
+
+
+def _batches(file: pq.ParquetFile, leaves: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    for group in range(file.num_row_groups):  # a batch of two groups would have two dictionaries, which pyarrow refuses
+        yield from file.iter_batches(batch_size=BATCH, row_groups=[group], columns=leaves, use_threads=False)
 
 
 def _columns(schema: pq.ParquetSchema) -> list[Any]:

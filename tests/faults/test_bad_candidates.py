@@ -21,7 +21,8 @@ from zenfront.pipeline.record.ledger import read_ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.scoring import Scoring, noise_batch
 from zenfront.pipeline.seeds import numpy_generator
-from zenfront.pipeline.stages.search.worker import CROWDED, ScoringWorker
+from zenfront.pipeline.stages.search.candidate import CROWDED
+from zenfront.pipeline.stages.search.worker import ScoringWorker
 from zenfront.spaces import Architecture, Network, Task
 
 SPACE = spaces.load("anynet3")
@@ -33,7 +34,7 @@ from pathlib import Path
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.cli.console import ConsoleView
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.stages.search.driver import search
+from zenfront.pipeline.stages.search.stage import search
 search(Experiment.model_validate_json(sys.argv[1]), RunFolder(Path(sys.argv[2])), ConsoleView())
 """
 PLUGIN = """

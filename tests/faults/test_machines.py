@@ -31,7 +31,7 @@ from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.cli.console import ConsoleView
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.stages.search.driver import search
+from zenfront.pipeline.stages.search.stage import search
 try:
     search(Experiment.model_validate_json(sys.argv[1]), RunFolder(Path(sys.argv[2])), ConsoleView())
 except UserError as error:

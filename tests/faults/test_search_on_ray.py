@@ -18,7 +18,7 @@ from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.ledger import read_ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.seeds import numpy_generator
-from zenfront.pipeline.stages.search.driver import search
+from zenfront.pipeline.stages.search.stage import search
 from zenfront.pipeline.stages.select import select
 
 pytestmark = pytest.mark.slow
@@ -137,7 +137,7 @@ def test_a_search_whose_driver_was_killed_at_random_moments_ends_the_same(
     folder, experiment = RunFolder(tmp_path), experiment_of(2, 3)
     moments = numpy_generator(0, "kills")
     for lines in sorted(moments.integers(0, 22, KILLS)):
-        killed_driver("search.driver", experiment, folder, folder.scores, int(lines), moments.uniform(0, 0.3))
+        killed_driver("search.stage", experiment, folder, folder.scores, int(lines), moments.uniform(0, 0.3))
     with folder.scores.open("ab") as file:
         file.write(b'{"id":"torn')
     said = run(experiment, folder)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ray._private import services
 
 from zenfront.pipeline.cluster import session
 from zenfront.pipeline.experiment.config import Cluster, Experiment
@@ -86,15 +87,20 @@ def test_mlflow_is_shown_on_this_machine_alone(zenfront: Zenfront, monkeypatch: 
     assert words[words.index("--host") + 1] == "127.0.0.1"
 
 
-@pytest.mark.parametrize("address", [None, "auto"])
-def test_a_ray_of_our_own_has_no_dashboard_and_no_jobs_server(
-    monkeypatch: pytest.MonkeyPatch, address: str | None
+@pytest.mark.parametrize(("head", "found"), [("127.0.0.1:6379", "127.0.0.1"), ("192.0.2.2:6379", "192.0.2.2")])
+def test_a_head_node_on_this_machine_is_reached_at_its_own_address(
+    monkeypatch: pytest.MonkeyPatch, head: str, found: str
 ) -> None:
-    given: list[dict[str, Any]] = []
+    """Ray replaces 127.0.0.1 by an address on which the head node of `just dashboard` does not listen."""
+    given: list[tuple[dict[str, Any], str]] = []
+    own = services.resolve_ip_for_localhost
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr("ray.is_initialized", lambda: False)
     monkeypatch.setattr("ray.shutdown", lambda: None)
-    monkeypatch.setattr("ray.init", lambda **settings: given.append(settings))
+    monkeypatch.setattr("ray.init", lambda **settings: given.append((settings, own(head.split(":")[0]))))
     monkeypatch.setattr("zenfront.pipeline.cluster.session._require_same_code", lambda: None)
+    monkeypatch.setattr("zenfront.pipeline.cluster.session.read_ray_address", lambda: head)
+    monkeypatch.setattr(services, "node_ip_address_from_perspective", lambda address: "192.0.2.9")
     experiment = Experiment.model_validate(
         {
             "name": "x",
@@ -103,11 +109,23 @@ def test_a_ray_of_our_own_has_no_dashboard_and_no_jobs_server(
             "objectives": [{"score": "flops", "direction": "minimise"}],
         }
     )
-    with session.cluster(experiment.model_copy(update={"cluster": Cluster(address=address)})):
-        pass
-    assert given[0]["address"] == (address or "local")
-    assert given[0]["include_dashboard"] is (None if address else False)
-    assert "dashboard_host" not in given[0]  # Ray's default is 127.0.0.1
+    with session.cluster(experiment.model_copy(update={"cluster": Cluster(address="auto")})):
+        assert own("127.0.0.1") == "192.0.2.9"  # only while Ray connects
+    [(settings, address)] = given
+    assert address == found
+    assert settings["address"] == "auto"
+    assert settings["include_dashboard"] is None
+    assert "dashboard_host" not in settings  # Ray's default is 127.0.0.1
+
+
+def test_the_dashboard_is_started_on_this_machine_alone() -> None:
+    """Measured with `ss` and strace for this command: docs/faults.md."""
+    [command] = [line for line in (ROOT / "Justfile").read_text().splitlines() if '/ray" start' in line]
+    words = command.strip().removeprefix("@").split()
+    assert "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0" in words
+    assert "RAY_USAGE_STATS_ENABLED=0" in words
+    assert "RAY_USAGE_STATS_REPORT_URL=http://127.0.0.1:9" in words
+    assert words[words.index("--dashboard-host") + 1] == "127.0.0.1"
 
 
 def test_no_file_of_ours_opens_a_server_to_the_world() -> None:

@@ -116,7 +116,7 @@ def search(folder: RunFolder, batches: int = 100) -> bytes:
     ):
         driver = SearchDriver(experiment, scores, generations, view)
         while not driver.loop.done and batches:
-            driver.receive([scored(architecture).to_row() for architecture in driver.loop.take(3)])
+            driver.receive([scored(architecture) for architecture in driver.loop.take(3)])
             batches -= 1
     select(experiment, folder)
     return folder.front.read_bytes()

@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SOURCES = sorted([*ROOT.glob("zenfront/*.py"), *ROOT.glob("spaces/**/*.py"), *ROOT.glob("pipeline/**/*.py")])
+SOURCES = sorted(
+    [
+        *ROOT.glob("zenfront/*.py"),
+        *ROOT.glob("zenfront/testing/*.py"),
+        *ROOT.glob("spaces/**/*.py"),
+        *ROOT.glob("pipeline/**/*.py"),
+    ]
+)
 EVERYTHING = sorted([*SOURCES, *ROOT.glob("tests/**/*.py"), *ROOT.glob("benchmarks/**/*.py")])
 BANNED = {"utils", "util", "helpers", "common", "misc", "core", "base", "manager"}
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -52,7 +59,9 @@ def test_a_name_tells_what_is_inside() -> None:
 
 def _public(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, Definition]]:
     for node in body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or node.name.startswith("_"):
+            continue
+        if not any(isinstance(d, ast.Name) and d.id == "overload" for d in node.decorator_list):
             yield prefix + node.name, node
             if isinstance(node, ast.ClassDef):
                 yield from _public(node.body, f"{prefix}{node.name}.")

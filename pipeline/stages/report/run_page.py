@@ -13,6 +13,7 @@ from zenfront.pipeline.plots.interactive import hypervolume_figure, training_fig
 from zenfront.pipeline.plots.series import unit
 from zenfront.pipeline.record.provenance import Origin, read_origin
 from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.stages.report.trained_blocks import TRAINED_PICTURE, drawable, trained_blocks
 from zenfront.pipeline.tracking import shown_uri
 from zenfront.pipeline.user_code import UserCode
 from zenfront.pipeline.wording import duration, mean_percent, number, percent
@@ -45,6 +46,7 @@ def report_page(record: RunRecord, front: go.Figure) -> str:
         html.heading(record.experiment.name, 1),
         html.paragraph(_summary(record, found)),
         html.facts(_facts(record, found)),
+        *trained_blocks(record),
         html.heading("Settings"),
         html.table((), _settings(record, found)),
         html.heading("Front"),
@@ -191,6 +193,7 @@ def _places(record: RunRecord) -> list[tuple[str, str, str]]:
     ]
     found = [(what, f"../{path.name}", str(path.resolve())) for what, path in places if path.exists()]
     names = (
+        *((("trained front, picture", TRAINED_PICTURE),) if drawable(record) else ()),
         ("front, interactive", "front.html"),
         ("front, picture", "front.png"),
         ("front, table", "front.csv"),

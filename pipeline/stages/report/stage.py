@@ -13,17 +13,22 @@ from zenfront.pipeline.plots import html
 from zenfront.pipeline.plots.interactive import front_figure
 from zenfront.pipeline.plots.series import axes, groups
 from zenfront.pipeline.plots.static import save_panels
+from zenfront.pipeline.plots.trained import save_trained_figure
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.stages.report.comparison import compare
 from zenfront.pipeline.stages.report.optuna_export import save_study
 from zenfront.pipeline.stages.report.run_page import STUDY, report_page
+from zenfront.pipeline.stages.report.trained_blocks import TRAINED_PICTURE, drawable
 
 __all__ = ["compare", "report"]
 
 
 def report(folder: RunFolder) -> Path:
-    """Write ``report/`` of a run: index.html, front.html, front.png, front.csv, study.journal; return the first path.
+    """Write ``report/`` of a run and return the path of its index.html.
+
+    The files are index.html, front.html, front.png, front.csv, study.journal, and trained.png if a network was trained
+    to the end and the search has a cost.
 
     Raises:
         UserError: The folder holds no run, or no front yet; it cannot be written.
@@ -41,6 +46,11 @@ def report(folder: RunFolder) -> Path:
         page = html.page(title, [html.heading(title, 1), html.figure(drawn, "front")])
         (folder.report / "front.html").write_text(page, encoding="utf-8")
         save_panels(dimensions, shown, title, folder.report / "front.png")
+        if trained := drawable(record):
+            heading = (
+                f"{experiment.name}: {len(trained.finished)} of {len(trained.networks)} networks trained to the end"
+            )
+            save_trained_figure([(experiment.name, trained)], heading, folder.report / TRAINED_PICTURE)
         _write_csv(folder.report / "front.csv", record, record.front)
         save_study(folder.report / STUDY, record)
         (folder.report / "index.html").write_text(report_page(record, drawn), encoding="utf-8")  # last: all is there

@@ -1,4 +1,4 @@
-"""The running account of a search: front, hypervolume, best values, failures."""
+"""Running statistics of a search: front, hypervolume, best values, failures."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,15 +12,15 @@ from zenfront.pipeline.results import Box, Generation, Scores
 
 
 class SearchStatistics:
-    """What has been told so far.
+    """Statistics of the architectures told so far.
 
     Attributes:
-        evaluations: Architectures told.
-        front: Losses (n, m) of the front of all feasible ones.
-        box: Ideal and nadir point of the first generation's front that has members; the unit of the hypervolume.
-        hypervolume: Of the front, in units of the box; None without a front.
-        best: The best feasible value of every objective.
-        failures: Number of architectures by reason.
+        evaluations: Number of architectures.
+        front: Losses (n, m) of the front of all feasible architectures.
+        box: Ideal and nadir point of the first front that has members; the unit of the hypervolume.
+        hypervolume: Hypervolume of the front, in units of the box; None without a front.
+        best: Best feasible value of every objective.
+        failures: Number of failed architectures by reason.
         infeasible: Number of architectures that a constraint excludes.
     """
 
@@ -37,10 +37,10 @@ class SearchStatistics:
         self.infeasible = 0
 
     def add(self, scored: Sequence[Scores]) -> None:
-        """Adds a generation.
+        """Add a generation.
 
         Raises:
-            UserError: Nothing feasible was ever found, and this generation came no nearer.
+            UserError: No feasible architecture has been found, and this generation came no closer to one.
         """
         violation = violations(scored, self._constraints)
         self.evaluations += len(scored)
@@ -64,7 +64,7 @@ class SearchStatistics:
 
     @property
     def best(self) -> dict[str, float]:
-        """The best feasible value of every objective; empty without a front."""
+        """Best feasible value of every objective; empty without a front."""
         if not len(self.front):
             return {}
         return {o.score: float(o.sign * x) for o, x in zip(self._objectives, self.front.min(0), strict=True)}

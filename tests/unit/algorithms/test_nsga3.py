@@ -33,6 +33,26 @@ def scored(architecture: Architecture) -> Scores:
     return Scores(architecture, {"a": a, "b": b, "c": max(0.0, 1 - a - b)}, None, 0)
 
 
+def test_failures_do_not_make_the_search_depend_on_chance(lattice: Space) -> None:
+    """Three of four fail, so that most tournaments are between equals: twelve generations of them, twice the same."""
+
+    def mostly_failed(architecture: Architecture) -> Scores:
+        values = {name: float(architecture[f"x{i}"]) for i, name in enumerate("abc")}
+        failed = int(architecture.id, 16) % 4 > 0
+        return Scores(architecture, {} if failed else values, "it fails" if failed else None, 0)
+
+    def proposals() -> list[str]:
+        algorithm = nsga3.ALGORITHM.make(Problem(lattice, OBJECTIVES, (), 12, 0))
+        asked: list[Architecture] = []
+        for _ in range(12):
+            generation = algorithm.ask(12)
+            algorithm.tell([mostly_failed(architecture) for architecture in generation])
+            asked += generation
+        return [architecture.id for architecture in asked]
+
+    assert proposals() == proposals()
+
+
 def test_nearly_every_direction_has_a_survivor(triangle: Space) -> None:
     """A front of 231 points, 55 directions, 330 evaluations."""
     algorithm = nsga3.ALGORITHM.make(Problem(triangle, OBJECTIVES, (), 55, 0))

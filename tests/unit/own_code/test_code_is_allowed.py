@@ -81,7 +81,7 @@ def test_config_check_says_what_it_allowed(marking: Path, zenfront: Zenfront) ->
     assert [line.split(", content ")[0].removeprefix(f"{marking}: ") for line in out.splitlines()] == [
         f"spaces.chain is {marking.parent / 'chain.py'}:SPACE",
         f"proxies.slope is {marking.parent / 'slope.py'}:PROXY",
-        "fine",
+        "ok",
     ]
     assert ran(marking) == ["chain.ran", "slope.ran"]
 

@@ -12,7 +12,7 @@ from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results import Scores
 from zenfront.pipeline.scoring import Scoring
 from zenfront.pipeline.stages.report.stage import report
-from zenfront.pipeline.stages.search.driver import search
+from zenfront.pipeline.stages.search.stage import search
 from zenfront.pipeline.stages.select import select
 from zenfront.pipeline.stages.train.stage import train
 

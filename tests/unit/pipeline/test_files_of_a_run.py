@@ -19,7 +19,7 @@ from zenfront.pipeline.record.ledger import Ledger, read_ledger, read_values
 from zenfront.pipeline.record.run_folder import RunFolder, differences
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results import Epoch, Generation, Scores, Trained
-from zenfront.pipeline.stages.search.driver import search
+from zenfront.pipeline.stages.search.stage import search
 from zenfront.pipeline.stages.select import select
 from zenfront.pipeline.stages.train.runs import Evaluation, TrainingRuns
 

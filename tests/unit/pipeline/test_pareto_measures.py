@@ -102,3 +102,8 @@ def test_costs_are_on_a_log_axis_where_they_are_positive() -> None:
     assert positive_columns(costs).tolist() == [True, False, False]
     assert cost_axis(costs, positive_columns(costs)) == pytest.approx(np.array([[0, 0, -2], [1, 5, 3]]))
     assert cost_axis(np.empty((3, 0)), positive_columns(np.empty((3, 0)))).shape == (3, 0)
+
+
+def test_the_net_has_no_units() -> None:
+    # In units of the ranges, 1 and 100, the second row is 1.08 from the first and the third 1.02.
+    assert epsilon_net(np.array([[0.0, 100.0], [1.0, 60.0], [0.2, 0.0]])).tolist() == [0, 1, 2]

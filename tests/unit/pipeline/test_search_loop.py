@@ -88,6 +88,21 @@ def test_a_search_resumed_from_any_part_of_its_record_proposes_the_same(lookahea
     assert {s.architecture.id for s in again} == asked - {s.architecture.id for s in known}
 
 
+@given(st.integers(1, 3), st.integers(1, 7))
+def test_an_architecture_that_is_asked_again_before_it_is_told_is_scored_once(lookahead: int, size: int) -> None:
+    class Repeating(Recorder):
+        def ask(self, count: int) -> list[Architecture]:
+            asked = [SPACE.sample(numpy_generator(0, str(i % 2))) for i in range(min(count, self.left))]
+            self.left -= len(asked)
+            return asked
+
+    repeating = Repeating()
+    loop = loop_over(repeating, lookahead, evaluations=5 * lookahead)
+    assert len(finish(loop, size=size)) == 2
+    told = [identity for _, ids in repeating.protocol for identity in ids]
+    assert told == [SPACE.sample(numpy_generator(0, str(i % 5 % 2))).id for i in range(5 * lookahead)]
+
+
 def test_lookahead_asks_before_the_last_generation_is_reported() -> None:
     recorder = Recorder()
     loop = loop_over(recorder, lookahead=2)

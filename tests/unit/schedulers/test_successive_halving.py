@@ -75,6 +75,16 @@ def test_failed_runs_are_counted_but_never_continue() -> None:
     assert scheduler.limit("d") == 9
 
 
+def test_a_failed_run_takes_no_free_place() -> None:
+    """Of four that set out two may go on, but three have failed; the one that is left goes on alone to the end."""
+    scheduler = halving("abcd")
+    for trial in "abc":
+        scheduler.report(trial, 1, None)
+    for epoch in range(1, 9):
+        scheduler.report("d", epoch, 0.2)
+    assert scheduler.limit("d") == 9
+
+
 def test_all_may_fail() -> None:
     scheduler = halving("ab")
     scheduler.report("a", 1, None)

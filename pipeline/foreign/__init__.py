@@ -1,0 +1,1 @@
+"""Scores of a torch module that no search space has built."""

@@ -1,0 +1,230 @@
+"""Figures of the trained front: accuracy against cost, with error bars, the front's line and its picks."""
+
+import html
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import plotly.graph_objects as go
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from zenfront.pipeline import proxies
+from zenfront.pipeline.plots.interactive import LAYOUT
+from zenfront.pipeline.plots.series import BLUE, GREY, ORANGE, PALETTE, SYMBOLS, VERMILLION, Look
+from zenfront.pipeline.trained_networks import TrainedFront, TrainedNetwork
+from zenfront.pipeline.wording import number, percent
+
+ON_FRONT = Look(VERMILLION, "circle", "o", 8)
+DOMINATED = Look(BLUE, "circle", "o", 7)
+ENDED = Look(GREY, "circle-open", "o", 7)
+WIDTH, HEIGHT = 8.2, 5.0
+"""Size of the picture, in inches."""
+TEXT = "#333333"
+PICK_WORDS = {
+    "most_accurate": "most accurate",
+    "knee": "knee",
+    "cheapest_within_noise": "cheapest within noise",
+}
+
+
+def cost_label(front: TrainedFront) -> str:
+    """Return the label of the axis of the first cost, with its unit."""
+    name = front.costs[0]
+    unit = proxies.load(name).unit if name in proxies.names() else ""
+    return f"{name} [{unit}]" if unit else name
+
+
+def picks_at(front: TrainedFront) -> list[tuple[TrainedNetwork, str]]:
+    """Return the picked networks, the cheapest first, each with all its names in words."""
+    picked = dict.fromkeys(pick.architecture for pick in front.picks)
+    return [(front.by_id[name], ", ".join(PICK_WORDS[pick.name] for pick in front.picks_of(name))) for name in picked]
+
+
+def trained_figure(front: TrainedFront) -> go.Figure:
+    """Draw accuracy against the first cost of all networks that have an accuracy.
+
+    Args:
+        front: A front with at least one cost.
+    """
+    figure = go.Figure()
+    for name, look, networks in _groups(front):
+        figure.add_trace(_points(name, look, networks, front))
+    figure.add_trace(_line(front.members, front, "trained front", VERMILLION))
+    for index, (network, words) in enumerate(picks_at(front)):
+        figure.add_annotation(
+            x=_position(network, front),
+            y=100 * (network.accuracy or 0.0),
+            text=html.escape(words),
+            showarrow=True,
+            arrowhead=0,
+            ax=0,
+            ay=-34 - 22 * (index % 2),  # neighbours would overlap
+            bgcolor="rgba(255,255,255,0.75)",
+            font={"color": TEXT},
+        )
+    return _finish(figure, front)
+
+
+def trained_fronts_figure(fronts: Sequence[tuple[str, TrainedFront]]) -> go.Figure:
+    """Draw the trained fronts of several runs that share their first cost.
+
+    Args:
+        fronts: Name and front of each run.
+    """
+    figure = go.Figure()
+    for index, (name, front) in enumerate(fronts):
+        look = Look(PALETTE[index % len(PALETTE)], *SYMBOLS[index % len(SYMBOLS)], 8)
+        figure.add_trace(_points(name, look, front.members, front))
+        figure.add_trace(_line(front.members, front, f"{name}: front", look.colour))
+    return _finish(figure, fronts[0][1])
+
+
+def save_trained_figure(fronts: Sequence[tuple[str, TrainedFront]], title: str, path: Path) -> None:
+    """Draw one trained front with all its networks, or the fronts of several runs, and write a PNG.
+
+    Args:
+        fronts: Name and front of each run; all share their first cost.
+        title: Title above the figure.
+        path: Path of the file.
+    """
+    figure = Figure(figsize=(WIDTH, HEIGHT), dpi=150)
+    figure.set_layout_engine("constrained")
+    panel = figure.add_subplot()
+    if len(fronts) == 1:
+        front = fronts[0][1]
+        for name, look, networks in _groups(front):
+            _scatter(panel, name, look, networks, front)
+        _draw_line(panel, front, VERMILLION, "trained front")
+        for index, (network, words) in enumerate(picks_at(front)):
+            _label(panel, network, words, front, 24 + 16 * (index % 2))  # neighbours would overlap
+    for index, (name, front) in enumerate(fronts if len(fronts) > 1 else ()):
+        look = Look(PALETTE[index % len(PALETTE)], *SYMBOLS[index % len(SYMBOLS)], 8)
+        _scatter(panel, name, look, front.members, front)
+        _draw_line(panel, front, look.colour, None)
+    _style(panel, fronts[0][1])
+    panel.set_title(title.replace("$", r"\$"), color=TEXT, fontsize=12, loc="left")
+    figure.savefig(path)
+
+
+def _groups(front: TrainedFront) -> list[tuple[str, Look, list[TrainedNetwork]]]:
+    """Return the networks with an accuracy by outcome, from the background to the foreground, without empty groups."""
+    known = [network for network in front.networks if network.accuracy is not None]
+    ended = [network for network in known if network.status != "finished"]
+    dominated = [network for network in known if network.status == "finished" and not network.on_front]
+    groups = [
+        ("stopped early (validation accuracy then)", ENDED, ended),
+        ("trained, dominated", DOMINATED, dominated),
+        ("trained, on the front", ON_FRONT, front.members),
+    ]
+    return [group for group in groups if group[2]]
+
+
+def _position(network: TrainedNetwork, front: TrainedFront) -> float:
+    """Return the place of an annotation, for which Plotly wants the logarithm on a logarithmic axis."""
+    cost = network.costs[front.costs[0]]
+    return math.log10(cost) if _logarithmic(front) else cost
+
+
+def _logarithmic(front: TrainedFront) -> bool:
+    return front.reference.axes[front.costs[0]].logarithmic
+
+
+def _points(name: str, look: Look, networks: Sequence[TrainedNetwork], front: TrainedFront) -> go.Scatter:
+    cost = front.costs[0]
+    return go.Scatter(
+        x=[network.costs[cost] for network in networks],
+        y=[100 * (network.accuracy or 0.0) for network in networks],
+        error_y={"type": "data", "array": [100 * (n.error or 0.0) for n in networks], "thickness": 1.2, "width": 3},
+        mode="markers",
+        name=html.escape(f"{name} ({len(networks)})"),
+        text=[_hover(network, front) for network in networks],
+        hovertemplate="%{text}<extra></extra>",
+        marker={
+            "color": look.colour,
+            "symbol": look.symbol,
+            "size": look.size + 2,
+            "line": {"width": 1.5 if look.symbol.endswith("open") else 0.6, "color": look.colour},
+        },
+    )
+
+
+def _hover(network: TrainedNetwork, front: TrainedFront) -> str:
+    error = "" if network.error is None else f" ± {percent(network.error)}"
+    outcome = network.status if network.status == "finished" else f"{network.status} after {network.epochs} epochs"
+    lines = [
+        f"{percent(network.accuracy)}{error}, {outcome}",
+        *(f"{name} {number(value)}" for name, value in network.costs.items()),
+        *(PICK_WORDS[pick.name] for pick in front.picks_of(network.architecture)),
+        network.notation if len(network.notation) < 90 else network.notation[:87] + "...",
+    ]
+    return "<br>".join(map(html.escape, lines))
+
+
+def _line(members: Sequence[TrainedNetwork], front: TrainedFront, name: str, colour: str) -> go.Scatter:
+    """Return the best accuracy at most at each cost, as a staircase."""
+    return go.Scatter(
+        x=[network.costs[front.costs[0]] for network in members],
+        y=[100 * (network.accuracy or 0.0) for network in members],
+        mode="lines",
+        name=html.escape(name),
+        line={"color": colour, "width": 1.8, "shape": "hv"},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
+def _finish(figure: go.Figure, front: TrainedFront) -> go.Figure:
+    axis = {"title": html.escape(cost_label(front))}
+    figure.update_xaxes(**axis | ({"type": "log", "exponentformat": "power"} if _logarithmic(front) else {}))
+    figure.update_yaxes(title=f"{front.metric.replace('_', ' ')} [%]")
+    return figure.update_layout(**LAYOUT, height=480)
+
+
+def _scatter(panel: Axes, name: str, look: Look, networks: Sequence[TrainedNetwork], front: TrainedFront) -> None:
+    panel.errorbar(
+        [network.costs[front.costs[0]] for network in networks],
+        [100 * (network.accuracy or 0.0) for network in networks],
+        yerr=[100 * (network.error or 0.0) for network in networks],
+        fmt=look.marker,
+        color=look.colour,
+        markersize=look.size,
+        markerfacecolor="white" if look is ENDED else look.colour,
+        elinewidth=1.0,
+        capsize=2,
+        label=f"{name} ({len(networks)})",
+        zorder=3,
+    )
+
+
+def _draw_line(panel: Axes, front: TrainedFront, colour: str, label: str | None) -> None:
+    costs = [network.costs[front.costs[0]] for network in front.members]
+    panel.step(
+        costs, [100 * (n.accuracy or 0.0) for n in front.members], where="post", color=colour, label=label, lw=1.5
+    )
+
+
+def _label(panel: Axes, network: TrainedNetwork, words: str, front: TrainedFront, points: float) -> None:
+    place = (network.costs[front.costs[0]], 100 * (network.accuracy or 0.0))
+    panel.annotate(
+        words,
+        place,
+        xytext=(0, points),
+        textcoords="offset points",
+        ha="center",
+        fontsize=9,
+        color=TEXT,
+        arrowprops={"arrowstyle": "-", "color": ORANGE},
+    )
+
+
+def _style(panel: Axes, front: TrainedFront) -> None:
+    if _logarithmic(front):
+        panel.set_xscale("log")
+    panel.margins(y=0.16)
+    panel.set_xlabel(cost_label(front).replace("$", r"\$"), color=TEXT)
+    panel.set_ylabel(f"{front.metric.replace('_', ' ')} [%]", color=TEXT)
+    panel.grid(True, which="major", color="#E6E8EB", linewidth=0.8)
+    panel.set_axisbelow(True)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.legend(frameon=False, fontsize=9, loc="lower right")

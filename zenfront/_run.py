@@ -1,0 +1,153 @@
+"""A run and its results, from Python."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from zenfront import spaces
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.objectives import violations
+from zenfront.pipeline.record.ledger import read_values
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.results import Scores
+from zenfront.spaces import Architecture
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder: its experiment, and its results as data frames.
+
+    A data frame holds what is recorded at the time of the call, so that a run at work can be looked at. Scores are in
+    the unit of the proxy (`zenfront proxies` lists them); times are in seconds; accuracies are fractions from 0 to 1.
+
+    Attributes:
+        path: The run folder.
+    """
+
+    path: Path
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """The experiment of the run.
+
+        Raises:
+            UserError: The folder holds no run.
+        """
+        return RunFolder(self.path).experiment()
+
+    def scores(self) -> pd.DataFrame:
+        """Return all scored architectures, in the order of recording.
+
+        Returns:
+            A row for each architecture, with its id as index. ``architecture``: in the notation of the space. A column
+            for each score, in the unit of the proxy; missing where the architecture failed, or was excluded before by a
+            cost. A column ``<score>_error`` with the standard error of each score that was repeated. ``feasible``:
+            whether all constraints hold. ``failure``: reason of a failure, otherwise missing. ``seconds``: time to
+            score it.
+
+        Raises:
+            UserError: The record is damaged.
+        """
+        rows = read_values(RunFolder(self.path).scores, Scores.from_row)
+        feasible = violations(rows, self.experiment.constraints) <= 0
+        names = self.experiment.score_names()
+        frame = _frame(
+            (
+                {"id": scores.architecture.id, "architecture": _notation(scores.architecture)}
+                | {name: scores.values.get(name) for name in names}
+                | {f"{name}_error": error for name, error in scores.errors.items()}
+                | {"feasible": bool(holds), "failure": scores.failure, "seconds": sum(scores.seconds.values())}
+                for scores, holds in zip(rows, feasible, strict=True)
+            ),
+            ["architecture", *names, "feasible", "failure", "seconds"],
+        )
+        return frame.astype(dict.fromkeys(names, float))
+
+    def front(self) -> pd.DataFrame:
+        """Return the front of all feasible architectures, ordered by the first objective.
+
+        Returns:
+            A row for each member, with its id as index. ``architecture``: in the notation of the space. A column for
+            each score, in the unit of the proxy. ``choice``: place among the selected, from 1; missing if not selected.
+            Empty before the selection.
+
+        Raises:
+            UserError: The folder holds no run, or its record is damaged.
+        """
+        record = RunRecord.read(RunFolder(self.path))
+        choices = {name: place for place, name in enumerate(record.front.selected if record.front else (), start=1)}
+        names = record.experiment.score_names()
+        frame = _frame(
+            (
+                {"id": member.id, "architecture": member.notation}
+                | {name: member.values.get(name) for name in names}
+                | {"choice": choices.get(member.id)}
+                for member in record.members
+            ),
+            ["architecture", *names, "choice"],
+        )
+        return frame.astype({"choice": "Int64"})
+
+    def trained(self) -> pd.DataFrame:
+        """Return the training runs.
+
+        Returns:
+            A row for each run. ``id``: id of the architecture. ``architecture``: in the notation of the space.
+            ``seed``. ``status``: ``finished``, ``stopped`` by the scheduler, ``diverged`` or ``failed``. ``epochs``:
+            completed epochs. ``val_accuracy``, ``test_accuracy``: fractions from 0 to 1; the test data are used only
+            for runs that finish. ``test_loss``: cross-entropy in nats. ``failure``: reason of a failure, otherwise
+            missing. Empty before the end of the training.
+
+        Raises:
+            UserError: The folder holds no run, or its record is damaged.
+        """
+        record = RunRecord.read(RunFolder(self.path))
+        notations = {member.id: member.notation for member in record.members}
+        columns = ["seed", "status", "epochs", "val_accuracy", "test_accuracy", "test_loss", "failure"]
+        rows = [
+            {"id": run.architecture, "architecture": notations.get(run.architecture)}
+            | {name: getattr(run, name) for name in columns}
+            for run in record.trained
+        ]
+        return pd.DataFrame(rows, columns=["id", "architecture", *columns])
+
+    def __repr__(self) -> str:
+        folder = RunFolder(self.path)
+        done = [f"{len(self.scores())} scored"]
+        done += [f"front of {len(self.front())}"] if folder.front.exists() else []
+        done += [f"{len(self.trained())} trained"] if folder.trained.exists() else []
+        return f"Run({str(self.path)!r}, space {self.experiment.space}: {', '.join(done)})"
+
+
+def open_run(folder: str | PathLike[str]) -> Run:
+    """Open a run folder, such as ``runs/quickstart``.
+
+    Args:
+        folder: The folder that a search has made; runs of the command line lie in ``runs/`` by default.
+
+    Returns:
+        The run, whose results are data frames.
+
+    Raises:
+        UserError: The folder holds no run, or one of another version of Zenfront.
+    """
+    run = Run(Path(folder))
+    run.experiment  # noqa: B018 - a wrong folder is told at once
+    return run
+
+
+def _frame(rows: Iterable[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+    """Return rows with their id as index; columns beside the named ones come last."""
+    listed = list(rows)
+    more = [name for name in dict.fromkeys(name for row in listed for name in row) if name not in ("id", *columns)]
+    return pd.DataFrame(listed, columns=["id", *columns, *more]).set_index("id")
+
+
+def _notation(architecture: Architecture) -> str:
+    return spaces.load(architecture.space).notation(architecture)
