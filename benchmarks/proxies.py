@@ -122,7 +122,9 @@ def best_of_a_search(evaluations: int, batch: Batch, record: Record) -> list[Arc
     feasible = [s for s, v in zip(told, violations(told, CONSTRAINTS), strict=True) if v <= 0]
     loss = losses(feasible, OBJECTIVES)
     population = Population.new("F", loss, "index", np.arange(len(loss)))
-    survivors = RankAndCrowding().do(PymooProblem(n_obj=loss.shape[1]), population, n_survive=BEST)
+    survivors = RankAndCrowding().do(
+        PymooProblem(n_obj=loss.shape[1]), population, n_survive=BEST, random_state=numpy_generator(0, "survivors")
+    )
     return [feasible[i].architecture for i in survivors.get("index")]
 
 
