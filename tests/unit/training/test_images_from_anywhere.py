@@ -5,6 +5,7 @@ import os
 import struct
 import tracemalloc
 import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def palette_png(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunks
 
 
-def write(folder: Path, rows: list[dict[str, Any] | None], **options: Any) -> Data:
+def write(folder: Path, rows: Sequence[Mapping[str, Any] | None], **options: Any) -> Data:
     folder.mkdir(exist_ok=True)
     content = pa.table({"img": pa.array(rows, STRUCT), "label": [row % 2 for row in range(len(rows))]})
     for role in ("train", "test"):
