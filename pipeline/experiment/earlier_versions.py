@@ -10,6 +10,8 @@ BEFORE: Mapping[tuple[str, str], Any] = {
     ("select", "extremes"): False,
 }
 """What a version did that did not know a key, by stage and key. A key whose default is the same is not listed."""
+NTK_METHODS = {"paper": "fast", "reference": "exact"}
+"""Names that `method` of ntk had when it was called `mode`."""
 
 
 def completed(stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -18,6 +20,11 @@ def completed(stored: Mapping[str, Any]) -> dict[str, Any]:
     for (stage, key), before in BEFORE.items():
         if stage in experiment and key not in experiment[stage]:
             experiment[stage] = experiment[stage] | {key: before}
+    options = experiment.get("proxies", {}).get("ntk", {})
+    if options.get("mode") in NTK_METHODS:
+        renamed = {name: value for name, value in options.items() if name != "mode"}
+        renamed["method"] = NTK_METHODS[options["mode"]]
+        experiment["proxies"] = experiment["proxies"] | {"ntk": renamed}
     return experiment
 
 

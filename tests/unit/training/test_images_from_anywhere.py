@@ -235,7 +235,7 @@ def test_rows_keep_their_order_over_groups_and_batches(
     assert images[:, 0, 0, 0].tolist() == [index % 250 for index in range(700)]
 
 
-def test_a_value_that_a_million_rows_repeat_is_held_once(tmp_path: Path) -> None:
+def test_a_value_that_a_thousand_rows_repeat_is_held_once(tmp_path: Path) -> None:
     """The image of 16 MiB stands a thousand times in a file of some kilobytes: 16 GB, if each row had its own."""
     indices = pa.array(np.zeros(1000, np.int32))
     images = pa.DictionaryArray.from_arrays(indices, pa.array([bytes(2**24)]))
