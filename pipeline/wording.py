@@ -23,7 +23,7 @@ def number(value: object) -> str:
 
 
 def quantity(value: float, unit: str) -> str:
-    """Format a value with its unit for a sentence: three significant digits, ``0.25 M multiply-adds``, ``1.2 G ...``."""
+    """Format a value with its unit for a sentence: three significant digits, as in ``0.25 M multiply-adds``."""
     for factor, prefix in ((1e9, "G "), (1e5, "M ")):
         if value >= factor:
             return f"{value / max(factor, 1e6):.3g} {prefix}{unit}".strip()

@@ -16,7 +16,7 @@ from zenfront.pipeline.cli.summary import show_front, show_places, show_training
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import find_config, load_experiment, with_overrides
-from zenfront.pipeline.experiment.earlier_versions import continued
+from zenfront.pipeline.experiment.earlier_versions import continued, note_on
 from zenfront.pipeline.record.backup import Backup, copied_experiment, storage_of
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.training_result import compared_costs
@@ -87,12 +87,8 @@ class RunCommands:
         """Return the commands with what an earlier version did that began the run, and say so if it differs."""
         stored = self.folder.stored_experiment() or self._stored_copy()
         experiment = continued(self.experiment, stored) if stored else self.experiment
-        if experiment != self.experiment:
-            rule = f", and members are selected by rule {experiment.select.rule}" if experiment.select.rule else ""
-            self._say(
-                f"an earlier version began this run, and it goes on as it began: trained networks are compared by "
-                f"accuracy alone{rule}. For today's defaults, start a run under another name (--set name=...)."
-            )
+        if note := note_on(self.experiment, experiment):
+            self._say(note)
         return replace(self, experiment=experiment)
 
     def _stored_copy(self) -> dict[str, Any] | None:

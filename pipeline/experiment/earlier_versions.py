@@ -57,3 +57,14 @@ def continued(experiment: Experiment, stored: Mapping[str, Any]) -> Experiment:
             kept |= {key: select[key] for key in ("rule", "along") if key in select}
         updates["select"] = experiment.select.model_copy(update=kept)
     return experiment.model_copy(update=updates)
+
+
+def note_on(asked: Experiment, begun: Experiment) -> str | None:
+    """Return a line for the user if a run goes on otherwise than its experiment would begin today, else None."""
+    if begun == asked:
+        return None
+    rule = f", and members are selected by rule {begun.select.rule}" if begun.select.rule else ""
+    return (
+        "an earlier version began this run, and it goes on as it began: trained networks are compared by accuracy "
+        f"alone{rule}. For today's defaults, start a run under another name (--set name=...)."
+    )
