@@ -42,7 +42,7 @@ from zenfront.pipeline.experiment.config import Data
 from zenfront.pipeline.objectives import Constraint, Objective, losses, violations
 from zenfront.pipeline.proxies import Batch
 from zenfront.pipeline.record.ledger import Ledger
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.scoring import Scoring
 from zenfront.pipeline.seeds import numpy_generator, torch_generator
 from zenfront.pipeline.stages.search.loop import generations

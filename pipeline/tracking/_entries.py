@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from zenfront import spaces
 from zenfront.pipeline.record.provenance import Origin
 from zenfront.pipeline.record.run_record import RunRecord
-from zenfront.pipeline.results import Generation
+from zenfront.pipeline.results.stage_rows import Generation
 from zenfront.pipeline.tracking._limits import finite, flat
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]

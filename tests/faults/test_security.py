@@ -13,8 +13,8 @@ from ray._private import services
 
 from zenfront.pipeline.cluster import session
 from zenfront.pipeline.experiment.config import Cluster, Experiment
-from zenfront.pipeline.front import Front
 from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.stages.report.stage import report
 from zenfront.pipeline.stages.select import select
 
