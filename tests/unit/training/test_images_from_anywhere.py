@@ -227,9 +227,7 @@ def test_what_is_no_image_of_a_class_is_named(name: str, message: str, tmp_path:
 
 @pytest.mark.parametrize("dictionary_limit", [100, 2**20], ids=["dictionary that overflows", "dictionary"])
 @pytest.mark.parametrize("rows_of_a_group", [7, 300, 1000])
-def test_rows_keep_their_order_over_groups_and_batches(
-    rows_of_a_group: int, dictionary_limit: int, tmp_path: Path
-) -> None:
+def test_rows_keep_their_order_over_groups(rows_of_a_group: int, dictionary_limit: int, tmp_path: Path) -> None:
     pictures = [np.full((4, 5, 3), index % 250, np.uint8) for index in range(700)]
     rows = [{"bytes": encode(picture, "PNG"), "path": f"{index}.png"} for index, picture in enumerate(pictures)]
     images = read(write(tmp_path, rows, row_group_size=rows_of_a_group, dictionary_pagesize_limit=dictionary_limit))
