@@ -17,7 +17,10 @@ from zenfront.spaces import Architecture, Network, Task, initialise
 T = TypeVar("T")
 TASK = Task(3, 32, 32, 10)
 SPACE = spaces.load("anynet3")
-STRAIGHTFORWARD_OPTIONS: dict[str, dict[str, Any]] = {"zen": {"mode": "reference", "images": 64}}
+STRAIGHTFORWARD_OPTIONS: dict[str, dict[str, Any]] = {
+    "zen": {"mode": "reference", "images": 64},
+    "ntk": {"method": "exact"},
+}
 ZERO_COST_NAS = ("grad_norm", "snip", "synflow", "fisher")
 Row = dict[str, float]
 

@@ -1,5 +1,7 @@
 """The device that networks run on."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 
 
@@ -8,3 +10,15 @@ def resolve(device: str) -> str:
     if device != "auto":
         return device
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def deterministic_algorithms(device: str) -> AbstractContextManager[None]:
+    """Return a context in which cuDNN chooses algorithms whose results are the same bits every time on one GPU.
+
+    Args:
+        device: Name of the device; on a CPU the context changes nothing.
+    """
+    if not device.startswith("cuda"):
+        return nullcontext()
+    flags: AbstractContextManager[None] = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
+    return flags

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import torch
 
+from zenfront.pipeline.device import deterministic_algorithms
 from zenfront.pipeline.errors import ScoreUndefined
 from zenfront.pipeline.proxies import Batch, Proxy
 from zenfront.pipeline.seeds import torch_generator
@@ -116,7 +117,8 @@ class Measurement:
         generator = torch_generator(self.seed, self.key, proxy.name, str(repeat), device=self.device)
         options = self.options.get(proxy.name, {})
         batch = self.batch.to("meta" if proxy.is_cost else self.device)
-        return self.attempt(proxy.name, lambda: _finite(proxy.score(network, batch, generator, **options)))
+        with deterministic_algorithms(self.device):
+            return self.attempt(proxy.name, lambda: _finite(proxy.score(network, batch, generator, **options)))
 
     def _summarise(self, name: str, sample: Sequence[float]) -> None:
         self.values[name] = statistics.fmean(sample)

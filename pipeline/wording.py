@@ -22,6 +22,14 @@ def number(value: object) -> str:
     return f"{value:,.1f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
 
 
+def quantity(value: float, unit: str) -> str:
+    """Format a value with its unit for a sentence: three significant digits, as in ``0.25 M multiply-adds``."""
+    for factor, prefix in ((1e9, "G "), (1e5, "M ")):
+        if value >= factor:
+            return f"{value / max(factor, 1e6):.3g} {prefix}{unit}".strip()
+    return f"{value:,.0f} {unit}" if value == int(value) else f"{value:.3g} {unit}"
+
+
 def duration(seconds: float | None) -> str:
     """Format seconds as ``1:02:03`` or ``2:03``; ``-`` if unknown."""
     if seconds is None:

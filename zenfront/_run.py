@@ -15,7 +15,7 @@ from zenfront.pipeline.objectives import violations
 from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.spaces import Architecture
 
 

@@ -13,6 +13,7 @@ from zenfront.pipeline.cli.console import ConsoleView
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import load_experiment, with_overrides
+from zenfront.pipeline.experiment.earlier_versions import note_on
 from zenfront.pipeline.progress import SearchProgress, TrialProgress, View
 from zenfront.pipeline.record.backup import Backup, storage_of
 from zenfront.pipeline.record.run_folder import RunFolder
@@ -131,8 +132,11 @@ class _Job:
     def at_work(self, tracking: bool, progress: bool) -> Iterator[None]:
         """Hold the folder, keep its copy, mirror it and show the progress for the duration of the context."""
         with ExitStack() as stack:
-            stack.enter_context(self.folder.driving(self.experiment))
+            begun = stack.enter_context(self.folder.driving(self.experiment))
             self._view: View = stack.enter_context(ConsoleView()) if progress else _Silent()
+            if note := note_on(self.experiment, begun):
+                self._view.notify(f"{begun.name}: {note}")
+            self.experiment = begun
             if storage := storage_of(self.experiment):
                 stack.enter_context(Backup(self.folder, self.experiment, storage, self._view.notify))
             self._mirror: Mirror | None = None

@@ -1,7 +1,7 @@
 """Show the work on a terminal (a live view and tables), or as plain lines in a file or a pipe."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Self
 
@@ -167,3 +167,10 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     for row in rows:
         table.add_row(*(Text(number(value), no_wrap=True, overflow="ellipsis") for value in row))
     console.print(table)
+
+
+def print_lines(lines: Iterable[tuple[str, str]]) -> None:
+    """Print lines that have a bold beginning each; long ones are wrapped at the terminal's edge."""
+    console = Console(highlight=False)
+    for beginning, rest in lines:
+        console.print(Text.assemble((clean(beginning), "bold"), clean(rest)), soft_wrap=not console.is_terminal)

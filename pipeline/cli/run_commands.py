@@ -3,20 +3,23 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from zenfront.pipeline.checks import cautions, check, check_data
 from zenfront.pipeline.cli.console import ConsoleView
 from zenfront.pipeline.cli.signals import resumable
-from zenfront.pipeline.cli.summary import show_front, show_places, show_trained
+from zenfront.pipeline.cli.summary import show_front, show_places, show_training
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import find_config, load_experiment, with_overrides
-from zenfront.pipeline.record.backup import Backup, storage_of
+from zenfront.pipeline.experiment.earlier_versions import continued, note_on
+from zenfront.pipeline.record.backup import Backup, copied_experiment, storage_of
 from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.record.training_result import compared_costs
 from zenfront.pipeline.tracking import Mirror, sync
 from zenfront.pipeline.user_code import allow, require_allowed
 
@@ -65,7 +68,7 @@ class RunCommands:
         """Run the command of that name: here, or on the head node of a cluster that is reached by ``ray://``."""
         address = self.experiment.cluster.address or ""
         if not address.startswith("ray://"):
-            getattr(self, command)()
+            getattr(self._as_begun(), command)()
             return
         if not self.folder.path.is_absolute():
             raise UserError(
@@ -80,6 +83,21 @@ class RunCommands:
         except KeyboardInterrupt as interrupt:  # the head node has printed the message
             raise typer.Exit(130) from interrupt
 
+    def _as_begun(self) -> "RunCommands":
+        """Return the commands with what an earlier version did that began the run, and say so if it differs."""
+        stored = self.folder.stored_experiment() or self._stored_copy()
+        experiment = continued(self.experiment, stored) if stored else self.experiment
+        if note := note_on(self.experiment, experiment):
+            self._say(note)
+        return replace(self, experiment=experiment)
+
+    def _stored_copy(self) -> dict[str, Any] | None:
+        storage = storage_of(self.experiment)
+        try:
+            return copied_experiment(self.folder, storage) if storage else None
+        except OSError:  # the backup tells the user
+            return None
+
     def run(self) -> None:
         """Run all stages. The images are checked before the search, and not after it."""
         with self._driving():
@@ -93,7 +111,7 @@ class RunCommands:
                     self._train(mirror)
                     self._report()
         show_front(self.folder)
-        show_trained(self.folder)
+        show_training(self.folder)
         show_places(self.folder, self.experiment)
 
     def search(self) -> None:
@@ -113,7 +131,7 @@ class RunCommands:
         """Run stage 3."""
         with self._driving(), self._mirrored() as mirror:
             self._train(mirror)
-        show_trained(self.folder)
+        show_training(self.folder)
         typer.echo(f"Results: {self.folder.trained}. Continue with `zenfront report {self._again}`.")
 
     def sync(self) -> None:
@@ -172,7 +190,10 @@ class RunCommands:
         from zenfront.pipeline.stages.train.stage import train
 
         train_config = self.experiment.train
-        self._say(f"training the selected architectures, up to {train_config.epochs} epochs each")
+        compared = " and ".join([train_config.metric.replace("_", " "), *compared_costs(self.experiment)])
+        self._say(
+            f"training the selected architectures, up to {train_config.epochs} epochs each; compared by {compared}"
+        )
         with ConsoleView() as view:
             train(self.experiment, self.folder, view)
         mirror.poke()

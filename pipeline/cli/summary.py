@@ -1,22 +1,19 @@
 """Summary that a run prints at its end: the front, the trained architectures and the files."""
 
 import shlex
-import statistics
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import typer
 
 from zenfront.pipeline.cli.console import print_table
+from zenfront.pipeline.cli.trained_summary import show_trained
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.front import Front
 from zenfront.pipeline.record.json_file import read_document
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.results import Trained, TrainedRun
+from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.tracking import shown_uri
-from zenfront.pipeline.wording import mean_percent
 
 SHOWN = 20
 ARROWS = {"maximise": "↑", "minimise": "↓"}
@@ -42,26 +39,10 @@ def show_front(folder: RunFolder) -> None:
         typer.echo(f"... and {len(members) - SHOWN} more in {folder.front}")
 
 
-def show_trained(folder: RunFolder) -> None:
-    """Print the trained architectures, best test accuracy first, with mean ± standard deviation over the seeds."""
-    trained = read_document(folder.trained, Trained.from_row) or Trained([])
-    grouped: dict[str, list[TrainedRun]] = {}
-    for run in trained.trials:
-        grouped.setdefault(run.architecture, []).append(run)
-    rows = sorted((_summarise(name, runs) for name, runs in grouped.items()), key=lambda row: row[0], reverse=True)
+def show_training(folder: RunFolder) -> None:
+    """Print the trained networks and what they offer."""
     typer.echo()
-    columns = ["id", "runs", "outcome", "epochs", "val. accuracy", "test accuracy"]
-    print_table(f"Trained: {len(grouped)} architectures", columns, [row[1:] for row in rows])
-
-
-def _summarise(name: str, runs: Sequence[TrainedRun]) -> list[Any]:
-    """Return a row of the table, with its sort key in front."""
-    tested = [run.test_accuracy for run in runs if run.test_accuracy is not None]
-    epochs = max(run.epochs for run in runs)
-    outcome = "finished" if tested else runs[0].status
-    validated = [run.val_accuracy for run in runs if run.val_accuracy is not None]
-    order = (statistics.fmean(tested) if tested else -1.0, epochs)
-    return [order, name, len(runs), outcome, epochs, mean_percent(validated), mean_percent(tested)]
+    show_trained(RunRecord.read(folder))
 
 
 def show_places(folder: RunFolder, experiment: Experiment) -> None:

@@ -10,6 +10,8 @@ BEFORE: Mapping[tuple[str, str], Any] = {
     ("select", "extremes"): False,
 }
 """What a version did that did not know a key, by stage and key. A key whose default is the same is not listed."""
+NTK_METHODS = {"paper": "fast", "reference": "exact"}
+"""Names that `method` of ntk had when it was called `mode`."""
 
 
 def completed(stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -18,6 +20,11 @@ def completed(stored: Mapping[str, Any]) -> dict[str, Any]:
     for (stage, key), before in BEFORE.items():
         if stage in experiment and key not in experiment[stage]:
             experiment[stage] = experiment[stage] | {key: before}
+    options = experiment.get("proxies", {}).get("ntk", {})
+    if options.get("mode") in NTK_METHODS:
+        renamed = {name: value for name, value in options.items() if name != "mode"}
+        renamed["method"] = NTK_METHODS[options["mode"]]
+        experiment["proxies"] = experiment["proxies"] | {"ntk": renamed}
     return experiment
 
 
@@ -50,3 +57,14 @@ def continued(experiment: Experiment, stored: Mapping[str, Any]) -> Experiment:
             kept |= {key: select[key] for key in ("rule", "along") if key in select}
         updates["select"] = experiment.select.model_copy(update=kept)
     return experiment.model_copy(update=updates)
+
+
+def note_on(asked: Experiment, begun: Experiment) -> str | None:
+    """Return a line for the user if a run goes on otherwise than its experiment would begin today, else None."""
+    if begun == asked:
+        return None
+    rule = f", and members are selected by rule {begun.select.rule}" if begun.select.rule else ""
+    return (
+        "an earlier version began this run, and it goes on as it began: trained networks are compared by accuracy "
+        f"alone{rule}. For today's defaults, start a run under another name (--set name=...)."
+    )

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from zenfront.pipeline import proxies
 from zenfront.pipeline.plots.interactive import LAYOUT
 from zenfront.pipeline.plots.series import BLUE, GREY, ORANGE, PALETTE, SYMBOLS, VERMILLION, Look
-from zenfront.pipeline.trained_networks import TrainedFront, TrainedNetwork
+from zenfront.pipeline.results.trained_networks import TrainedFront, TrainedNetwork
 from zenfront.pipeline.wording import number, percent
 
 ON_FRONT = Look(VERMILLION, "circle", "o", 8)

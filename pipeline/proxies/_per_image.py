@@ -165,7 +165,7 @@ class PerImageGradients(TorchFunctionMode):
                 name = getattr(func, "__name__", func)
                 raise NotImplementedError(
                     f"per-image gradients of a layer that passes parameters to {name!r} are not known: "
-                    "use mode='reference'"
+                    "use method='exact'"
                 )
         if func is not F.batch_norm and next(_tensors([result]), None) is not None:
             for tensor in _tensors([*args, *kwargs.values()]):

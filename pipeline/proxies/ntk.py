@@ -8,12 +8,13 @@ from torch import Tensor
 from torch.func import functional_call
 
 from zenfront.pipeline.errors import ScoreUndefined
-from zenfront.pipeline.proxies._options import Mode, Precision, one_of
+from zenfront.pipeline.proxies._options import Precision, one_of
 from zenfront.pipeline.proxies._per_image import PerImageGradients
 from zenfront.pipeline.proxies._proxy import Batch, Proxy
 from zenfront.pipeline.proxies._state import borrowed, tensors_of
 from zenfront.spaces import Network
 
+Method = Literal["fast", "exact"]
 Statistics = Literal["train", "eval"]
 
 
@@ -22,7 +23,7 @@ def ntk(
     batch: Batch,
     generator: torch.Generator,
     *,
-    mode: Mode = "paper",
+    method: Method = "fast",
     statistics: Statistics = "train",
     precision: Precision = "float32",
 ) -> float:
@@ -35,15 +36,15 @@ def ntk(
         network: Untrained network (N, C, H, W) -> (N, K). Left unchanged.
         batch: Real, normalised images (N, C, H, W) float32; the labels are unused.
         generator: Random number generator; affects the score only if the network contains dropout.
-        mode: ``paper``: sum Theta layer by layer from per-image gradients. In train mode, the dependence on the batch
+        method: ``fast``: sum Theta layer by layer from per-image gradients. In train mode, the dependence on the batch
             statistics is included within a layer, in the mean over the images (exactly in the last 40 % of the layers,
             extrapolated in the others), and in the first layer along the largest eigenvector (decision 11).
-            ``reference``: compute the rows of J one by one, as TE-NAS does, which is exact and about 17× slower. Rank
-            correlation between the modes (32 images of CIFAR-10): Spearman 0.973 and Kendall 0.877 for 64 random
+            ``exact``: compute the rows of J one by one, as TE-NAS does, which is exact and about 17× slower. Rank
+            correlation between the methods (32 images of CIFAR-10): Spearman 0.973 and Kendall 0.877 for 64 random
             networks of anynet3, 0.976 and 0.873 for the 64 best of a search. Fresh weights change the logarithm of the
             score of one of these by 0.43 (standard error), nearly as much as the choice of the network does (0.53).
         statistics: Statistics used by BN. ``train``: those of the batch, so that row i depends on all images.
-            ``eval``: the running statistics, for which both modes are exact.
+            ``eval``: the running statistics, for which both methods are exact.
         precision: Precision of the gradients; the eigenvalues are always computed in float64.
 
     Returns:
@@ -59,10 +60,10 @@ def ntk(
     """
     dtype = one_of("precision", precision, {"float32": torch.float32, "float64": torch.float64})
     training = one_of("statistics", statistics, {"train": True, "eval": False})
-    paper = one_of("mode", mode, {"paper": True, "reference": False})
+    fast = one_of("method", method, {"fast": True, "exact": False})
     images = batch.images.to(dtype)
     with borrowed(network, generator, training=training), torch.enable_grad():
-        if not paper:
+        if not fast:
             return condition_number(_multiply_rows(network, images, dtype), torch.finfo(dtype).eps ** 2)
         theta = _sum_over_layers(network, images, dtype)
     return condition_number(theta, torch.finfo(dtype).eps)

@@ -12,9 +12,9 @@ from typing import Any
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.experiment.earlier_versions import as_stored, completed
+from zenfront.pipeline.experiment.earlier_versions import as_stored, completed, continued
 from zenfront.pipeline.record.json_file import read_json, write_json
-from zenfront.pipeline.rows import SCHEMA
+from zenfront.pipeline.results.rows import SCHEMA
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,10 @@ class RunFolder:
         return experiment
 
     @contextmanager
-    def driving(self, experiment: Experiment) -> Iterator[None]:
+    def driving(self, experiment: Experiment) -> Iterator[Experiment]:
         """Hold the folder for one driver, and write the experiment to it or check that it is the same.
+
+        Yields the experiment to drive: the given one, `continued` if an earlier version began the run.
 
         Raises:
             UserError: Another driver holds the folder; it belongs to another experiment; it cannot be written.
@@ -124,11 +126,12 @@ class RunFolder:
             lock.truncate(0)
             lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
             lock.flush()
-            self._claim(experiment)
-            yield
+            yield self._claimed(experiment)
 
-    def _claim(self, experiment: Experiment) -> None:
-        if self.config.exists():
+    def _claimed(self, experiment: Experiment) -> Experiment:
+        stored = self.stored_experiment()
+        if stored:
+            experiment = continued(experiment, stored)
             difference = list(differences(self.experiment().identity(), experiment.identity()))
             if difference:
                 raise UserError(
@@ -136,8 +139,8 @@ class RunFolder:
                     + "\n  ".join(difference)
                     + "\nChoose another name (--set name=...), or delete the folder."
                 )
-        document = as_stored(experiment, self.stored_experiment())
-        write_json(self.config, {"schema": SCHEMA, "experiment": document})
+        write_json(self.config, {"schema": SCHEMA, "experiment": as_stored(experiment, stored)})
+        return experiment
 
 
 def differences(before: Any, after: Any, place: str = "") -> Iterator[str]:

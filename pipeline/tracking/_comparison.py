@@ -9,13 +9,13 @@ from typing import Any
 
 from zenfront.pipeline.record.provenance import read_origin
 from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.results.trained_networks import TrainedFront
 from zenfront.pipeline.tracking._entries import Entry
 from zenfront.pipeline.tracking._limits import flat
 from zenfront.pipeline.tracking._mirror import trouble
 from zenfront.pipeline.tracking._notes import comparison_note
 from zenfront.pipeline.tracking._picture import send_picture
 from zenfront.pipeline.tracking._store import Store
-from zenfront.pipeline.trained_networks import TrainedFront
 
 logger = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from typing import Literal, NamedTuple
 from zenfront import spaces
 from zenfront.pipeline.record.provenance import Origin
 from zenfront.pipeline.record.run_record import RunRecord
-from zenfront.pipeline.results import Generation
+from zenfront.pipeline.results.stage_rows import Generation
+from zenfront.pipeline.results.trained_networks import TrainedFront
 from zenfront.pipeline.tracking._limits import cut, finite, flat
 from zenfront.pipeline.tracking._notes import child_note, parent_note, ranks
 from zenfront.pipeline.tracking._trained import front_metrics, network_metrics, seed_suffix
-from zenfront.pipeline.trained_networks import TrainedFront
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 SHOWN = 90
@@ -124,7 +124,7 @@ def children(record: RunRecord, origin: Origin) -> Iterator[Entry]:
             start=points[0].time if points else last,
             end=points[-1].time if points else last,
             status={"training": "RUNNING", "diverged": "FAILED", "failed": "FAILED"}.get(state, "FINISHED"),  # type: ignore[arg-type]
-            params={"space": record.experiment.space, "notation": member.notation, **flat(member.architecture.mapping)},
+            params=flat(member.architecture.mapping),
             metrics={
                 **member.values,
                 **{f"{name}_error": value for name, value in member.errors.items()},
@@ -132,6 +132,7 @@ def children(record: RunRecord, origin: Origin) -> Iterator[Entry]:
             },
             points=points,
             tags={
+                "zenfront.space": record.experiment.space,
                 "zenfront.notation": member.notation,
                 "zenfront.selected": str(record.front is not None and architecture in record.front.selected),
                 "zenfront.training": state,

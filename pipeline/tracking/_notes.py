@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from zenfront.pipeline.front import Front, Member
 from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.results.front import Front, Member
+from zenfront.pipeline.results.trained_networks import TrainedFront, TrainedNetwork
 from zenfront.pipeline.tracking._limits import cut
-from zenfront.pipeline.trained_networks import TrainedFront, TrainedNetwork
 from zenfront.pipeline.wording import number, percent
 
 PICTURE = "trained_small.png"

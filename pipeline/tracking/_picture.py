@@ -4,9 +4,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from zenfront.pipeline.results.trained_networks import TrainedFront
 from zenfront.pipeline.tracking._notes import PICTURE
 from zenfront.pipeline.tracking._store import Store
-from zenfront.pipeline.trained_networks import TrainedFront
 
 SIZE, DPI = (5.4, 3.6), 100
 """Inches, and pixels an inch: narrow enough for MLflow's page, whose columns grow as wide as the picture."""

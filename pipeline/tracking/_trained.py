@@ -7,7 +7,7 @@ import numpy as np
 
 from zenfront.pipeline.analysis.trained_front import accuracy_at_cost
 from zenfront.pipeline.record.run_record import RunRecord
-from zenfront.pipeline.trained_networks import TrainedFront
+from zenfront.pipeline.results.trained_networks import TrainedFront
 
 QUARTILES = (25, 50, 75, 100)
 """Percentiles of the first cost over the networks that were selected for training."""

@@ -16,9 +16,10 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from zenfront.pipeline.device import deterministic_algorithms
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Recipe
-from zenfront.pipeline.results import Epoch
+from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.seeds import numpy_generator, torch_generator
 from zenfront.pipeline.training import checkpoint as checkpoints
 from zenfront.pipeline.training.augment import augment, mixup
@@ -70,7 +71,7 @@ def train(
     for epoch in range(len(history) + 1, epochs + 1):
         start = time.perf_counter()
         generator = numpy_generator(seed, "epoch", str(epoch))
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):  # same seed, same bits
+        with deterministic_algorithms(device.type):  # same seed, same bits
             train_loss, learning_rate = _epoch(state, train_set, images, recipe, generator)
             quality = evaluate(state.evaluated, validation, images)
         metrics = {"train_loss": train_loss, "val_loss": quality.loss, "val_accuracy": quality.accuracy}

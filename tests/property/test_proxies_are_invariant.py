@@ -115,7 +115,7 @@ def test_the_fast_kernel_is_near_the_exact_one(seed: int) -> None:
     """With two batch norms, the approximation changes kappa by less than a factor of 1.5 (kappa is 2 to 200)."""
     made, images = network(seed), batch(seed)
     ratio = score("ntk", made, images, precision="float64") / score(
-        "ntk", made, images, mode="reference", precision="float64"
+        "ntk", made, images, method="exact", precision="float64"
     )
     assert 1 / 1.5 < ratio < 1.5
 
@@ -124,5 +124,5 @@ def test_the_fast_kernel_is_near_the_exact_one(seed: int) -> None:
 @settings(max_examples=15, deadline=None)
 def test_without_norms_the_fast_kernel_is_exact(seed: int) -> None:
     made, images = network(seed, norm=False), batch(seed)
-    values = [score("ntk", made, images, mode=mode, precision="float64") for mode in ("paper", "reference")]
+    values = [score("ntk", made, images, method=method, precision="float64") for method in ("fast", "exact")]
     assert np.log(values[0] / values[1]) == pytest.approx(0, abs=1e-6)

@@ -17,6 +17,7 @@ from zenfront.pipeline.stages.select import select
 
 Zenfront = Callable[..., tuple[int, str, str]]
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]
+STATES = ("finished", "stopped", "diverged")
 JUSTFILE = Path(__file__).parents[2] / "Justfile"
 COMMAND_LINE: Any = typer.main.get_command(app)
 
@@ -143,9 +144,14 @@ def test_a_finished_run_says_so_and_shows_its_results(
     assert (code, err) == (0, "")
     assert "finished already, nothing left to do" in out
     table = out.partition("Trained: 6 architectures")[2].splitlines()[2:8]
-    assert [line.split()[2] for line in table].count("finished") == 4
-    assert {line.split()[2] for line in table} == {"finished", "stopped", "diverged"}
+    outcomes = [next(word for word in line.split() if word in STATES) for line in table]
+    assert sorted(outcomes) == ["diverged", "finished", "finished", "finished", "finished", "stopped"]
     assert all("±" in line for line in table if "finished" in line)
+    assert not any("●" in line for line in table if "finished" not in line)
+    flops = [float(line.removeprefix("●").split()[1].replace(",", "")) for line in table]
+    assert flops == sorted(flops)
+    assert sum("most accurate" in line for line in table) == 1
+    assert re.search(r"^[0-9a-f]{16} reaches [0-9.]+ ± [0-9.]+ % at [0-9.,]+ M multiply-adds, ", out, re.MULTILINE)
     assert "runs/smoke/scores.jsonl" in out
     assert before == {path: path.stat().st_mtime_ns for path in before}
 

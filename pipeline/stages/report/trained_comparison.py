@@ -14,7 +14,7 @@ from zenfront.pipeline.plots import html
 from zenfront.pipeline.plots.trained import trained_fronts_figure
 from zenfront.pipeline.record.run_folder import differences
 from zenfront.pipeline.record.run_record import RunRecord
-from zenfront.pipeline.trained_networks import CostAxis, Reference, TrainedFront
+from zenfront.pipeline.results.trained_networks import CostAxis, Reference, TrainedFront
 from zenfront.pipeline.wording import number, percent
 
 
@@ -191,7 +191,7 @@ def _reading(compared: ComparedFronts) -> str:
     if one:
         bars += f"; of {' and '.join(one)}, with one seed, the binomial error of the test images"
     metric = compared.any.metric.replace("_", " ")
-    return f"Mean test {metric} against cost of the networks on the fronts. Bars: {bars}. Lines: the best so far."
+    return f"Mean test {metric} against cost of the networks on the fronts. Bars: {bars}. Lines: the best at most at each cost."
 
 
 def _box(front: TrainedFront) -> str:

@@ -1,7 +1,7 @@
 """The Ray backend: workers of a cluster take the scores, a Ray Tune trial for each batch of candidates."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ray import tune
@@ -10,7 +10,8 @@ from zenfront.pipeline.cluster import session, tuner, workers
 from zenfront.pipeline.cluster.memory_advice import MemoryAdvisor
 from zenfront.pipeline.cluster.metrics import SearchMetrics
 from zenfront.pipeline.cluster.watchdog import ClusterWatchdog
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.errors import passing_errors_to
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.stages.search.driver import SearchDriver
 from zenfront.pipeline.stages.search.loop import REPORTS, trial_seconds, trial_size
 from zenfront.pipeline.stages.search.worker import ScoringWorker
@@ -99,7 +100,8 @@ class Batches(tuner.NotPickled):
             self._driver.loop.again(crowded)
         if advice := self._advisor.advice(fresh):
             self._driver.notify(advice)
-        self._guarded(lambda: self._driver.receive(map(Scores.from_row, fresh)))
+        with passing_errors_to(self._fail):
+            self._driver.receive(map(Scores.from_row, fresh))
 
     def end(self, trial: str, died: bool) -> None:
         """Take note that a batch has left its worker, or that its worker has died."""
@@ -108,7 +110,8 @@ class Batches(tuner.NotPickled):
         if died and workers.lost_machines() > lost_before:
             self._driver.loop.take_back(unscored)
         elif died:
-            self._guarded(lambda: self._split(unscored))
+            with passing_errors_to(self._fail):
+                self._split(unscored)
 
     def notify(self, text: str) -> None:
         """Show a line of text that stays."""
@@ -131,11 +134,9 @@ class Batches(tuner.NotPickled):
             )
             self._driver.receive([Scores(culprit, {}, reason, settings.seed)])
 
-    def _guarded(self, action: Callable[[], None]) -> None:
-        try:
-            action()
-        except Exception as error:
-            self.error = error
+    def _fail(self, error: Exception) -> None:
+        """Keep an error to raise it when Tune has ended; raised now it would be a line in Tune's log."""
+        self.error = error
 
 
 class _BatchSearcher(tuner.NotPickled, tuner.ForgetfulSearcher):

@@ -123,7 +123,7 @@ def test_weights_as_they_are(given: Any) -> None:
 def test_the_tangent_kernel_of_a_transformer_row_by_row(given: Any, name: str) -> None:
     """Plain autograd over all parameters called weight, in eval mode, so that there is no dropout."""
     module, images = given.modules[name](), given.images[:6]
-    options = {"ntk": {"mode": "reference", "statistics": "eval", "precision": "float64"}}
+    options = {"ntk": {"method": "exact", "statistics": "eval", "precision": "float64"}}
     found = zf.score(module, ["ntk"], images=images, labels=given.labels[:6], weights="as_is", options=options)
     module.eval().double()
     weights = [p for key, p in module.named_parameters() if key.endswith("weight")]

@@ -15,7 +15,7 @@ from zenfront.spaces import Network
 
 Score = Callable[..., float]
 Build = Callable[..., Network]
-MODES = ("paper", "reference")
+METHODS = ("fast", "exact")
 
 
 def linear() -> list[nn.Module]:
@@ -38,34 +38,35 @@ def pooled() -> list[nn.Module]:
     return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3)]
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("method", METHODS)
 def test_a_linear_classifier_has_the_condition_number_of_its_inputs(
-    score: Score, build: Build, batch: Batch, mode: str
+    score: Score, build: Build, batch: Batch, method: str
 ) -> None:
     rows = batch.images.flatten(1).double().numpy()
-    value = score("ntk", build(no_features, linear), batch, mode=mode, precision="float64")
+    value = score("ntk", build(no_features, linear), batch, method=method, precision="float64")
     assert value == pytest.approx(np.linalg.cond(rows @ rows.T), rel=1e-9)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_orthogonal_inputs_of_one_length_give_1(score: Score, build: Build, batch: Batch, mode: str) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_orthogonal_inputs_of_one_length_give_1(score: Score, build: Build, batch: Batch, method: str) -> None:
     images = 3 * torch.eye(48)[:6].reshape(6, 3, 4, 4)
-    value = score("ntk", build(no_features, linear), replace(batch, images=images), mode=mode)
+    value = score("ntk", build(no_features, linear), replace(batch, images=images), method=method)
     assert value == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_equal_images_make_it_singular(score: Score, build: Build, batch: Batch, mode: str) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_equal_images_make_it_singular(score: Score, build: Build, batch: Batch, method: str) -> None:
     images = torch.cat([batch.images[:3], batch.images[:3]])
     with pytest.raises(ScoreUndefined, match="singular"):
-        score("ntk", build(one_norm, pooled), replace(batch, images=images), mode=mode)
+        score("ntk", build(one_norm, pooled), replace(batch, images=images), method=method)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_the_scale_of_the_images_does_not_count(score: Score, build: Build, batch: Batch, mode: str) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_the_scale_of_the_images_does_not_count(score: Score, build: Build, batch: Batch, method: str) -> None:
     network = build(no_features, linear)
     values = [
-        score("ntk", network, replace(batch, images=s * batch.images), mode=mode, precision="float64") for s in (1, 8)
+        score("ntk", network, replace(batch, images=s * batch.images), method=method, precision="float64")
+        for s in (1, 8)
     ]
     assert values[0] == pytest.approx(values[1], rel=1e-9)
 
@@ -73,7 +74,7 @@ def test_the_scale_of_the_images_does_not_count(score: Score, build: Build, batc
 def test_with_one_batch_norm_nothing_is_neglected(score: Score, build: Build, batch: Batch) -> None:
     """The change of the batch statistics stays within the layer, so both methods are exact."""
     network = build(one_norm, pooled)
-    fast, exact = (score("ntk", network, batch, mode=mode, precision="float64") for mode in MODES)
+    fast, exact = (score("ntk", network, batch, method=method, precision="float64") for method in METHODS)
     assert fast == pytest.approx(exact, rel=1e-8)
 
 
@@ -141,7 +142,9 @@ def test_layer_by_layer_is_exact_with_running_statistics(
     score: Score, build: Build, batch: Batch, name: str, first: Callable[[], list[nn.Module]]
 ) -> None:
     network = build(lambda: [*first(), *LAYERS[name]()], pooled)
-    fast, exact = (score("ntk", network, batch, mode=mode, statistics="eval", precision="float64") for mode in MODES)
+    fast, exact = (
+        score("ntk", network, batch, method=method, statistics="eval", precision="float64") for method in METHODS
+    )
     assert fast == pytest.approx(exact, rel=1e-8)
 
 
@@ -161,7 +164,7 @@ def test_in_a_deep_network_the_mean_of_the_gradients_is_extrapolated(
     """The backward pass of the batch ends after 17 of 43 layers; without its result, the value is far off."""
     deep = lambda: [*one_norm(), *(layer for _ in range(20) for layer in (nn.Conv2d(6, 6, 3, padding=1), *norm_relu()))]  # noqa: E731
     network = build(deep, pooled)
-    fast, exact = (score("ntk", network, batch, mode=mode, precision="float64") for mode in MODES)
+    fast, exact = (score("ntk", network, batch, method=method, precision="float64") for method in METHODS)
     assert fast == pytest.approx(exact, rel=0.5)
     monkeypatch.setattr(GradientMean, "extrapolate", lambda self, rows: None)
     assert abs(score("ntk", network, batch, precision="float64") - exact) > 2 * abs(fast - exact)
@@ -223,7 +226,7 @@ class Beside(nn.Module):
 
 def test_norms_beside_the_first_layer_do_not_count(score: Score, build: Build, batch: Batch) -> None:
     network = build(lambda: [Beside()], pooled)
-    fast, exact = (score("ntk", network, batch, mode=mode, precision="float64") for mode in MODES)
+    fast, exact = (score("ntk", network, batch, method=method, precision="float64") for method in METHODS)
     assert fast == pytest.approx(exact, rel=1e-8)
 
 
@@ -254,6 +257,6 @@ def test_a_layer_that_the_fast_method_does_not_support_is_an_error(score: Score,
     network = build(one_norm, pooled)
     assert isinstance(network.features, nn.Sequential)
     network.features.append(Scaled())
-    with pytest.raises(NotImplementedError, match="use mode='reference'"):
+    with pytest.raises(NotImplementedError, match="use method='exact'"):
         score("ntk", network, batch)
-    assert score("ntk", network, batch, mode="reference") > 1
+    assert score("ntk", network, batch, method="exact") > 1
