@@ -52,12 +52,12 @@ class Run:
             score it.
 
         Raises:
-            UserError: The record is damaged, or the space is code that is not allowed.
+            UserError: The record is damaged; the space is code of the experiment that was not allowed.
         """
         rows = read_values(RunFolder(self.path).scores, Scores.from_row)
+        space = spaces.load(self.experiment.space, self.experiment.code)
         feasible = violations(rows, self.experiment.constraints) <= 0
         names = self.experiment.score_names()
-        space = spaces.load(self.experiment.space, self.experiment.code)
         frame = _frame(
             (
                 {"id": scores.architecture.id, "architecture": space.notation(scores.architecture)}
@@ -103,7 +103,8 @@ class Run:
             ``seed``. ``status``: ``finished``, ``stopped`` by the scheduler, ``diverged`` or ``failed``. ``epochs``:
             completed epochs. ``val_accuracy``, ``test_accuracy``: fractions from 0 to 1; the test data are used only
             for runs that finish. ``test_loss``: cross-entropy in nats. ``failure``: reason of a failure, otherwise
-            missing. Empty before the end of the training.
+            missing. ``val_balanced_accuracy``, ``test_balanced_accuracy``: means over the classes, if the experiment
+            trains by balanced accuracy. Empty before the end of the training.
 
         Raises:
             UserError: The folder holds no run, or its record is damaged.
@@ -111,6 +112,8 @@ class Run:
         record = RunRecord.read(RunFolder(self.path))
         notations = {member.id: member.notation for member in record.members}
         columns = ["seed", "status", "epochs", "val_accuracy", "test_accuracy", "test_loss", "failure"]
+        if record.experiment.train.metric == "balanced_accuracy":
+            columns += ["val_balanced_accuracy", "test_balanced_accuracy"]
         rows = [
             {"id": run.architecture, "architecture": notations.get(run.architecture)}
             | {name: getattr(run, name) for name in columns}
@@ -131,7 +134,8 @@ def open_run(folder: str | PathLike[str], *, allow_code: bool = False) -> Run:
 
     Args:
         folder: The folder that a search has made; runs of the command line lie in ``runs/`` by default.
-        allow_code: Run the code that the record holds of a space or of scores of the user's own, with all your rights.
+        allow_code: Run the Python files that the experiment names as its space or its scores: `Run.scores` needs the
+            space. Read them first: they run with all your rights.
 
     Returns:
         The run, whose results are data frames.
@@ -140,9 +144,9 @@ def open_run(folder: str | PathLike[str], *, allow_code: bool = False) -> Run:
         UserError: The folder holds no run, or one of another version of Zenfront.
     """
     run = Run(Path(folder))
-    experiment = run.experiment  # a wrong folder is told at once
+    code = run.experiment.own_code()
     if allow_code:
-        allow(experiment.code)
+        allow(code)
     return run
 
 
