@@ -215,16 +215,24 @@ def _draw_line(panel: Axes, front: TrainedFront, colour: str, label: str | None)
 
 def _label(panel: Axes, network: TrainedNetwork, words: str, front: TrainedFront, points: float) -> None:
     place = (network.costs[front.costs[0]], 100 * (network.accuracy or 0.0))
+    side = _towards_the_middle(network, front)
     panel.annotate(
         words,
         place,
         xytext=(0, points),
         textcoords="offset points",
-        ha="center",
+        ha=side,
         fontsize=9,
         color=TEXT,
-        arrowprops={"arrowstyle": "-", "color": ORANGE},
+        arrowprops={"arrowstyle": "-", "color": ORANGE, "relpos": ({"left": 0, "center": 0.5, "right": 1}[side], 0)},
     )
+
+
+def _towards_the_middle(network: TrainedNetwork, front: TrainedFront) -> str:
+    """Return the alignment of a label that keeps it within the figure."""
+    places = sorted(_position(other, front) for other in front.networks if other.accuracy is not None)
+    part = (_position(network, front) - places[0]) / ((places[-1] - places[0]) or 1.0)
+    return "left" if part < 1 / 3 else "right" if part > 2 / 3 else "center"
 
 
 def _style(panel: Axes, front: TrainedFront) -> None:
@@ -236,4 +244,4 @@ def _style(panel: Axes, front: TrainedFront) -> None:
     panel.grid(True, which="major", color="#E6E8EB", linewidth=0.8)
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)
-    panel.legend(frameon=False, fontsize=9, loc="lower right")
+    panel.get_figure().legend(frameon=False, fontsize=9, loc="outside lower center", ncols=2)  # hides no point

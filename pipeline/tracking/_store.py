@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import re
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -172,7 +173,8 @@ class Store:
         metrics = {k: v for k, v in finite(entry.metrics).items() if held.metrics.get(k) != v}
         tags = {key(k): cut(v, VALUE) for k, v in entry.tags.items()}
         tags = {k: v for k, v in tags.items() if held.tags.get(k) != v}
-        points = [Point(name, value, entry.end, 0) for name, value in metrics.items()]
+        later = max(entry.end + 0.001, time.time())  # of two values with one time, MLflow shows the higher
+        points = [Point(n, value, later if n in held.metrics else entry.end, 0) for n, value in metrics.items()]
         parts = (chunks(list(params.items()), PAIRS_A_CALL), chunks(points, METRICS_A_CALL))
         for some_params, some_points, some_tags in zip_longest(
             *parts, chunks(list(tags.items()), PAIRS_A_CALL), fillvalue=()

@@ -191,8 +191,10 @@ def _reading(compared: ComparedFronts) -> str:
     if one:
         bars += f"; of {' and '.join(one)}, with one seed, the binomial error of the test images"
     metric = compared.any.metric.replace("_", " ")
-    figure = f"Mean test {metric} against cost of the networks on the fronts"
-    return f"{figure}. Bars: {bars}. Lines: the best at most at each cost."
+    return (
+        f"Mean test {metric} against cost of the networks on the fronts; the lines are the best at most at each cost. "
+        f"Bars show {bars}."
+    )
 
 
 def _box(front: TrainedFront) -> str:

@@ -43,7 +43,8 @@ def test_a_trained_run_is_mirrored_whole_and_once(
     assert parent["params"]["objectives"] == "maximise zen, minimise ntk, minimise flops"
     assert parent["params"]["constraints"] == "params <= 1e+06"
     assert parent["params"]["space_size"] == str(front.space_size)
-    assert parent["artifacts"] == ["experiment.json", "front.json", "scores.parquet", "trained.json"]
+    files = ["experiment.json", "front.json", "scores.parquet", "trained.json", "trained_small.png"]
+    assert parent["artifacts"] == files
     assert "resources.device" not in parent["params"]
 
     member = front.members[0]
