@@ -16,7 +16,7 @@ from _null import install
 
 from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.results import Generation
+from zenfront.pipeline.results.stage_rows import Generation
 
 ROOT = Path(__file__).parents[1]
 

@@ -24,7 +24,7 @@ from zenfront.pipeline.objectives import Constraint, Objective, losses, violatio
 from zenfront.pipeline.pareto import front_indices
 from zenfront.pipeline.proxies import Batch
 from zenfront.pipeline.record.ledger import Ledger
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.scoring import Scoring
 from zenfront.pipeline.stages.search.loop import generations
 from zenfront.pipeline.stages.select import tradeoff

@@ -246,7 +246,7 @@ def shown(found: Sequence[Mapping[str, Any]]) -> str:
         block = list(group)
         counts = sorted({row["workers"] for row in block})
         lines = [
-            "| arm | " + " | ".join(f"{count} workers" for count in counts) + " |",
+            "| arm | " + " | ".join(f"{count} worker{'s' * (count > 1)}" for count in counts) + " |",
             "|---" * (1 + len(counts)) + "|",
         ]
         for arm in ARMS:

@@ -42,7 +42,7 @@ from zenfront.pipeline.experiment.config import Data
 from zenfront.pipeline.objectives import Constraint, Objective, losses, violations
 from zenfront.pipeline.proxies import Batch
 from zenfront.pipeline.record.ledger import Ledger
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.scoring import Scoring
 from zenfront.pipeline.seeds import numpy_generator, torch_generator
 from zenfront.pipeline.stages.search.loop import generations
@@ -122,7 +122,9 @@ def best_of_a_search(evaluations: int, batch: Batch, record: Record) -> list[Arc
     feasible = [s for s, v in zip(told, violations(told, CONSTRAINTS), strict=True) if v <= 0]
     loss = losses(feasible, OBJECTIVES)
     population = Population.new("F", loss, "index", np.arange(len(loss)))
-    survivors = RankAndCrowding().do(PymooProblem(n_obj=loss.shape[1]), population, n_survive=BEST)
+    survivors = RankAndCrowding().do(
+        PymooProblem(n_obj=loss.shape[1]), population, n_survive=BEST, random_state=numpy_generator(0, "survivors")
+    )
     return [feasible[i].architecture for i in survivors.get("index")]
 
 

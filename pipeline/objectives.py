@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from zenfront.pipeline.results import Scores
-from zenfront.pipeline.rows import CLOSED, Number, Text
+from zenfront.pipeline.results.rows import CLOSED, Number, Text
+from zenfront.pipeline.results.stage_rows import Scores
 
 Direction = Literal["maximise", "minimise"]
 

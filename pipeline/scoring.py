@@ -14,7 +14,7 @@ from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.measurement import Measurement
 from zenfront.pipeline.objectives import Constraint
 from zenfront.pipeline.proxies import Batch, Proxy
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.seeds import torch_generator
 from zenfront.pipeline.training import data
 from zenfront.pipeline.user_code import UserCode

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from zenfront.pipeline.rows import CLOSED, Positive
+from zenfront.pipeline.results.rows import CLOSED, Positive
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,14 @@ from xdist.scheduler import LoadScopeScheduling
 from zenfront import spaces
 from zenfront.pipeline.cli.app import main
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.front import Front
 from zenfront.pipeline.objectives import losses, violations
 from zenfront.pipeline.pareto import bounding_box, front_indices, normalised_hypervolume
 from zenfront.pipeline.progress import TrialState
 from zenfront.pipeline.record.json_file import write_json
 from zenfront.pipeline.record.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.results import Box, Epoch, Generation, Scores, Trained, TrainedRun, trial_name
+from zenfront.pipeline.results.front import Front
+from zenfront.pipeline.results.stage_rows import Box, Epoch, Generation, Scores, Trained, TrainedRun, trial_name
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.spaces import Architecture
 

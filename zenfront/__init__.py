@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zenfront._search import run, search
     from zenfront.pipeline import proxies
     from zenfront.pipeline.errors import UserError
-    from zenfront.pipeline.score_result import ScoreResult
+    from zenfront.pipeline.results.score_result import ScoreResult
 
 __version__ = "0.1.0"
 
@@ -38,7 +38,7 @@ __all__ = [
 
 _HOMES = {
     "Run": "zenfront._run",
-    "ScoreResult": "zenfront.pipeline.score_result",
+    "ScoreResult": "zenfront.pipeline.results.score_result",
     "UserError": "zenfront.pipeline.errors",
     "open_run": "zenfront._run",
     "run": "zenfront._search",

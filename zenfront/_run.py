@@ -15,8 +15,8 @@ from zenfront.pipeline.objectives import violations
 from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
-from zenfront.pipeline.results import Scores
-from zenfront.spaces import Architecture
+from zenfront.pipeline.results.stage_rows import Scores
+from zenfront.pipeline.user_code import allow
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,15 @@ class Run:
             score it.
 
         Raises:
-            UserError: The record is damaged.
+            UserError: The record is damaged, or the space is code that is not allowed.
         """
         rows = read_values(RunFolder(self.path).scores, Scores.from_row)
         feasible = violations(rows, self.experiment.constraints) <= 0
         names = self.experiment.score_names()
+        space = spaces.load(self.experiment.space, self.experiment.code)
         frame = _frame(
             (
-                {"id": scores.architecture.id, "architecture": _notation(scores.architecture)}
+                {"id": scores.architecture.id, "architecture": space.notation(scores.architecture)}
                 | {name: scores.values.get(name) for name in names}
                 | {f"{name}_error": error for name, error in scores.errors.items()}
                 | {"feasible": bool(holds), "failure": scores.failure, "seconds": sum(scores.seconds.values())}
@@ -125,11 +126,12 @@ class Run:
         return f"Run({str(self.path)!r}, space {self.experiment.space}: {', '.join(done)})"
 
 
-def open_run(folder: str | PathLike[str]) -> Run:
+def open_run(folder: str | PathLike[str], *, allow_code: bool = False) -> Run:
     """Open a run folder, such as ``runs/quickstart``.
 
     Args:
         folder: The folder that a search has made; runs of the command line lie in ``runs/`` by default.
+        allow_code: Run the code that the record holds of a space or of scores of the user's own, with all your rights.
 
     Returns:
         The run, whose results are data frames.
@@ -138,7 +140,9 @@ def open_run(folder: str | PathLike[str]) -> Run:
         UserError: The folder holds no run, or one of another version of Zenfront.
     """
     run = Run(Path(folder))
-    run.experiment  # noqa: B018 - a wrong folder is told at once
+    experiment = run.experiment  # a wrong folder is told at once
+    if allow_code:
+        allow(experiment.code)
     return run
 
 
@@ -147,7 +151,3 @@ def _frame(rows: Iterable[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
     listed = list(rows)
     more = [name for name in dict.fromkeys(name for row in listed for name in row) if name not in ("id", *columns)]
     return pd.DataFrame(listed, columns=["id", *columns, *more]).set_index("id")
-
-
-def _notation(architecture: Architecture) -> str:
-    return spaces.load(architecture.space).notation(architecture)

@@ -14,7 +14,7 @@ from zenfront.pipeline.device import resolve
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.foreign.scoring import Weights, score_module
 from zenfront.pipeline.given_batch import GivenBatch
-from zenfront.pipeline.score_result import ScoreResult
+from zenfront.pipeline.results.score_result import ScoreResult
 from zenfront.pipeline.scoring import Scoring
 from zenfront.spaces import Architecture, Space, Task
 

@@ -31,6 +31,7 @@ def search(
     address: str | None = None,
     tracking: bool = True,
     progress: bool = True,
+    allow_code: bool = False,
 ) -> Run:
     """Search a space without training, and select what is worth training.
 
@@ -48,20 +49,22 @@ def search(
         address: Ray cluster to work on, such as ``"auto"``; the experiment's if not given.
         tracking: Mirror the run in MLflow, as the command line does; `zenfront sync` can do so later.
         progress: Print the progress.
+        allow_code: Run the Python files that the experiment names as its space or its scores; they run with all your
+            rights. Files that an override names are allowed.
 
     Returns:
         The run; its `Run.front` holds the selection.
 
     Raises:
-        UserError: The experiment is wrong; another process works on the run; no architecture is feasible; the record
-            cannot be written; the cluster does not answer.
+        UserError: The experiment is wrong, or names code that is not allowed; another process works on the run; no
+            architecture is feasible; the record cannot be written; the cluster does not answer.
         KeyboardInterrupt: The search was interrupted; the same call goes on.
     """
     if backend not in ("ray", "serial"):
         raise UserError(f"backend= must be 'ray' or 'serial', but got {backend!r}.")
     if backend == "serial" and address:
         raise UserError(f"address= goes with backend='ray', but got address={address!r} and backend='serial'.")
-    job = _Job.of(config, overrides, runs, address)
+    job = _Job.of(config, overrides, runs, address, allow_code)
     with job.at_work(tracking, progress):
         job.search(backend)
     return Run(job.folder.path)
@@ -75,6 +78,7 @@ def run(
     address: str | None = None,
     tracking: bool = True,
     progress: bool = True,
+    allow_code: bool = False,
 ) -> Run:
     """Run all stages: search, select, train, report.
 
@@ -87,6 +91,7 @@ def run(
         address: As for `search`.
         tracking: As for `search`.
         progress: As for `search`.
+        allow_code: As for `search`.
 
     Returns:
         The run; its `Run.trained` holds the accuracies, and the report lies in the run folder.
@@ -95,7 +100,7 @@ def run(
         UserError: As `search`; the images are missing or not what the task says; no worker could train anything.
         KeyboardInterrupt: The run was interrupted; the same call goes on.
     """
-    job = _Job.of(config, overrides, runs, address)
+    job = _Job.of(config, overrides, runs, address, allow_code)
     check_data(job.experiment)
     with job.at_work(tracking, progress):
         job.search("ray")
@@ -112,11 +117,13 @@ class _Job:
     folder: RunFolder
 
     @staticmethod
-    def of(config: Config, overrides: Sequence[str], runs: str | PathLike[str], address: str | None) -> "_Job":
+    def of(
+        config: Config, overrides: Sequence[str], runs: str | PathLike[str], address: str | None, allow_code: bool
+    ) -> "_Job":
         if isinstance(config, Experiment):
-            experiment = with_overrides(config, overrides)
+            experiment = with_overrides(config, overrides, allow_code=allow_code)
         else:
-            experiment = load_experiment(Path(config), overrides)
+            experiment = load_experiment(Path(config), overrides, allow_code=allow_code)
         check(experiment)
         if address:
             cluster = experiment.cluster.model_copy(update={"address": address})

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from zenfront.pipeline.objectives import Constraint, Objective
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.spaces import Architecture, Space
 
 

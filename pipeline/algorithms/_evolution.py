@@ -8,7 +8,7 @@ from zenfront.pipeline.algorithms._algorithm import Problem
 from zenfront.pipeline.algorithms._genes import mutate_levels
 from zenfront.pipeline.algorithms._seen_architectures import SeenArchitectures
 from zenfront.pipeline.objectives import losses, violations
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.spaces import Architecture, Space
 

@@ -15,7 +15,7 @@ from pymoo.problems.static import StaticProblem
 from zenfront.pipeline.algorithms._algorithm import Problem
 from zenfront.pipeline.algorithms._genes import EliminateSeen, GeneMutation, GeneProblem, UniformSampling
 from zenfront.pipeline.objectives import losses, violations
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.seeds import seed_for
 from zenfront.spaces import Architecture
 

@@ -9,7 +9,7 @@ from optuna.trial import Trial, TrialState
 
 from zenfront.pipeline.algorithms._algorithm import Problem
 from zenfront.pipeline.algorithms._seen_architectures import SeenArchitectures
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.seeds import numpy_generator, seed_for
 from zenfront.spaces import Architecture
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from zenfront.pipeline.algorithms._algorithm import AlgorithmSpec, Problem
 from zenfront.pipeline.algorithms._seen_architectures import SeenArchitectures
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.spaces import Architecture
 

@@ -28,7 +28,7 @@ class FrontComparison:
 
     Attributes:
         hypervolumes: Of A and of B, in one box.
-        box: The box around the networks of both.
+        box: The box of both.
         difference: Hypervolume of A minus that of B with its bootstrap interval over the seeds; without an interval
             where a run has one seed only.
         coverages: C(A, B) and C(B, A): the share of the front of B that a network of A equals or dominates, and vice
@@ -41,7 +41,9 @@ class FrontComparison:
     coverages: tuple[float, float]
 
 
-def compare_fronts(a: TrainedNetworks, b: TrainedNetworks, chance: float, seed: int = 0) -> FrontComparison:
+def compare_fronts(
+    a: TrainedNetworks, b: TrainedNetworks, chance: float, seed: int = 0, box: Box | None = None
+) -> FrontComparison:
     """Compare the trained fronts of two runs.
 
     The interval resamples the seeds of each run (their columns, for all networks alike), so it holds for other seeds
@@ -52,8 +54,9 @@ def compare_fronts(a: TrainedNetworks, b: TrainedNetworks, chance: float, seed: 
         b: Networks of run B.
         chance: Accuracy of guessing in [0, 1).
         seed: Seed of the bootstrap.
+        box: The box of the hypervolumes, if not the one around the networks of both.
     """
-    box = box_around(np.vstack([a.costs, b.costs]), chance)
+    box = box or box_around(np.vstack([a.costs, b.costs]), chance)
     volumes = [_resampled(box, run, seed + index) for index, run in enumerate((a, b))]
     difference = volumes[0] - volumes[1]
     several = min(a.accuracy.shape[1], b.accuracy.shape[1]) > 1

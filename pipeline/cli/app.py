@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from zenfront.pipeline.cli.config_commands import config_app
 from zenfront.pipeline.cli.evaluate_commands import CORRELATE, REGRET, correlate_command, regret_command
 from zenfront.pipeline.cli.options import RUNS, Address, AllowCode, Config, Overrides, Run, Runs
 from zenfront.pipeline.errors import UserError
@@ -19,11 +20,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-config_app = typer.Typer(
-    help="Check or show experiments, or print their JSON schema.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
 )
 app.add_typer(config_app, name="config")
 
@@ -236,47 +232,6 @@ def algorithms_command(
 
 app.command("correlate", epilog=CORRELATE)(correlate_command)
 app.command("regret", epilog=REGRET)(regret_command)
-
-
-@config_app.command("schema", epilog="Example: zenfront config schema > tune_configs/schema.json")
-def schema_command() -> None:
-    """Print the JSON schema of an experiment, for editors."""
-    from zenfront.pipeline.experiment.config_file import schema
-
-    typer.echo(schema(), nl=False)
-
-
-@config_app.command("show", epilog="Example: zenfront config show cifar10 --set search.seed=3")
-def show_command(config: Config = "quickstart", overrides: Overrides = None) -> None:
-    """Print an experiment with all its defaults."""
-    from zenfront.pipeline.experiment.config_file import load_experiment, to_yaml
-
-    typer.echo(to_yaml(load_experiment(config, overrides or [])), nl=False)
-
-
-@config_app.command("check", epilog="Example: zenfront config check tune_configs/*.yaml")
-def check_command(
-    configs: Annotated[
-        list[str], typer.Argument(metavar="CONFIG...", help="YAML files, or names of experiments in tune_configs/.")
-    ],
-    overrides: Overrides = None,
-    allow_code: AllowCode = False,
-) -> None:
-    """Check experiments without running them.
-
-    Checks keys, names, options of proxies, bounds, and whether the space has networks for the task.
-    """
-    from zenfront.pipeline.checks import cautions, check
-    from zenfront.pipeline.experiment.config_file import load_experiment
-
-    for config in configs:
-        experiment = load_experiment(config, overrides or [], allow_code=allow_code)
-        check(experiment)
-        for code in experiment.own_code():
-            typer.echo(f"{config}: {code}")
-        for caution in cautions(experiment):
-            typer.echo(f"{config}: {caution}", err=True)
-        typer.echo(f"{config}: ok")
 
 
 def _complain(message: str) -> None:

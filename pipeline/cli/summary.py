@@ -9,10 +9,10 @@ from zenfront.pipeline.cli.console import print_table
 from zenfront.pipeline.cli.trained_summary import show_trained
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.front import Front
 from zenfront.pipeline.record.json_file import read_document
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.tracking import shown_uri
 
 SHOWN = 20

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from zenfront.pipeline import proxies
 from zenfront.pipeline.cli.console import print_lines, print_table
 from zenfront.pipeline.record.run_record import RunRecord
-from zenfront.pipeline.results import TrainedRun
-from zenfront.pipeline.trained_networks import TrainedFront, TrainedNetwork
+from zenfront.pipeline.results.stage_rows import TrainedRun
+from zenfront.pipeline.results.trained_networks import TrainedFront, TrainedNetwork
 from zenfront.pipeline.wording import number, percent, quantity
 
 ON_FRONT = "●"

@@ -16,7 +16,7 @@ from zenfront.pipeline.objectives import Objective
 from zenfront.pipeline.progress import View
 from zenfront.pipeline.record.json_file import read_document
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.results import Trained, TrainedRun
+from zenfront.pipeline.results.stage_rows import Trained, TrainedRun
 from zenfront.pipeline.scoring import Scoring, noise_batch
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.stages.search.stage import score_given

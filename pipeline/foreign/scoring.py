@@ -19,7 +19,7 @@ from zenfront.pipeline.given_batch import GivenBatch
 from zenfront.pipeline.measurement import Measurement
 from zenfront.pipeline.proxies import Proxy
 from zenfront.pipeline.proxies._state import borrowed
-from zenfront.pipeline.score_result import ScoreResult
+from zenfront.pipeline.results.score_result import ScoreResult
 from zenfront.pipeline.seeds import torch_generator
 from zenfront.spaces import Init, Network
 

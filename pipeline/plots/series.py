@@ -9,11 +9,11 @@ import numpy as np
 
 from zenfront.pipeline import proxies
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.front import Member
 from zenfront.pipeline.objectives import Objective, violations
 from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_record import RunRecord
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.front import Member
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.user_code import UserCode
 
 DECADES = 1.5

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from zenfront.pipeline import proxies
 from zenfront.pipeline.plots.interactive import LAYOUT
 from zenfront.pipeline.plots.series import BLUE, GREY, ORANGE, PALETTE, SYMBOLS, VERMILLION, Look
-from zenfront.pipeline.trained_networks import TrainedFront, TrainedNetwork
+from zenfront.pipeline.results.trained_networks import TrainedFront, TrainedNetwork
 from zenfront.pipeline.wording import number, percent
 
 ON_FRONT = Look(VERMILLION, "circle", "o", 8)
@@ -80,15 +80,24 @@ def trained_fronts_figure(fronts: Sequence[tuple[str, TrainedFront]]) -> go.Figu
     return _finish(figure, fronts[0][1])
 
 
-def save_trained_figure(fronts: Sequence[tuple[str, TrainedFront]], title: str, path: Path) -> None:
+def save_trained_figure(
+    fronts: Sequence[tuple[str, TrainedFront]],
+    title: str,
+    path: Path,
+    *,
+    size: tuple[float, float] = (WIDTH, HEIGHT),
+    dpi: int = 150,
+) -> None:
     """Draw one trained front with all its networks, or the fronts of several runs, and write a PNG.
 
     Args:
         fronts: Name and front of each run; all share their first cost.
         title: Title above the figure.
         path: Path of the file.
+        size: Width and height in inches.
+        dpi: Pixels an inch.
     """
-    figure = Figure(figsize=(WIDTH, HEIGHT), dpi=150)
+    figure = Figure(figsize=size, dpi=dpi)
     figure.set_layout_engine("constrained")
     panel = figure.add_subplot()
     if len(fronts) == 1:

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from zenfront.pipeline.record.json_file import read_document, write_json
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.rows import CLOSED, Number, Text, read_row
+from zenfront.pipeline.results.rows import CLOSED, Number, Text, read_row
 
 PACKAGES = ("zenfront", "torch", "ray", "optuna", "pymoo", "mlflow", "numpy")
 

@@ -14,7 +14,7 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.earlier_versions import as_stored, completed, continued
 from zenfront.pipeline.record.json_file import read_json, write_json
-from zenfront.pipeline.rows import SCHEMA
+from zenfront.pipeline.results.rows import SCHEMA
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.front import Front, Member
 from zenfront.pipeline.record.json_file import read_document
 from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.training_result import find_trained_front
-from zenfront.pipeline.results import Epoch, Generation, Trained, TrainedRun, trial_name
-from zenfront.pipeline.trained_networks import TrainedFront
+from zenfront.pipeline.results.front import Front, Member
+from zenfront.pipeline.results.stage_rows import Epoch, Generation, Trained, TrainedRun, trial_name
+from zenfront.pipeline.results.trained_networks import TrainedFront
 
 
 class Run(NamedTuple):

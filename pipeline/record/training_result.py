@@ -12,9 +12,9 @@ from zenfront.pipeline.analysis import trained_front as analysis
 from zenfront.pipeline.analysis.accuracy_cost_box import Box
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.front import Front, Member
-from zenfront.pipeline.results import TrainedRun
-from zenfront.pipeline.trained_networks import CostAxis, Pick, Reference, TrainedFront, TrainedNetwork
+from zenfront.pipeline.results.front import Front, Member
+from zenfront.pipeline.results.stage_rows import TrainedRun
+from zenfront.pipeline.results.trained_networks import CostAxis, Pick, Reference, TrainedFront, TrainedNetwork
 
 LARGEST = 10**7
 """Largest number of images that `count_images` looks for."""

@@ -9,7 +9,6 @@ from zenfront import spaces
 from zenfront.pipeline.analysis.strata import cost_strata, round_robin
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.front import Front, Member
 from zenfront.pipeline.objectives import infeasible_message, losses, violations
 from zenfront.pipeline.pareto import (
     bounding_box,
@@ -23,7 +22,8 @@ from zenfront.pipeline.record.json_file import write_json
 from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.training_result import search_costs
-from zenfront.pipeline.results import Box, Generation, Scores
+from zenfront.pipeline.results.front import Front, Member
+from zenfront.pipeline.results.stage_rows import Box, Generation, Scores
 from zenfront.spaces import Space
 
 BLOCK = 2**20

@@ -9,10 +9,15 @@ from typing import Literal, NamedTuple
 from zenfront import spaces
 from zenfront.pipeline.record.provenance import Origin
 from zenfront.pipeline.record.run_record import RunRecord
-from zenfront.pipeline.results import Generation
-from zenfront.pipeline.tracking._limits import finite, flat
+from zenfront.pipeline.results.stage_rows import Generation
+from zenfront.pipeline.results.trained_networks import TrainedFront
+from zenfront.pipeline.tracking._limits import cut, finite, flat
+from zenfront.pipeline.tracking._notes import child_note, parent_note, ranks
+from zenfront.pipeline.tracking._trained import front_metrics, network_metrics, seed_suffix
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
+SHOWN = 90
+"""Characters of a notation in the name of a child."""
 
 
 class Point(NamedTuple):
@@ -40,6 +45,7 @@ class Entry:
         points: Values with steps; only appended to.
         tags: Tags by name.
         files: Files that become artifacts; none while the work goes on and they may change.
+        note: Text in Markdown that is shown above the run; it can show the parent's artifact `_notes.PICTURE`.
     """
 
     key: str
@@ -52,6 +58,7 @@ class Entry:
     points: list[Point] = field(default_factory=list)
     tags: Mapping[str, str] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
+    note: str = ""
 
 
 def parent(record: RunRecord, origin: Origin, status: Status) -> Entry:
@@ -59,7 +66,7 @@ def parent(record: RunRecord, origin: Origin, status: Status) -> Entry:
 
     Params are the config without what may differ between calls (resources, tracking, cluster). The metrics have the
     same names in every experiment: hypervolume, front_size, evaluations, infeasible, failures, rate, seconds and
-    best_<score> per generation; test_accuracy_best at the end.
+    best_<score> per generation; test_accuracy_best and those of `front_metrics` at the end.
     """
     experiment = record.experiment
     commit, dirty = (origin.git.commit, str(origin.git.dirty)) if origin.git else ("unknown", "unknown")
@@ -81,7 +88,7 @@ def parent(record: RunRecord, origin: Origin, status: Status) -> Entry:
         end=max(ends),
         status=status,
         params=params,
-        metrics={"test_accuracy_best": max(means)} if means else {},
+        metrics=({"test_accuracy_best": max(means)} if means else {}) | front_metrics(record.trained_front),
         points=[point for row in record.generations for point in _generation(row)],
         tags={
             "zenfront.folder": str(record.folder.path.resolve()),
@@ -89,42 +96,49 @@ def parent(record: RunRecord, origin: Origin, status: Status) -> Entry:
             "zenfront.objectives": params["objectives"],
             "mlflow.source.name": "zenfront",
             "mlflow.source.git.commit": commit,
+            **_cost_tag(record.trained_front),
         },
         files=tuple(path for path in _files(record) if path.exists()) if status != "RUNNING" else (),
+        note=parent_note(record),
     )
 
 
 def children(record: RunRecord, origin: Origin) -> Iterator[Entry]:
-    """Yield a run for each member of the front.
+    """Yield a run for each member of the front, named by its rank and its notation.
 
     Genes are params; scores are metrics (their standard errors <score>_error), the epochs' metrics are metrics with
     steps. Those of the first seed have their plain names, those of a further seed s end in _seed<s>;
-    test_accuracy_mean and test_accuracy_std (of the sample) are computed over the finished seeds.
+    test_accuracy_mean and test_accuracy_std (of the sample) are computed over the finished seeds. A network that was
+    selected for the finished training has the metric on_trained_front, 1 or 0, and the tag pick.
     """
+    names = ranks(record.front) if record.front else {}
     curves = _curves(record)
     last = record.generations[-1].time if record.generations else origin.time
     for member in record.members:
         architecture = member.id
         points = curves.get(architecture, [])
-        status = _training_state(record, architecture, bool(points))
+        state = _training_state(record, architecture, bool(points))
         yield Entry(
             key=architecture,
-            name=architecture,
+            name=f"{names[architecture]} · {cut(member.notation, SHOWN)}",
             start=points[0].time if points else last,
             end=points[-1].time if points else last,
-            status={"training": "RUNNING", "diverged": "FAILED", "failed": "FAILED"}.get(status, "FINISHED"),  # type: ignore[arg-type]
-            params={"space": record.experiment.space, "notation": member.notation, **flat(member.architecture.mapping)},
+            status={"training": "RUNNING", "diverged": "FAILED", "failed": "FAILED"}.get(state, "FINISHED"),  # type: ignore[arg-type]
+            params=flat(member.architecture.mapping),
             metrics={
                 **member.values,
                 **{f"{name}_error": value for name, value in member.errors.items()},
-                **_test_metrics(record, architecture),
+                **network_metrics(record, architecture),
             },
             points=points,
             tags={
+                "zenfront.space": record.experiment.space,
                 "zenfront.notation": member.notation,
                 "zenfront.selected": str(record.front is not None and architecture in record.front.selected),
-                "zenfront.training": status,
+                "zenfront.training": state,
+                **_pick_tag(record.trained_front, architecture),
             },
+            note=child_note(record, member, names),
         )
 
 
@@ -146,31 +160,13 @@ def _generation(row: Generation) -> Iterator[Point]:
         yield Point(name, value, row.time, row.generation)
 
 
-def _suffix(record: RunRecord, seed: int) -> str:
-    return "" if seed == record.experiment.train.seeds[0] else f"_seed{seed}"
-
-
 def _curves(record: RunRecord) -> dict[str, list[Point]]:
     curves: dict[str, list[Point]] = {}
     for run, epoch in record.iterate_epochs():
         for name, value in finite(epoch.metrics).items():
-            point = Point(name + _suffix(record, run.seed), value, epoch.time, epoch.epoch)
+            point = Point(name + seed_suffix(record, run.seed), value, epoch.time, epoch.epoch)
             curves.setdefault(run.architecture, []).append(point)
     return curves
-
-
-def _test_metrics(record: RunRecord, architecture: str) -> dict[str, float]:
-    metrics = {}
-    for run in record.runs_of(architecture):
-        for name, value in (("test_accuracy", run.test_accuracy), ("test_loss", run.test_loss)):
-            if value is not None:
-                metrics[name + _suffix(record, run.seed)] = value
-    tested = record.test_accuracies(architecture)
-    if tested:
-        metrics["test_accuracy_mean"] = statistics.fmean(tested)
-    if len(tested) > 1:
-        metrics["test_accuracy_std"] = statistics.stdev(tested)
-    return metrics
 
 
 def _training_state(record: RunRecord, architecture: str, begun: bool) -> str:
@@ -181,7 +177,19 @@ def _training_state(record: RunRecord, architecture: str, begun: bool) -> str:
     return "training" if begun and not record.trained else "none"
 
 
+def _cost_tag(front: TrainedFront | None) -> dict[str, str]:
+    """Return the name of the cost to which cost_at_<quartile> and accuracy_at_cost_<quartile> refer."""
+    return {"zenfront.cost": front.costs[0]} if front and front.costs else {}
+
+
+def _pick_tag(front: TrainedFront | None, architecture: str) -> dict[str, str]:
+    """Return the names of a network that was selected for training; ``none`` replaces a name that it had before."""
+    if front is None or architecture not in front.by_id:
+        return {}
+    return {"pick": ", ".join(pick.name for pick in front.picks_of(architecture)) or "none"}
+
+
 def _files(record: RunRecord) -> tuple[Path, ...]:
     folder = record.folder
-    names = ("index.html", "front.html", "front.png", "front.csv")
+    names = ("index.html", "front.html", "front.png", "front.csv", "trained.png")
     return (folder.config, folder.front, folder.trained, *(folder.report / name for name in names))

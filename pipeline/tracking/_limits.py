@@ -10,6 +10,8 @@ Item = TypeVar("Item")
 KEY = 250
 VALUE = 2000
 """Length of a param (at most 6,000) or a tag (8,000); shorter, so that a call with 100 of each is below 1 MB."""
+NOTE = 7900
+"""Length of a note, which is a tag as well (8,000)."""
 PAIRS_A_CALL = 100
 """Number of params and of tags in a call."""
 METRICS_A_CALL = 800

@@ -18,6 +18,8 @@ from zenfront.pipeline.record.provenance import read_origin
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.tracking._entries import Status, children, parent, resting_status
+from zenfront.pipeline.tracking._notes import drawn
+from zenfront.pipeline.tracking._picture import send_picture
 from zenfront.pipeline.tracking._store import Store, shown_uri, without_password
 
 logger = logging.getLogger(__name__)
@@ -132,6 +134,8 @@ class _Session:
                 store.send(child)
             if status != "RUNNING":
                 _send_scores(store, self._folder)
+                if shown := drawn(record):
+                    send_picture(store, [(record.experiment.name, shown)])
             self._store, self._seen = store, seen
             return store.runs
 

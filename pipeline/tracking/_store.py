@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.tracking._entries import Entry, Point
-from zenfront.pipeline.tracking._limits import METRICS_A_CALL, PAIRS_A_CALL, VALUE, chunks, cut, finite, key
+from zenfront.pipeline.tracking._limits import METRICS_A_CALL, NOTE, PAIRS_A_CALL, VALUE, chunks, cut, finite, key
+from zenfront.pipeline.tracking._notes import PICTURE
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -24,6 +25,8 @@ RUN = "zenfront.run"
 ENTRY = "zenfront.architecture"
 SENT = "zenfront.points"
 FILES = "zenfront.files"
+NOTE_SENT = "zenfront.note"
+SHOWN_NOTE = "mlflow.note.content"
 Pair = tuple[str, str]
 
 
@@ -68,6 +71,7 @@ class _Held:
     """State of one run in MLflow, updated with what is sent."""
 
     id: str
+    name: str
     status: str
     params: set[str] = field(default_factory=set)
     metrics: dict[str, float] = field(default_factory=dict)
@@ -131,7 +135,7 @@ class Store:
             return
         data = run.data
         self._held[name] = _Held(
-            run.info.run_id, run.info.status, set(data.params), dict(data.metrics), dict(data.tags)
+            run.info.run_id, run.info.run_name, run.info.status, set(data.params), dict(data.metrics), dict(data.tags)
         )
 
     def send(self, entry: Entry) -> None:
@@ -141,6 +145,10 @@ class Store:
         self._send_points(held, entry.points)
         for path in entry.files:
             self.send_file(entry.key, path)
+        self._send_note(held, entry)
+        if held.name != entry.name:
+            self._client.update_run(held.id, name=entry.name)
+            held.name = entry.name
         if held.status != entry.status:
             if entry.status == "RUNNING":
                 self._client.update_run(held.id, status=entry.status)
@@ -155,7 +163,7 @@ class Store:
         run = self._client.create_run(
             self._experiment, start_time=_milliseconds(entry.start), tags=tags, run_name=entry.name
         )
-        held = self._held[entry.key] = _Held(run.info.run_id, run.info.status, tags=tags)
+        held = self._held[entry.key] = _Held(run.info.run_id, entry.name, run.info.status, tags=tags)
         return held
 
     def _send_facts(self, held: _Held, entry: Entry) -> None:
@@ -182,6 +190,16 @@ class Store:
             self._log(held, chunk, [(SENT, str(sent))])
             held.tags[SENT] = str(sent)
 
+    def _send_note(self, held: _Held, entry: Entry) -> None:
+        """Send the note with its digest; a note that somebody wrote or changed in MLflow stays as it is."""
+        address = f"get-artifact?path={PICTURE}&run_uuid={self._held[''].id}"  # relative to MLflow's pages
+        note = cut(entry.note, NOTE - len(address)).replace(f"]({PICTURE})", f"]({address})")
+        shown = held.tags.get(SHOWN_NOTE)
+        if note and shown != note and (shown is None or _digest(shown.encode()) == held.tags.get(NOTE_SENT)):
+            tags = {NOTE_SENT: _digest(note.encode()), SHOWN_NOTE: note}
+            self._log(held, tags=list(tags.items()))
+            held.tags |= tags
+
     def _log(
         self, held: _Held, points: Sequence[Point] = (), tags: Sequence[Pair] = (), params: Sequence[Pair] = ()
     ) -> None:
@@ -198,7 +216,7 @@ class Store:
         """Store a file as an artifact, unless MLflow has the same content under its name."""
         held = self._held[entry]
         digests = json.loads(held.tags.get(FILES, "{}"))
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        digest = _digest(path.read_bytes())
         if digests.get(path.name) != digest:
             self._client.log_artifact(held.id, str(path))
             held.tags[FILES] = json.dumps(digests | {path.name: digest})
@@ -208,6 +226,10 @@ class Store:
     def runs(self) -> dict[str, str]:
         """MLflow's run ids by entry; the id of the parent has an empty key."""
         return {name: held.id for name, held in self._held.items()}
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _milliseconds(seconds: float) -> int:

@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from zenfront.pipeline.device import deterministic_algorithms
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Recipe
-from zenfront.pipeline.results import Epoch
+from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.seeds import numpy_generator, torch_generator
 from zenfront.pipeline.training import checkpoint as checkpoints
 from zenfront.pipeline.training.augment import augment, mixup

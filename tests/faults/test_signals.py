@@ -17,7 +17,7 @@ from zenfront.pipeline.experiment.config_file import load_experiment
 from zenfront.pipeline.record.json_file import write_json
 from zenfront.pipeline.record.ledger import read_ledger
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.stages.select import find_front
 
 HANGING = 120.0

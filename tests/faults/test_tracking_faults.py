@@ -18,10 +18,10 @@ import pytest
 from mlflow import MlflowClient
 
 from zenfront.pipeline.experiment.config import Experiment, Tracking
-from zenfront.pipeline.front import Front
 from zenfront.pipeline.record.background import ENOUGH
 from zenfront.pipeline.record.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.stages.select import select
 from zenfront.pipeline.tracking import Mirror, _mirror, default_uri, sync
 

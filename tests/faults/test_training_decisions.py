@@ -14,7 +14,7 @@ from zenfront import spaces
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Train
 from zenfront.pipeline.record.ledger import Ledger, read_ledger
-from zenfront.pipeline.results import Epoch
+from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.seeds import numpy_generator, seed_for
 from zenfront.pipeline.stages.train.runs import WORKER_FAILED, Evaluation, Job, TrainingRuns
 from zenfront.spaces import Architecture

@@ -3,6 +3,7 @@
 import heapq
 import itertools
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from zenfront import spaces
 from zenfront.pipeline.experiment.config import Train
 from zenfront.pipeline.record.ledger import Ledger
-from zenfront.pipeline.results import Epoch
+from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.seeds import numpy_generator, seed_for
 from zenfront.pipeline.stages.train.runs import Evaluation, Job, TrainingRuns
 
@@ -77,7 +78,7 @@ def run(
     train: Train,
     workers: Workers,
     kill_after: float = float("inf"),
-    costs: dict[str, tuple[float, ...]] = COSTS,
+    costs: Mapping[str, tuple[float, ...]] = COSTS,
     images: int | None = None,
 ) -> TrainingRuns:
     with Ledger(path) as ledger:

@@ -8,11 +8,11 @@ import pytest
 from zenfront.pipeline.cli.console import ConsoleView
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.front import Front
 from zenfront.pipeline.record.json_file import write_json
 from zenfront.pipeline.record.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.results import Epoch, Scores, Trained, trial_name
+from zenfront.pipeline.results.front import Front
+from zenfront.pipeline.results.stage_rows import Epoch, Scores, Trained, trial_name
 from zenfront.pipeline.stages.select import find_front
 from zenfront.pipeline.stages.train.runs import WORKER_FAILED
 from zenfront.pipeline.stages.train.stage import train

@@ -17,12 +17,12 @@ from zenfront import spaces
 from zenfront.pipeline.cli.console import ConsoleView
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Cluster, Experiment
-from zenfront.pipeline.front import Front, Member
 from zenfront.pipeline.objectives import Objective
 from zenfront.pipeline.record.json_file import read_document, write_json
 from zenfront.pipeline.record.ledger import Ledger, read_ledger
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.results import Box, Trained, TrainedRun
+from zenfront.pipeline.results.front import Front, Member
+from zenfront.pipeline.results.stage_rows import Box, Trained, TrainedRun
 from zenfront.pipeline.stages.train.runs import TrainingRuns
 from zenfront.pipeline.stages.train.stage import train
 

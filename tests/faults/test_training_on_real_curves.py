@@ -12,7 +12,7 @@ import pytest
 from zenfront import spaces
 from zenfront.pipeline.experiment.config import Train
 from zenfront.pipeline.record.ledger import Ledger
-from zenfront.pipeline.results import Epoch
+from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.stages.train.runs import Evaluation, Job, TrainingRuns
 

@@ -23,7 +23,7 @@ from zenfront.pipeline.proxies import Batch, Proxy
 from zenfront.pipeline.record.ledger import Ledger, read_ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.registry import _entry_points
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.scoring import Scoring, noise_batch
 from zenfront.pipeline.seeds import numpy_generator, seed_for
 from zenfront.pipeline.stages.report.stage import report

@@ -153,12 +153,16 @@ def test_an_example_of_a_help_text_exists() -> None:
 
 
 def test_an_experiment_in_a_document_is_right(tmp_path: Path) -> None:
+    """A Python block that begins with the name of a file lies beside the experiments of its document."""
     wrong = []
     for path in DOCUMENTS:
-        for block in re.findall(r"^```yaml\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+        text = path.read_text(encoding="utf-8")
+        for name, code in re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+            (tmp_path / name).write_text(code, encoding="utf-8")
+        for block in re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
             (tmp_path / "shown.yaml").write_text(block, encoding="utf-8")
             try:
-                check(load_experiment(tmp_path / "shown.yaml"))
+                check(load_experiment(tmp_path / "shown.yaml", allow_code=True))
             except UserError as error:
                 wrong.append(f"{_shown(path)}: {error}")
     assert wrong == []

@@ -3,7 +3,7 @@
 import pytest
 
 from zenfront.pipeline.cli.trained_summary import sentence
-from zenfront.pipeline.trained_networks import CostAxis, Pick, PickName, Reference, TrainedFront, TrainedNetwork
+from zenfront.pipeline.results.trained_networks import CostAxis, Pick, PickName, Reference, TrainedFront, TrainedNetwork
 from zenfront.pipeline.wording import quantity
 
 UNITS = {"flops": "multiply-adds"}

@@ -9,7 +9,7 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 from zenfront import spaces
 from zenfront.pipeline.algorithms import Algorithm, AlgorithmSpec, Problem
 from zenfront.pipeline.objectives import Constraint, Objective
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.spaces import Architecture, Space
 
 ANYNET3 = spaces.load("anynet3")

@@ -10,10 +10,11 @@ import optuna
 import pytest
 import torch
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler
+from torch import nn
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.seeds import numpy_generator, torch_generator
-from zenfront.spaces import Architecture, Space, Task, initialise, without_auxiliaries
+from zenfront.spaces import Architecture, Network, Space, Task, initialise, without_auxiliaries
 from zenfront.testing._space_checks import (
     SEED,
     assert_legal,
@@ -116,15 +117,20 @@ class SpaceTestCase:
             assert (space.violation(literal, self.task) is None) == (space.violation(once, self.task) is None)
 
     def test_canonical_keeps_the_function(self, space: Space) -> None:
-        """The network of the canonical form computes the same outputs."""
+        """The network of the canonical form has a head of the same shape, and computes the same outputs.
+
+        The weights are equal over channels, so that the order of equal branches does not matter: a change of a width
+        before the last is not seen.
+        """
         task, generator = self.task, numpy_generator(SEED, space.name, "function")
         drawn = [space.literal(space.random_levels(generator)) for _ in range(100)]
         changed = [one for one in drawn if one != space.canonical(one) and space.violation(one, task) is None]
+        pairs = [[_built(space, one, task) for one in (literal, space.canonical(literal))] for literal in changed[:10]]
+        for literal, canonical in pairs:
+            assert _shapes(literal.head) == _shapes(canonical.head)
         shape = (2, task.channels, task.height, task.width)
         images = torch.randn(shape, generator=torch_generator(SEED, "images"), dtype=torch.float64)
-        for literal in sorted(changed[:10], key=lambda one: parameters(space, one, task))[:2]:
-            with torch.device("meta"):
-                networks = space.build(literal, task), space.build(space.canonical(literal), task)
+        for networks in sorted(pairs, key=lambda pair: sum(p.numel() for p in pair[0].parameters()))[:2]:
             with torch.no_grad():
                 outputs = [symmetric(network)(images) for network in networks]
             torch.testing.assert_close(outputs[0], outputs[1])
@@ -231,3 +237,12 @@ def _place(space: Space) -> tuple[str, str]:
                 if value is space:
                     return name, attribute
     raise AssertionError(f"the space {space.name!r} is no attribute of a module that another process can import")
+
+
+def _built(space: Space, architecture: Architecture, task: Task) -> Network:
+    with torch.device("meta"):
+        return space.build(architecture, task)
+
+
+def _shapes(module: nn.Module) -> list[torch.Size]:
+    return [parameter.shape for parameter in module.parameters()]

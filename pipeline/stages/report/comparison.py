@@ -1,7 +1,8 @@
-"""Comparison of several runs: fronts in one figure, hypervolumes with one reference point, coverage."""
+"""Comparison of several runs: their trained fronts, then the fronts of their searches, in figures and numbers."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,42 +16,85 @@ from zenfront.pipeline.plots import html
 from zenfront.pipeline.plots.interactive import front_figure
 from zenfront.pipeline.plots.series import axes, front_group
 from zenfront.pipeline.plots.static import save_panels
+from zenfront.pipeline.plots.trained import save_trained_figure
 from zenfront.pipeline.record.json_file import write_json
 from zenfront.pipeline.record.run_folder import RunFolder, differences
 from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.stages.report.trained_blocks import TRAINED_PICTURE
+from zenfront.pipeline.stages.report.trained_comparison import (
+    ComparedFronts,
+    compare_trained,
+    comparison_blocks,
+    obstacle,
+    trained_cautions,
+)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One part of a comparison: its blocks of the page, its numbers for comparison.json, and its cautions."""
+
+    blocks: list[html.Block]
+    numbers: Mapping[str, Any]
+    cautions: list[str]
 
 
 def compare(folders: Sequence[RunFolder]) -> Path:
-    """Compare the fronts of two runs or more; return the path of the page.
+    """Compare two runs or more by their trained fronts and by the fronts of their searches; return the page's path.
 
-    The comparison is written to ``<runs of the first>/_compared/<names>/`` (index.html, fronts.png, comparison.json)
-    and logged as an MLflow run to the store of the first run.
+    The comparison is written to ``<runs of the first>/_compared/<names>/`` (index.html, comparison.json, trained.png,
+    fronts.png) and logged as an MLflow run to the store of the first run. Trained fronts can be compared over the costs
+    that they share, fronts of searches if their objectives are the same; what cannot be compared is left out.
 
     Raises:
-        UserError: A folder holds no front; the objectives differ; a run is given twice; the folder cannot be written.
+        UserError: A folder holds no front; a run is given twice; neither kind of front can be compared; the folder
+            cannot be written.
     """
     records = [RunRecord.read(folder) for folder in folders]
-    _require_comparable(records)
+    _require_fronts(records)
     names = _names(records)
-    objectives = records[0].experiment.objectives
-    fronts = [_losses(record, objectives) for record in records]
-    measured = measures(names, fronts, objectives)
-    cautions = _cautions(names, records)
+    untrained, unlike = obstacle(names, records), _other_objectives(records)
+    if untrained and unlike:
+        raise UserError(f"{unlike} The trained fronts cannot be compared either: {untrained}.")
+    left_out = _left_out(records, untrained, unlike)
     folder = folders[0].path.parent / "_compared" / _folder_name(names, records)
+    title = f"Fronts of {', '.join(names)}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        shown = [front_group(record, name, i) for i, (record, name) in enumerate(zip(records, names, strict=True))]
-        dimensions = axes(objectives, np.vstack([group.values for group in shown]), records[0].experiment.code)
-        title = f"Fronts of {', '.join(names)}"
-        save_panels(dimensions, shown, title, folder / "fronts.png")
-        parts = [html.heading(title, 1), *map(html.paragraph, cautions), *_tables(names, measured, objectives)]
-        parts.insert(1, html.figure(front_figure(dimensions, shown), "fronts"))
-        (folder / "index.html").write_text(html.page(title, parts), encoding="utf-8")
+        trained = None if untrained else compare_trained(names, records)
+        parts = [_trained(trained, trained_cautions(names, records), folder)] if trained else []
+        parts += [] if unlike else [_searches(names, records, folder)]
+        blocks = [block for part in parts for block in part.blocks]
+        page = html.page(title, [html.heading(title, 1), *map(html.paragraph, left_out), *blocks])
+        (folder / "index.html").write_text(page, encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write {folder}: {error.strerror}.") from error
-    write_json(folder / "comparison.json", {"runs": names, "cautions": cautions, **measured})
-    tracking.log_comparison(records, measured, folder)
+    numbers = {name: value for part in parts for name, value in part.numbers.items()}
+    cautions = [caution for part in parts for caution in part.cautions]
+    document = {"runs": names, "cautions": cautions, "left_out": left_out, **numbers}
+    write_json(folder / "comparison.json", document)
+    tracking.log_comparison(records, document, folder, trained.fronts if trained else {})
     return folder / "index.html"
+
+
+def _trained(compared: ComparedFronts, cautions: list[str], folder: Path) -> _Part:
+    title = f"Trained fronts of {', '.join(compared.fronts)}"
+    save_trained_figure(list(compared.fronts.items()), title, folder / TRAINED_PICTURE)
+    figure, *tables = comparison_blocks(compared)
+    blocks = [html.heading("Trained fronts"), figure, *map(html.paragraph, cautions), *tables]
+    return _Part(blocks, {"trained": compared.to_row()}, cautions)
+
+
+def _searches(names: Sequence[str], records: Sequence[RunRecord], folder: Path) -> _Part:
+    objectives, cautions = records[0].experiment.objectives, _cautions(names, records)
+    measured = measures(names, [_losses(record, objectives) for record in records], objectives)
+    shown = [front_group(record, name, i) for i, (record, name) in enumerate(zip(records, names, strict=True))]
+    dimensions = axes(objectives, np.vstack([group.values for group in shown]), records[0].experiment.code)
+    save_panels(dimensions, shown, f"Fronts of {', '.join(names)}", folder / "fronts.png")
+    figure = html.figure(front_figure(dimensions, shown), "fronts")
+    tables = _tables(names, measured, objectives)
+    blocks = [html.heading("Fronts of the searches"), figure, *map(html.paragraph, cautions), *tables]
+    return _Part(blocks, measured, cautions)
 
 
 def measures(names: Sequence[str], fronts: Sequence[np.ndarray], objectives: Sequence[Objective]) -> dict[str, Any]:
@@ -79,7 +123,7 @@ def measures(names: Sequence[str], fronts: Sequence[np.ndarray], objectives: Seq
     }
 
 
-def _require_comparable(records: Sequence[RunRecord]) -> None:
+def _require_fronts(records: Sequence[RunRecord]) -> None:
     paths = [record.folder.path.resolve() for record in records]
     if len(set(paths)) < len(paths):
         raise UserError(f"a run cannot be compared with itself, but got {', '.join(p.name for p in paths)}.")
@@ -88,14 +132,28 @@ def _require_comparable(records: Sequence[RunRecord]) -> None:
             raise UserError(
                 f"{record.folder.front} is missing: there is no front to compare. Run `zenfront select` first."
             )
+
+
+def _other_objectives(records: Sequence[RunRecord]) -> str | None:
+    """Return a sentence if the objectives of a search are not those of the first, else None."""
     first = records[0].experiment
-    for record in records[1:]:
-        if {*record.experiment.objectives} != {*first.objectives}:
+    for other in (record.experiment for record in records[1:]):
+        if {*other.objectives} != {*first.objectives}:
             described = [
-                f"{e.name}: {', '.join(f'{o.direction} {o.score}' for o in e.objectives)}"
-                for e in (first, record.experiment)
+                f"{e.name}: {', '.join(f'{o.direction} {o.score}' for o in e.objectives)}" for e in (first, other)
             ]
-            raise UserError(f"only fronts of the same objectives can be compared, but got {'; '.join(described)}.")
+            return f"only fronts of the same objectives can be compared, but got {'; '.join(described)}."
+    return None
+
+
+def _left_out(records: Sequence[RunRecord], untrained: str | None, unlike: str | None) -> list[str]:
+    """Return a sentence for each part that is left out; none about trained fronts if nothing was trained."""
+    sentences = []
+    if untrained and any(record.trained for record in records):
+        sentences.append(f"The trained fronts are left out: {untrained}.")
+    if unlike:
+        sentences.append(f"The fronts of the searches are left out: {unlike}")
+    return sentences
 
 
 def _names(records: Sequence[RunRecord]) -> list[str]:
@@ -138,14 +196,14 @@ def _tables(names: Sequence[str], measured: dict[str, Any], objectives: Sequence
     point = ", ".join(f"{name} {value:.4g}" for name, value in measured["reference"].items())
     covers = [(name, *(measured["coverage"][name].get(other) for other in names)) for name in names]
     return [
-        html.heading("Hypervolume"),
+        html.heading("Hypervolume", 3),
         html.table(("run", "hypervolume"), list(measured["hypervolume"].items())),
         html.paragraph(
             f"In units of the box around all fronts, below one reference point: {point}. Higher is better; "
             f"{REFERENCE}^{len(objectives)} = {REFERENCE ** len(objectives):.4g} is the most.",
             soft=True,
         ),
-        html.heading("Coverage"),
+        html.heading("Coverage", 3),
         html.table(("share covered by", *names), covers),
         html.paragraph(
             "The share of the column's front that members of the row's front equal or dominate "

@@ -18,7 +18,7 @@ from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.record.whole_file import write_whole
-from zenfront.pipeline.results import Generation, Scores
+from zenfront.pipeline.results.stage_rows import Generation, Scores
 
 
 class _Memory(BaseJournalBackend):

@@ -7,12 +7,12 @@ import plotly.graph_objects as go
 
 from zenfront.pipeline.analysis.noise import noise_groups
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.front import Front, Member
 from zenfront.pipeline.plots import html
 from zenfront.pipeline.plots.interactive import hypervolume_figure, training_figure
 from zenfront.pipeline.plots.series import unit
 from zenfront.pipeline.record.provenance import Origin, read_origin
 from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.results.front import Front, Member
 from zenfront.pipeline.stages.report.trained_blocks import TRAINED_PICTURE, drawable, trained_blocks
 from zenfront.pipeline.tracking import shown_uri
 from zenfront.pipeline.user_code import UserCode

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.front import Front, Member
 from zenfront.pipeline.plots import html
 from zenfront.pipeline.plots.interactive import front_figure
 from zenfront.pipeline.plots.series import axes, groups
@@ -16,6 +15,7 @@ from zenfront.pipeline.plots.static import save_panels
 from zenfront.pipeline.plots.trained import save_trained_figure
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.results.front import Front, Member
 from zenfront.pipeline.stages.report.comparison import compare
 from zenfront.pipeline.stages.report.optuna_export import save_study
 from zenfront.pipeline.stages.report.run_page import STUDY, report_page

@@ -3,7 +3,7 @@
 from zenfront.pipeline.plots import html
 from zenfront.pipeline.plots.trained import PICK_WORDS, trained_figure
 from zenfront.pipeline.record.run_record import RunRecord
-from zenfront.pipeline.trained_networks import TrainedFront, TrainedNetwork
+from zenfront.pipeline.results.trained_networks import TrainedFront, TrainedNetwork
 from zenfront.pipeline.wording import number, percent
 
 TRAINED_PICTURE = "trained.png"

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 
 from zenfront.pipeline.cluster.memory import peak, reset_peak
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.scoring import Scoring
 from zenfront.spaces import Architecture
 

@@ -9,7 +9,7 @@ from zenfront.pipeline.algorithms import FixedList, Problem
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.progress import SearchProgress, View
 from zenfront.pipeline.record.ledger import Ledger
-from zenfront.pipeline.results import Generation, Scores
+from zenfront.pipeline.results.stage_rows import Generation, Scores
 from zenfront.pipeline.scoring import Scoring
 from zenfront.pipeline.stages.search.loop import SearchLoop
 from zenfront.pipeline.stages.search.statistics import SearchStatistics

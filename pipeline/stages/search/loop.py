@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TypeVar
 
 from zenfront.pipeline.algorithms import Algorithm
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.spaces import Architecture
 
 TRIES_ALONE = 2

@@ -11,7 +11,7 @@ from zenfront.pipeline.cluster.memory_advice import MemoryAdvisor
 from zenfront.pipeline.cluster.metrics import SearchMetrics
 from zenfront.pipeline.cluster.watchdog import ClusterWatchdog
 from zenfront.pipeline.errors import passing_errors_to
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.stages.search.driver import SearchDriver
 from zenfront.pipeline.stages.search.loop import REPORTS, trial_seconds, trial_size
 from zenfront.pipeline.stages.search.worker import ScoringWorker

@@ -10,7 +10,7 @@ import torch
 
 from zenfront.pipeline.cluster.time_limit import time_limit
 from zenfront.pipeline.device import resolve
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.stages.search.candidate import score_candidate
 from zenfront.pipeline.stages.search.driver import SearchDriver
 from zenfront.pipeline.stages.search.loop import score_in_turn

@@ -7,7 +7,7 @@ from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.progress import View
 from zenfront.pipeline.record.ledger import Ledger, read_values
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.stages.search.driver import SearchDriver
 from zenfront.spaces import Architecture
 

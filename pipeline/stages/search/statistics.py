@@ -8,7 +8,7 @@ import numpy as np
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.objectives import Constraint, Objective, infeasible_message, losses, violations
 from zenfront.pipeline.pareto import bounding_box, front_indices, normalised_hypervolume
-from zenfront.pipeline.results import Box, Generation, Scores
+from zenfront.pipeline.results.stage_rows import Box, Generation, Scores
 
 
 class SearchStatistics:

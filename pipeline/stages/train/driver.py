@@ -12,7 +12,7 @@ from zenfront.pipeline.cluster.tuner import ForgetfulSearcher, NotPickled, Relea
 from zenfront.pipeline.cluster.workers import lost_machines
 from zenfront.pipeline.errors import UserError, passing_errors_to
 from zenfront.pipeline.progress import TrialProgress, View
-from zenfront.pipeline.results import Epoch
+from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.stages.train.runs import WORKER_FAILED, Evaluation, TrainingRuns
 
 RETRIES = 3

@@ -9,7 +9,7 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Train
 from zenfront.pipeline.progress import TrialProgress, TrialState
 from zenfront.pipeline.record.ledger import Ledger
-from zenfront.pipeline.results import Epoch, Trained, TrainedRun, trial_name
+from zenfront.pipeline.results.stage_rows import Epoch, Trained, TrainedRun, trial_name
 from zenfront.pipeline.schedulers import TrainingBudget
 from zenfront.pipeline.seeds import seed_for
 from zenfront.spaces import Architecture

@@ -7,14 +7,14 @@ from zenfront.pipeline.cluster import session, tuner, workers
 from zenfront.pipeline.cluster.watchdog import ClusterWatchdog
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.front import Front
 from zenfront.pipeline.progress import View
 from zenfront.pipeline.record.backup import storage_of
 from zenfront.pipeline.record.json_file import read_document, write_json
 from zenfront.pipeline.record.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.training_result import DataFacts, compared_costs, costs_of, find_trained_front
-from zenfront.pipeline.results import TrainedRun
+from zenfront.pipeline.results.front import Front
+from zenfront.pipeline.results.stage_rows import TrainedRun
 from zenfront.pipeline.stages.train.driver import JobCallback, JobScheduler, JobSearcher, TrainingDriver
 from zenfront.pipeline.stages.train.runs import TrainingRuns
 from zenfront.pipeline.stages.train.worker import Training, TrainingWorker

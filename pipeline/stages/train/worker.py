@@ -16,7 +16,7 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Recipe
 from zenfront.pipeline.record.backup import DRIVER
 from zenfront.pipeline.record.storage import Storage
-from zenfront.pipeline.results import Epoch
+from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.stages.train.runs import Evaluation
 from zenfront.pipeline.training import data, loop
 from zenfront.pipeline.training.classes import images_behind

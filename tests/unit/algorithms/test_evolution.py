@@ -11,7 +11,7 @@ from zenfront.pipeline import algorithms
 from zenfront.pipeline.algorithms import Problem, rank_sum, regularized_evolution, zennas
 from zenfront.pipeline.algorithms._evolution import mutate
 from zenfront.pipeline.objectives import Constraint, Objective
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.spaces import Architecture, Space
 

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 from zenfront import spaces
 from zenfront.pipeline.algorithms import FixedList
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.stages.search.loop import SearchLoop
 

@@ -9,7 +9,7 @@ from zenfront.pipeline.algorithms._genes import GeneMutation, GeneProblem
 from zenfront.pipeline.algorithms.nsga2 import ALGORITHM
 from zenfront.pipeline.objectives import Constraint, Objective, losses
 from zenfront.pipeline.pareto import hypervolume
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.spaces import Architecture
 

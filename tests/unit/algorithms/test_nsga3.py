@@ -7,7 +7,7 @@ import pytest
 
 from zenfront.pipeline.algorithms import Problem, nsga3
 from zenfront.pipeline.objectives import Objective
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.spaces import Architecture, Space
 
 OBJECTIVES = tuple(Objective(name, "minimise") for name in "abc")

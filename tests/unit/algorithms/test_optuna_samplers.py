@@ -13,7 +13,7 @@ from zenfront.pipeline import algorithms
 from zenfront.pipeline.algorithms import Problem
 from zenfront.pipeline.algorithms._optuna import OptunaSearch
 from zenfront.pipeline.objectives import Constraint, Objective
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.spaces import Space
 
 OBJECTIVES = (Objective("a", "maximise"), Objective("b", "minimise"))

@@ -9,7 +9,7 @@ from zenfront.pipeline.cli.console import ConsoleView
 from zenfront.pipeline.experiment.config_file import load_experiment
 from zenfront.pipeline.record.ledger import read_ledger
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.scoring import Scoring
 from zenfront.pipeline.stages.report.stage import report
 from zenfront.pipeline.stages.search.stage import search

@@ -13,12 +13,12 @@ from rich.console import Console
 from zenfront.pipeline.cli.console import ConsoleView
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.front import Front
 from zenfront.pipeline.record.json_file import read_document, write_json
 from zenfront.pipeline.record.ledger import Ledger, read_ledger, read_values
 from zenfront.pipeline.record.run_folder import RunFolder, differences
 from zenfront.pipeline.record.run_record import RunRecord
-from zenfront.pipeline.results import Epoch, Generation, Scores, Trained
+from zenfront.pipeline.results.front import Front
+from zenfront.pipeline.results.stage_rows import Epoch, Generation, Scores, Trained
 from zenfront.pipeline.stages.search.stage import search
 from zenfront.pipeline.stages.select import select
 from zenfront.pipeline.stages.train.runs import Evaluation, TrainingRuns

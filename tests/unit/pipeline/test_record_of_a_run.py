@@ -1,10 +1,10 @@
 from collections.abc import Callable
 
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.front import Front
 from zenfront.pipeline.record.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import Run, RunRecord
+from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.stages.select import select
 
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]

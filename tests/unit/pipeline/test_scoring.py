@@ -10,7 +10,7 @@ from zenfront.pipeline import proxies
 from zenfront.pipeline.errors import ScoreUndefined
 from zenfront.pipeline.objectives import Constraint
 from zenfront.pipeline.proxies import Batch, Proxy
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.scoring import Scoring, noise_batch
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.spaces import Network, Task

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zenfront import spaces
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.stages.search.loop import TRIES_ALONE, SearchLoop, trial_size
 from zenfront.spaces import Architecture

@@ -8,7 +8,7 @@ from zenfront import spaces
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.objectives import Constraint, Objective
 from zenfront.pipeline.pareto import normalised_hypervolume
-from zenfront.pipeline.results import Box, Scores
+from zenfront.pipeline.results.stage_rows import Box, Scores
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.stages.search.statistics import SearchStatistics
 

@@ -10,7 +10,6 @@ import pytest
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.front import Front, Member
 from zenfront.pipeline.objectives import Objective
 from zenfront.pipeline.record.json_file import write_json
 from zenfront.pipeline.record.run_folder import RunFolder
@@ -22,9 +21,10 @@ from zenfront.pipeline.record.training_result import (
     find_trained_front,
     search_costs,
 )
-from zenfront.pipeline.results import Box, Trained, TrainedRun, trial_name
+from zenfront.pipeline.results.front import Front, Member
+from zenfront.pipeline.results.stage_rows import Box, Trained, TrainedRun, trial_name
+from zenfront.pipeline.results.trained_networks import TrainedFront
 from zenfront.pipeline.stages.select import select
-from zenfront.pipeline.trained_networks import TrainedFront
 from zenfront.spaces import Architecture
 
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]

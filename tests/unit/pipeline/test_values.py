@@ -7,7 +7,7 @@ import pytest
 
 from zenfront import spaces
 from zenfront.pipeline.objectives import Constraint, Objective, losses, violations
-from zenfront.pipeline.results import Epoch, Scores
+from zenfront.pipeline.results.stage_rows import Epoch, Scores
 from zenfront.pipeline.seeds import numpy_generator, seed_for, torch_generator
 
 ARCHITECTURE = spaces.load("anynet3").sample(numpy_generator(0, "values"))

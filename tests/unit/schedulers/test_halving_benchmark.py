@@ -25,34 +25,37 @@ def halving() -> ModuleType:
     return module
 
 
-def test_a_table_of_three_by_hand(halving: ModuleType) -> None:
-    """Rung at 12 of 200 epochs, factor 3: one of three goes on by accuracy, with costs the two extremes of the front.
+def test_a_table_of_six_by_hand(halving: ModuleType) -> None:
+    """Rung at 12 of 200 epochs, factor 3: two of six go on, by accuracy the best two, else the extremes of the front.
 
-    Regret at costs 1, 2, 3: the best accuracies are 50, 70 and 90 %. Without the cheapest, 50 % is still what not
-    learning gives, so that only the level of 2 loses 20 points. With one worker the seconds add up.
+    Regret at costs 1, 2, 3: the best accuracies are 50, 70 and 90 %. By accuracy nothing of cost 1 is trained, which
+    counts as the lowest accuracy, 40 %: 10 points. With the extremes, 50 % is the best at cost 2: 20 points.
+    With one worker the seconds add up.
     """
     curves = halving.Curves(
-        "three",
+        "six",
         (12, 200),
-        np.array([[0.4], [0.5], [0.6]]),
-        np.array([50.0, 70.0, 90.0]),
-        np.array([1.0, 2.0, 3.0]),
-        np.array([1.0, 1.0, 2.0]),
+        np.array([[0.4], [0.3], [0.5], [0.2], [0.6], [0.1]]),
+        np.array([50.0, 40.0, 70.0, 45.0, 90.0, 42.0]),
+        np.array([1.0, 1.0, 2.0, 2.0, 3.0, 3.0]),
+        np.array([1.0, 1.0, 1.0, 1.0, 2.0, 2.0]),
         1000,
-        3,
+        6,
         ("random",),
     )
-    expected = {"all trained": ({0, 1, 2}, 600, 800), "halving by accuracy": ({2}, 224, 424)}
-    expected["halving, net"] = ({0, 2}, 412, 612)
+    order = np.array([4, 0, 1, 2, 3, 5])
+    expected = {"all trained": ({0, 1, 2, 3, 4, 5}, 1200, 1600), "halving by accuracy": ({2, 4}, 448, 660)}
+    expected["halving, net"] = ({0, 4}, 448, 660)
     for arm, (finished, epochs, seconds) in expected.items():
-        found = halving.train(curves, np.array([2, 0, 1]), halving.ARMS[arm], workers=1)
+        found = halving.train(curves, order, halving.ARMS[arm], workers=1)
         assert (set(found.finished), found.epochs, found.seconds) == (finished, epochs, seconds)
-    both = halving.train(curves, np.array([2, 0, 1]), halving.ARMS["all trained"], workers=2)
-    assert both.seconds == 400  # the two of 200 seconds one after the other, beside that of 400
+    # Two workers: 4 takes 400 seconds, 0 and 1 take 200 each; then 2 and 3, 200 each; then 5, 400.
+    assert halving.train(curves, order, halving.ARMS["all trained"], workers=2).seconds == 1000
     measured = halving.measure(curves, "random", halving.ARMS["halving by accuracy"], 1, 1.0, 0)
     assert measured == pytest.approx(
-        {"mean": 20 / 3, "largest": 20, "epochs": 224 / 600, "seconds": 424 / 800, "front": 1 / 3, "cheapest": 0}
+        {"mean": 10 / 3, "largest": 10, "epochs": 448 / 1200, "seconds": 660 / 1600, "front": 2 / 3, "cheapest": 0}
     )
+    assert halving.measure(curves, "random", halving.ARMS["halving, net"], 1, 1.0, 0)["mean"] == pytest.approx(20 / 3)
 
 
 def test_the_command_runs_on_a_table(

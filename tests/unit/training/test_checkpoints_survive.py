@@ -16,7 +16,7 @@ import torch
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Recipe
-from zenfront.pipeline.results import Epoch
+from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.training.checkpoint import load, save
 from zenfront.pipeline.training.data import Images
 from zenfront.pipeline.training.loop import train

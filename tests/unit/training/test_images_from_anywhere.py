@@ -5,6 +5,7 @@ import os
 import struct
 import tracemalloc
 import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def palette_png(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunks
 
 
-def write(folder: Path, rows: list[dict[str, Any] | None], **options: Any) -> Data:
+def write(folder: Path, rows: Sequence[Mapping[str, Any] | None], **options: Any) -> Data:
     folder.mkdir(exist_ok=True)
     content = pa.table({"img": pa.array(rows, STRUCT), "label": [row % 2 for row in range(len(rows))]})
     for role in ("train", "test"):
@@ -63,7 +64,7 @@ def read(data: Data) -> np.ndarray:
 
 @pytest.mark.parametrize("file_format", ["PNG", "BMP", "WEBP", "JPEG"])
 def test_the_formats_that_are_decoded(file_format: str) -> None:
-    options = {"lossless": True} if file_format == "WEBP" else {}
+    options: dict[str, Any] = {"lossless": True} if file_format == "WEBP" else {}
     pixels = decode(encode(PIXELS, file_format, **options), TASK)
     assert pixels.shape == (4, 5, 3)
     assert np.abs(pixels.astype(int) - PIXELS).max() <= (12 if file_format == "JPEG" else 0)
@@ -187,7 +188,7 @@ def test_a_path_that_names_anything_else_is_refused(path: str | None, message: s
     os.mkfifo(data / "fifo")
     with (data / "huge.png").open("wb") as file:
         file.truncate(10**12)
-    rows = [{"bytes": GOOD, "path": "/etc/passwd"}, {"bytes": None, "path": path}]
+    rows: list[dict[str, Any]] = [{"bytes": GOOD, "path": "/etc/passwd"}, {"bytes": None, "path": path}]
     with pytest.raises(UserError, match=rf"train\.parquet, row 1, column 'img': .*{message}") as caught:
         read(write(data, rows))
     assert len(str(caught.value)) < 700
@@ -226,9 +227,7 @@ def test_what_is_no_image_of_a_class_is_named(name: str, message: str, tmp_path:
 
 @pytest.mark.parametrize("dictionary_limit", [100, 2**20], ids=["dictionary that overflows", "dictionary"])
 @pytest.mark.parametrize("rows_of_a_group", [7, 300, 1000])
-def test_rows_keep_their_order_over_groups_and_batches(
-    rows_of_a_group: int, dictionary_limit: int, tmp_path: Path
-) -> None:
+def test_rows_keep_their_order_over_groups(rows_of_a_group: int, dictionary_limit: int, tmp_path: Path) -> None:
     pictures = [np.full((4, 5, 3), index % 250, np.uint8) for index in range(700)]
     rows = [{"bytes": encode(picture, "PNG"), "path": f"{index}.png"} for index, picture in enumerate(pictures)]
     images = read(write(tmp_path, rows, row_group_size=rows_of_a_group, dictionary_pagesize_limit=dictionary_limit))
@@ -259,7 +258,7 @@ def test_a_file_that_unpacks_to_too_much_is_refused_before_it_is_read(
     def read_it(*_: object, **__: object) -> None:
         raise AssertionError("read")
 
-    rows = [{"bytes": bytes(2**20) + bytes([row]), "path": None} for row in range(4)]
+    rows: list[dict[str, Any] | None] = [{"bytes": bytes(2**20) + bytes([row]), "path": None} for row in range(4)]
     monkeypatch.setattr("zenfront.pipeline.training._tables.SMALL", 2**21 if kind == "values" else 50)
     monkeypatch.setattr("zenfront.pipeline.training._tables.RATIO", 0)
     data = write(tmp_path, rows if kind == "values" else [None] * 10, compression="zstd", use_dictionary=False)

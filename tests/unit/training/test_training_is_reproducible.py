@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from zenfront.pipeline.experiment.config import Recipe
-from zenfront.pipeline.results import Epoch
+from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.training.data import Images
 from zenfront.pipeline.training.loop import evaluate, train
 from zenfront.spaces import Network

@@ -10,11 +10,11 @@ import pytest
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.front import Front
 from zenfront.pipeline.objectives import Objective
 from zenfront.pipeline.plots.series import axes, panels, unit
 from zenfront.pipeline.record.json_file import write_json
 from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.stages.report.comparison import measures
 from zenfront.pipeline.stages.report.stage import report
 from zenfront.pipeline.stages.select import select

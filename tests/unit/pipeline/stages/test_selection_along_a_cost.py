@@ -12,7 +12,7 @@ from zenfront import spaces
 from zenfront.pipeline.checks import check
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.stages.select import find_front, rule_of, stratified, tradeoff, with_extremes
 

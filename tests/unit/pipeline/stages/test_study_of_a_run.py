@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.ledger import read_ledger
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.results import Scores
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.stages.report.stage import report
 from zenfront.pipeline.stages.select import select
 

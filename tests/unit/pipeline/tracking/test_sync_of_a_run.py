@@ -8,10 +8,10 @@ import pytest
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.front import Front
 from zenfront.pipeline.record.json_file import write_json
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.results import Trained
+from zenfront.pipeline.results.front import Front
+from zenfront.pipeline.results.stage_rows import Trained
 from zenfront.pipeline.stages.select import select
 from zenfront.pipeline.tracking import sync
 

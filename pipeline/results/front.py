@@ -8,8 +8,8 @@ from typing import Any, Literal, Self
 from pydantic import TypeAdapter
 
 from zenfront.pipeline.objectives import Constraint, Objective
-from zenfront.pipeline.results import Box, Genes, read_architecture
-from zenfront.pipeline.rows import CLOSED, SCHEMA, Count, Number, Text, read_row
+from zenfront.pipeline.results.rows import CLOSED, SCHEMA, Count, Number, Text, read_row
+from zenfront.pipeline.results.stage_rows import Box, Genes, read_architecture
 from zenfront.spaces import Architecture
 
 

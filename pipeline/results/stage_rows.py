@@ -12,8 +12,8 @@ from typing import Any, Self
 from pydantic import TypeAdapter
 
 from zenfront.pipeline.progress import TrialState
-from zenfront.pipeline.rows import CLOSED, Count, Number, Positive, Text, read_row
-from zenfront.pipeline.trained_networks import TrainedFront
+from zenfront.pipeline.results.rows import CLOSED, Count, Number, Positive, Text, read_row
+from zenfront.pipeline.results.trained_networks import TrainedFront
 from zenfront.spaces import Architecture
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from zenfront.pipeline.progress import TrialState
-from zenfront.pipeline.rows import CLOSED, Count, Number, Text, read_row
+from zenfront.pipeline.results.rows import CLOSED, Count, Number, Text, read_row
 
 PickName = Literal["most_accurate", "knee", "cheapest_within_noise"]
 

@@ -1,0 +1,71 @@
+"""Metrics of trained networks: of the trained front for the parent, of one network for its child."""
+
+import statistics
+from collections.abc import Iterator
+
+import numpy as np
+
+from zenfront.pipeline.analysis.trained_front import accuracy_at_cost
+from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.results.trained_networks import TrainedFront
+
+QUARTILES = (25, 50, 75, 100)
+"""Percentiles of the first cost over the networks that were selected for training."""
+
+
+def front_metrics(front: TrainedFront | None) -> dict[str, float]:
+    """Return the metrics of a trained front, under names that are the same in every experiment.
+
+    They are trained_hypervolume, trained_front_size and, for each quartile q of the first cost over the selected
+    networks, cost_at_<q>, the cost there, and accuracy_at_cost_<q>, the best mean test accuracy at no more than that
+    cost, which is left out if no network is as cheap.
+    """
+    if front is None:
+        return {}
+    metrics = {"trained_hypervolume": front.hypervolume, "trained_front_size": float(len(front.members))}
+    if front.costs:
+        first = front.costs[0]
+        finished = [(network.accuracy, network.costs[first]) for network in front.finished]
+        accuracy, cost = np.array(finished, dtype=np.float64).T
+        levels = np.percentile([network.costs[first] for network in front.networks], QUARTILES).tolist()
+        metrics |= {f"cost_at_{q}": level for q, level in zip(QUARTILES, levels, strict=True)}
+        found = zip(QUARTILES, accuracy_at_cost(accuracy, cost, levels), strict=True)
+        metrics |= {f"accuracy_at_cost_{q}": best for q, best in found if best is not None}
+    return metrics
+
+
+def network_metrics(record: RunRecord, architecture: str) -> dict[str, float]:
+    """Return the test metrics of an architecture by seed, their mean and deviation, and whether it is on the front.
+
+    The values of the first seed have plain names; those of a further seed s end in _seed<s>.
+    """
+    metrics = dict(_tests_by_seed(record, architecture))
+    for name, tested in _tests(record, architecture).items():
+        if tested:
+            metrics[f"{name}_mean"] = statistics.fmean(tested)
+        if len(tested) > 1:
+            metrics[f"{name}_std"] = statistics.stdev(tested)
+    if record.trained_front and (network := record.trained_front.by_id.get(architecture)):
+        metrics["on_trained_front"] = float(network.on_front)
+    return metrics
+
+
+def seed_suffix(record: RunRecord, seed: int) -> str:
+    """Return the end of the names of a seed's metrics: empty for the first seed."""
+    return "" if seed == record.experiment.train.seeds[0] else f"_seed{seed}"
+
+
+def _tests_by_seed(record: RunRecord, architecture: str) -> Iterator[tuple[str, float]]:
+    for run in record.runs_of(architecture):
+        values = (run.test_accuracy, run.test_loss, run.test_balanced_accuracy)
+        for name, value in zip(("test_accuracy", "test_loss", "test_balanced_accuracy"), values, strict=True):
+            if value is not None:
+                yield name + seed_suffix(record, run.seed), value
+
+
+def _tests(record: RunRecord, architecture: str) -> dict[str, list[float]]:
+    balanced = (run.test_balanced_accuracy for run in record.runs_of(architecture))
+    return {
+        "test_accuracy": record.test_accuracies(architecture),
+        "test_balanced_accuracy": [accuracy for accuracy in balanced if accuracy is not None],
+    }
