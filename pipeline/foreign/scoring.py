@@ -20,7 +20,7 @@ from zenfront.pipeline.proxies import Proxy
 from zenfront.pipeline.proxies._state import borrowed
 from zenfront.pipeline.results.score_result import ScoreResult
 from zenfront.pipeline.seeds import torch_generator
-from zenfront.spaces import Init, Network
+from zenfront.spaces import Auxiliary, Init, Network, without_auxiliaries
 
 Weights = Literal["fresh", "as_is"]
 SEEN = 2
@@ -59,9 +59,11 @@ def score_module(
     """
     copy = private_copy(module)
     device = str(next((t.device for t in (*copy.parameters(), *copy.buffers())), given.batch.images.device))
-    passed = _recorded(copy, given.batch.images[:SEEN].to(device), seed)
+    seen = given.batch.images[:SEEN].to(device)
+    passed = _recorded(copy, seen, seed)
     given.check_classes(_logits(passed).shape[1])
-    layout = _layout(copy, passed, features)
+    shortcuts = passed.joins and _joins_elsewhere(copy, seen, seed)
+    layout = _layout(copy, passed, features, shortcuts)
     network = _network(copy, layout, features)
     lacking = {proxy.name: reason for proxy in asked if (reason := given.lacks(proxy) or _no_score(proxy, copy))}
     taken = Measurement(given.batch, seed, "module", repeats, options or {}, device, keep_partial=True, alone=True)
@@ -97,6 +99,14 @@ def _recorded(module: nn.Module, images: Tensor, seed: int) -> ForwardPass:
             ) from error
 
 
+def _joins_elsewhere(module: nn.Module, images: Tensor, seed: int) -> bool:
+    """Return whether results are joined outside the shortcuts that a score can leave out."""
+    if not any(isinstance(part, Auxiliary) for part in module.modules()):
+        return True
+    with without_auxiliaries(module):
+        return _recorded(module, images, seed).joins
+
+
 def _logits(passed: ForwardPass) -> Tensor:
     logits = passed.result
     if not isinstance(logits, Tensor) or logits.dim() != 2:
@@ -107,7 +117,7 @@ def _logits(passed: ForwardPass) -> Tensor:
     return logits
 
 
-def _layout(module: nn.Module, passed: ForwardPass, features: str | None) -> Layout:
+def _layout(module: nn.Module, passed: ForwardPass, features: str | None, shortcuts: bool) -> Layout:
     if features is None and isinstance(module, Network):
         features = "features"
     if features is None:
@@ -116,7 +126,7 @@ def _layout(module: nn.Module, passed: ForwardPass, features: str | None) -> Lay
             raise UserError("no features are found: there is no linear layer. Name a module with features=.")
     else:
         number = _named(module, passed, features)
-    return Layout(number, block_names(module, passed, number), passed.writes)
+    return Layout(number, block_names(module, passed, number), passed.writes, shortcuts)
 
 
 def _named(module: nn.Module, passed: ForwardPass, name: str) -> int:

@@ -15,13 +15,13 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import to_yaml
 from zenfront.pipeline.experiment.earlier_versions import continued, note_on
-from zenfront.pipeline.front import Front
 from zenfront.pipeline.record.json_file import read_document
 from zenfront.pipeline.record.ledger import Ledger, read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.record.training_result import compared_costs, costs_of
-from zenfront.pipeline.results import Epoch, Trained
+from zenfront.pipeline.results.front import Front
+from zenfront.pipeline.results.stage_rows import Epoch, Trained
 from zenfront.pipeline.stages.select import select
 from zenfront.pipeline.stages.train.runs import Evaluation, TrainingRuns
 
