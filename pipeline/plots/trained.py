@@ -244,4 +244,5 @@ def _style(panel: Axes, front: TrainedFront) -> None:
     panel.grid(True, which="major", color="#E6E8EB", linewidth=0.8)
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)
-    panel.get_figure().legend(frameon=False, fontsize=9, loc="outside lower center", ncols=2)  # hides no point
+    figure = panel.figure
+    figure.legend(frameon=False, fontsize=9, loc="outside lower center", ncols=2)  # hides no point
