@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+Backend = Literal["ray", "serial"]
+"""Where the scores of a search are taken: on Ray's workers, or in this process."""
 TrialState = Literal["waiting", "running", "stopped", "finished", "diverged", "failed"]
 
 

@@ -141,7 +141,7 @@ def require_allowed(code: Iterable[UserCode]) -> None:
     if refused:
         raise UserError(
             f"the experiment names Python code, which runs with all your rights: {', '.join(refused)}. "
-            "Read it; if you trust it, add --allow-code."
+            "Read it; if you trust it, add --allow-code (in Python: allow_code=True)."
         )
 
 

@@ -16,7 +16,7 @@ from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results.stage_rows import Scores
-from zenfront.spaces import Architecture
+from zenfront.pipeline.user_code import allow
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,15 @@ class Run:
             score it.
 
         Raises:
-            UserError: The record is damaged.
+            UserError: The record is damaged; the space is code of the experiment that was not allowed.
         """
         rows = read_values(RunFolder(self.path).scores, Scores.from_row)
+        space = spaces.load(self.experiment.space, self.experiment.code)
         feasible = violations(rows, self.experiment.constraints) <= 0
         names = self.experiment.score_names()
         frame = _frame(
             (
-                {"id": scores.architecture.id, "architecture": _notation(scores.architecture)}
+                {"id": scores.architecture.id, "architecture": space.notation(scores.architecture)}
                 | {name: scores.values.get(name) for name in names}
                 | {f"{name}_error": error for name, error in scores.errors.items()}
                 | {"feasible": bool(holds), "failure": scores.failure, "seconds": sum(scores.seconds.values())}
@@ -102,7 +103,8 @@ class Run:
             ``seed``. ``status``: ``finished``, ``stopped`` by the scheduler, ``diverged`` or ``failed``. ``epochs``:
             completed epochs. ``val_accuracy``, ``test_accuracy``: fractions from 0 to 1; the test data are used only
             for runs that finish. ``test_loss``: cross-entropy in nats. ``failure``: reason of a failure, otherwise
-            missing. Empty before the end of the training.
+            missing. ``val_balanced_accuracy``, ``test_balanced_accuracy``: means over the classes, if the experiment
+            trains by balanced accuracy. Empty before the end of the training.
 
         Raises:
             UserError: The folder holds no run, or its record is damaged.
@@ -110,6 +112,8 @@ class Run:
         record = RunRecord.read(RunFolder(self.path))
         notations = {member.id: member.notation for member in record.members}
         columns = ["seed", "status", "epochs", "val_accuracy", "test_accuracy", "test_loss", "failure"]
+        if record.experiment.train.metric == "balanced_accuracy":
+            columns += ["val_balanced_accuracy", "test_balanced_accuracy"]
         rows = [
             {"id": run.architecture, "architecture": notations.get(run.architecture)}
             | {name: getattr(run, name) for name in columns}
@@ -125,11 +129,13 @@ class Run:
         return f"Run({str(self.path)!r}, space {self.experiment.space}: {', '.join(done)})"
 
 
-def open_run(folder: str | PathLike[str]) -> Run:
+def open_run(folder: str | PathLike[str], *, allow_code: bool = False) -> Run:
     """Open a run folder, such as ``runs/quickstart``.
 
     Args:
         folder: The folder that a search has made; runs of the command line lie in ``runs/`` by default.
+        allow_code: Run the Python files that the experiment names as its space or its scores: `Run.scores` needs the
+            space. Read them first: they run with all your rights.
 
     Returns:
         The run, whose results are data frames.
@@ -138,7 +144,9 @@ def open_run(folder: str | PathLike[str]) -> Run:
         UserError: The folder holds no run, or one of another version of Zenfront.
     """
     run = Run(Path(folder))
-    run.experiment  # noqa: B018 - a wrong folder is told at once
+    code = run.experiment.own_code()
+    if allow_code:
+        allow(code)
     return run
 
 
@@ -147,7 +155,3 @@ def _frame(rows: Iterable[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
     listed = list(rows)
     more = [name for name in dict.fromkeys(name for row in listed for name in row) if name not in ("id", *columns)]
     return pd.DataFrame(listed, columns=["id", *columns, *more]).set_index("id")
-
-
-def _notation(architecture: Architecture) -> str:
-    return spaces.load(architecture.space).notation(architecture)

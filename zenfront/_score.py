@@ -12,10 +12,12 @@ from zenfront.pipeline import proxies
 from zenfront.pipeline.checks import check_option
 from zenfront.pipeline.device import resolve
 from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.references import read_named
 from zenfront.pipeline.foreign.scoring import Weights, score_module
 from zenfront.pipeline.given_batch import GivenBatch
 from zenfront.pipeline.results.score_result import ScoreResult
 from zenfront.pipeline.scoring import Scoring
+from zenfront.pipeline.user_code import UserCode
 from zenfront.spaces import Architecture, Space, Task
 
 Options = Mapping[str, Mapping[str, object]]
@@ -79,9 +81,9 @@ def score(
     Args:
         network: Any module (N, C, H, W) -> (N, K). Scores are taken on a copy, in float32 and on the module's device;
             the module stays as it is.
-        space: Name of a search space (``zf.spaces.names()``).
+        space: Name of a search space (``zf.spaces.names()``), or ``"./file.py"`` with one of your own, which is run.
         architecture: Architecture in the notation of the space, as `zenfront spaces NAME --sample 5` shows it.
-        names: Names of the scores (``zf.proxies.names()``).
+        names: Names of the scores (``zf.proxies.names()``), or ``"./file.py"`` with one of your own, which is run.
         images: Real images (N, C, H, W), float32 or float64, normalised. Without them, scores that need no real images
             are taken on 32 images of standard normal noise, and the others are undefined.
         labels: Classes of the images (N,), int64. Without them, scores that need labels are undefined.
@@ -115,18 +117,23 @@ def score(
             raise UserError(f"device={device!r}: a module is scored on the device that it is on; move it there before.")
         if weights not in ("fresh", "as_is"):
             raise UserError(f"weights= must be 'fresh' or 'as_is', but got {weights!r}.")
-        asked, given = _names(names[0], options), GivenBatch.of(images, labels, wanted, seed)
+        asked, code = _read(names[0], options)
+        given = GivenBatch.of(images, labels, wanted, seed)
+        loaded = [proxies.load(name, code) for name in asked]
         return score_module(
-            network, asked, given, features=features, weights=weights, seed=seed, repeats=repeats, options=options
+            network, loaded, given, features=features, weights=weights, seed=seed, repeats=repeats, options=options
         )
     if isinstance(network, str) and len(names) == 2:
         if features is not None or weights != "fresh":
             raise UserError("features= and weights= go with a module; a search space knows its features.")
         if wanted is None:
             raise UserError(f"space {network!r} needs task=(channels, height, width, classes) to build the network.")
-        asked, given = _names(names[1], options), GivenBatch.of(images, labels, wanted, seed)
+        asked, own_scores = _read(names[1], options)
+        own_spaces, [space] = read_named("spaces", [network])
+        code = [*own_scores, *own_spaces]
+        given = GivenBatch.of(images, labels, wanted, seed)
         scoring = Scoring(
-            space=spaces.load(network),
+            space=spaces.load(space, code),
             task=wanted,
             names=asked,
             batch=given.batch,
@@ -135,6 +142,7 @@ def score(
             options=options or {},
             device=resolve(device or "cpu"),
             keep_partial=True,
+            code=code,
         )
         return _of_architecture(scoring, names[0], given)
     kinds = ", ".join(type(argument).__name__ for argument in (network, *names))
@@ -150,7 +158,7 @@ def _task(task: TaskLike | None) -> Task | None:
 
 def _of_architecture(scoring: Scoring, architecture: str | Architecture, given: GivenBatch) -> ScoreResult:
     given.check_classes(scoring.task.classes)
-    asked = [proxies.load(name) for name in scoring.names]
+    asked = [proxies.load(name, scoring.code) for name in scoring.names]
     undefined = {proxy.name: reason for proxy in asked if (reason := given.lacks(proxy))}
     found = _scored(
         replace(scoring, names=[name for name in scoring.names if name not in undefined]),
@@ -186,15 +194,17 @@ def _parsed(space: Space, architecture: str | Architecture) -> Architecture:
     return architecture
 
 
-def _names(names: str | Sequence[str], options: Options | None) -> list[str]:
-    asked = list(dict.fromkeys([names] if isinstance(names, str) else names))
+def _read(names: str | Sequence[str], options: Options | None) -> tuple[list[str], list[UserCode]]:
+    """Return the names of the scores, each once, and the code of those that are the user's own."""
+    code, named = read_named("proxies", [names] if isinstance(names, str) else names)
+    asked = list(dict.fromkeys(named))
     if not asked:
         raise UserError("name at least one score; zf.proxies.names() lists them.")
     for name in asked:
-        proxies.load(name)
+        proxies.load(name, code)
     for name, settings in (options or {}).items():
         if name not in asked:
             raise UserError(f"options= has an entry for {name!r}, which is not among the scores: {', '.join(asked)}.")
         for option, value in settings.items():
-            check_option(name, option, value)
-    return asked
+            check_option(name, option, value, code)
+    return asked, code

@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from zenfront.pipeline.cluster import head_watch, leftovers
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.provenance import source_digest
+from zenfront.pipeline.user_code import UserCode
 
 START = 60.0
 """Seconds to wait for a machine of the cluster to start a worker."""
@@ -37,18 +38,18 @@ def cluster(experiment: Experiment) -> Iterator[None]:
         return
     leftovers.remove_leftovers()
     address = experiment.cluster.address
-    with _connected(address) if address else _own_ray():
+    with _connected(address, experiment.own_code()) if address else _own_ray():
         yield
 
 
 @contextmanager
-def _connected(address: str) -> Iterator[None]:
+def _connected(address: str, own: Sequence[UserCode]) -> Iterator[None]:
     # A head node on 127.0.0.1 (`just dashboard`): Ray would look for it at an address that other machines reach.
     here = address == "auto" and "RAY_ADDRESS" not in os.environ and (read_ray_address() or "").startswith("127.0.0.1:")
     with _kept_to_this_machine() if here else nullcontext():
         _init(address)
     try:
-        _require_same_code()
+        _require_same_code(own)
         yield
     finally:
         ray.shutdown()
@@ -126,21 +127,28 @@ def unreachable(address: str | None, error: Exception) -> UserError:
     return UserError(f"cluster.address: no Ray cluster answers at {address!r} ({error}).{hint}")
 
 
-def _require_same_code() -> None:
+def _require_same_code(own: Sequence[UserCode] = ()) -> None:
     """Require the code of this process on every machine: the result must not depend on which machine did what.
 
+    Args:
+        own: Code of the experiment, which every machine must be able to load.
+
     Raises:
-        UserError: A machine has different code, or none.
+        UserError: A machine has different code, or none, or cannot load that of the experiment.
     """
     here = source_digest()
-    ask = ray.remote(num_cpus=0)(source_digest)
+    ask = ray.remote(num_cpus=0)(_load_code)
     machines = {node["NodeID"]: node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
     there = {node: NodeAffinitySchedulingStrategy(node, soft=False) for node in machines}
-    asked = {node: ask.options(scheduling_strategy=place).remote() for node, place in there.items()}
+    asked = {node: ask.options(scheduling_strategy=place).remote(own) for node, place in there.items()}
     for node, answer in asked.items():
         try:
             problem = None if ray.get(answer, timeout=START) == here else "it has different code"
         except ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, UserError):
+                raise UserError(
+                    f"cluster: {machines[node]} cannot run code of the experiment: {error.cause}"
+                ) from error
             problem = f"it has none: {error.cause}"
         except (ray.exceptions.RayError, TimeoutError):
             continue  # the machine is leaving, or busy
@@ -149,3 +157,10 @@ def _require_same_code() -> None:
                 f"cluster: {machines[node]} does not run this version of Zenfront ({problem}). Install the same one on "
                 "all machines, or submit the work with Ray's `--working-dir`."
             )
+
+
+def _load_code(own: Sequence[UserCode]) -> str:
+    """Load the experiment's code on this machine; return the digest of Zenfront's."""
+    for code in own:
+        code.load()
+    return source_digest()

@@ -27,11 +27,13 @@ class Layout:
         features: Number of the step that computes the features.
         blocks: Names of the modules that are the blocks of the features.
         writes: Whether a step overwrites its argument.
+        shortcuts: Whether results are joined outside the shortcuts that a score can leave out.
     """
 
     features: int
     blocks: Sequence[str]
     writes: bool
+    shortcuts: bool
 
 
 class ForeignNetwork(Network):

@@ -10,7 +10,6 @@ from zenfront.pipeline.foreign.steps import ForwardPass
 from zenfront.pipeline.foreign.weights import drawn_by_themselves, kept
 from zenfront.pipeline.given_batch import GivenBatch
 from zenfront.pipeline.proxies import Proxy
-from zenfront.spaces import Auxiliary, Network
 
 OTHER_NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.modules.instancenorm._InstanceNorm)
 OF_FEATURES = ("zen", "meco")
@@ -35,7 +34,7 @@ def about(
         defined: Names of those that have a value.
         given: The mini-batch.
         passed: A forward pass of the module.
-        layout: Features and blocks.
+        layout: Its layout.
         weights: ``fresh`` or ``as_is``.
     """
     names = [proxy.name for proxy in asked]
@@ -47,12 +46,8 @@ def about(
         found.append(f"az_*: the blocks are {', '.join(layout.blocks) or 'none'}")
     if sampled:
         found += _fresh(module) if weights == "fresh" else _as_is(sampled)
-    if (
-        not isinstance(module, Network)
-        and passed.joins
-        and (published := [name for name in WITHOUT_SHORTCUTS if name in defined])
-    ):
-        found.append(_shortcuts(module, published))
+    if layout.shortcuts and (published := [name for name in WITHOUT_SHORTCUTS if name in defined]):
+        found.append(_shortcuts(published))
     if sampled and any(isinstance(part, nn.MultiheadAttention) for part in module.modules()):
         found.append(
             "MultiheadAttention: scores over convolutions and linear layers leave out its projections of query, key "
@@ -89,10 +84,8 @@ def _as_is(sampled: Sequence[Proxy]) -> Iterator[str]:
     yield f"weights: the module's own, while the scores are defined for weights at initialisation ({defined})"
 
 
-def _shortcuts(module: nn.Module, published: Sequence[str]) -> str:
-    known = any(isinstance(part, Auxiliary) for part in module.modules())
-    but = " other than zenfront.spaces.Auxiliary" if known else ""
+def _shortcuts(published: Sequence[str]) -> str:
     return (
-        f"{', '.join(published)}: defined without shortcuts and squeeze-and-excitation; in this module they{but} "
-        "cannot be recognised and are left in, so the value does not compare with those of search spaces"
+        f"{', '.join(published)}: defined without shortcuts and squeeze-and-excitation; in this module they cannot be "
+        "recognised and are left in, so the value does not compare with those of search spaces"
     )

@@ -7,7 +7,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from zenfront.pipeline import proxies
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.foreign import notes
 from zenfront.pipeline.foreign.blocks import block_names
@@ -21,7 +20,7 @@ from zenfront.pipeline.proxies import Proxy
 from zenfront.pipeline.proxies._state import borrowed
 from zenfront.pipeline.results.score_result import ScoreResult
 from zenfront.pipeline.seeds import torch_generator
-from zenfront.spaces import Init, Network
+from zenfront.spaces import Auxiliary, Init, Network, without_auxiliaries
 
 Weights = Literal["fresh", "as_is"]
 SEEN = 2
@@ -30,7 +29,7 @@ SEEN = 2
 
 def score_module(
     module: nn.Module,
-    names: Sequence[str],
+    asked: Sequence[Proxy],
     given: GivenBatch,
     *,
     features: str | None = None,
@@ -43,7 +42,7 @@ def score_module(
 
     Args:
         module: Any module; it is left as it is.
-        names: Names of the scores.
+        asked: The scores.
         given: The mini-batch.
         features: Name of the module whose output is the features; found if not given (`ForwardPass.features`).
         weights: ``fresh``: drawn anew, as each score defines (`draw_anew`). ``as_is``: the module's own.
@@ -58,16 +57,17 @@ def score_module(
         UserError: The module cannot be copied, does not take the images, or does not return logits (N, K); there are no
             features of that name; a label is out of range.
     """
-    loaded = [proxies.load(name) for name in names]
     copy = private_copy(module)
     device = str(next((t.device for t in (*copy.parameters(), *copy.buffers())), given.batch.images.device))
-    passed = _recorded(copy, given.batch.images[:SEEN].to(device), seed)
+    seen = given.batch.images[:SEEN].to(device)
+    passed = _recorded(copy, seen, seed)
     given.check_classes(_logits(passed).shape[1])
-    layout = _layout(copy, passed, features)
+    shortcuts = passed.joins and _joins_elsewhere(copy, seen, seed)
+    layout = _layout(copy, passed, features, shortcuts)
     network = _network(copy, layout, features)
-    lacking = {proxy.name: reason for proxy in loaded if (reason := given.lacks(proxy) or _no_score(proxy, copy))}
+    lacking = {proxy.name: reason for proxy in asked if (reason := given.lacks(proxy) or _no_score(proxy, copy))}
     taken = Measurement(given.batch, seed, "module", repeats, options or {}, device, keep_partial=True, alone=True)
-    wanted = [proxy for proxy in loaded if proxy.name not in lacking]
+    wanted = [proxy for proxy in asked if proxy.name not in lacking]
     if costs := [proxy for proxy in wanted if proxy.is_cost]:
         taken.take_costs(costs, _network(meta_copy(module), layout, features))
 
@@ -77,14 +77,14 @@ def score_module(
             copy.to(device)
 
     taken.take_samples([proxy for proxy in wanted if not proxy.is_cost], network, draw)
-    undefined = lacking | taken.undefined
+    names, undefined = [proxy.name for proxy in asked], lacking | taken.undefined
     return ScoreResult(
         values={name: taken.values[name] for name in names if name in taken.values},
         errors=taken.errors,
         undefined={name: undefined[name] for name in names if name in undefined},
-        units={proxy.name: proxy.unit for proxy in loaded},
+        units={proxy.name: proxy.unit for proxy in asked},
         seconds=taken.seconds,
-        notes=notes.about(module, loaded, taken.values, given, passed, layout, weights),
+        notes=notes.about(module, asked, taken.values, given, passed, layout, weights),
     )
 
 
@@ -99,6 +99,14 @@ def _recorded(module: nn.Module, images: Tensor, seed: int) -> ForwardPass:
             ) from error
 
 
+def _joins_elsewhere(module: nn.Module, images: Tensor, seed: int) -> bool:
+    """Return whether results are joined outside the shortcuts that a score can leave out."""
+    if not any(isinstance(part, Auxiliary) for part in module.modules()):
+        return True
+    with without_auxiliaries(module):
+        return _recorded(module, images, seed).joins
+
+
 def _logits(passed: ForwardPass) -> Tensor:
     logits = passed.result
     if not isinstance(logits, Tensor) or logits.dim() != 2:
@@ -109,7 +117,7 @@ def _logits(passed: ForwardPass) -> Tensor:
     return logits
 
 
-def _layout(module: nn.Module, passed: ForwardPass, features: str | None) -> Layout:
+def _layout(module: nn.Module, passed: ForwardPass, features: str | None, shortcuts: bool) -> Layout:
     if features is None and isinstance(module, Network):
         features = "features"
     if features is None:
@@ -118,7 +126,7 @@ def _layout(module: nn.Module, passed: ForwardPass, features: str | None) -> Lay
             raise UserError("no features are found: there is no linear layer. Name a module with features=.")
     else:
         number = _named(module, passed, features)
-    return Layout(number, block_names(module, passed, number), passed.writes)
+    return Layout(number, block_names(module, passed, number), passed.writes, shortcuts)
 
 
 def _named(module: nn.Module, passed: ForwardPass, name: str) -> int:

@@ -217,7 +217,7 @@ class Machines:
         return lambda function: self
 
     def options(self, scheduling_strategy: Any) -> Any:
-        return SimpleNamespace(remote=lambda: self.answers[scheduling_strategy.node_id[:2]])
+        return SimpleNamespace(remote=lambda own: self.answers[scheduling_strategy.node_id[:2]])
 
     def get(self, answer: Any, timeout: float) -> Any:
         if isinstance(answer, Exception):
@@ -230,6 +230,10 @@ class Machines:
     [
         ("0123", r"host-bb does not run this version of Zenfront \(it has different code\)\. Install the same"),
         (RayTaskError("", "", ModuleNotFoundError("No module named 'pipeline'")), "it has none: No module named"),
+        (
+            RayTaskError("", "", UserError("slope.py, line 2: ModuleNotFoundError: No module named 'timm'.")),
+            r"host-bb cannot run code of the experiment: slope\.py, line 2: ModuleNotFoundError: No module named",
+        ),
     ],
 )
 def test_other_code_on_a_machine_is_refused(monkeypatch: pytest.MonkeyPatch, answer: Any, said: str) -> None:

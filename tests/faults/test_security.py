@@ -99,7 +99,7 @@ def test_a_head_node_on_this_machine_is_reached_at_its_own_address(
     monkeypatch.setattr("ray.is_initialized", lambda: False)
     monkeypatch.setattr("ray.shutdown", lambda: None)
     monkeypatch.setattr("ray.init", lambda **settings: given.append((settings, own(head.split(":")[0]))))
-    monkeypatch.setattr("zenfront.pipeline.cluster.session._require_same_code", lambda: None)
+    monkeypatch.setattr("zenfront.pipeline.cluster.session._require_same_code", lambda own: None)
     monkeypatch.setattr("zenfront.pipeline.cluster.session.read_ray_address", lambda: head)
     monkeypatch.setattr(services, "node_ip_address_from_perspective", lambda address: "192.0.2.9")
     experiment = Experiment.model_validate(

@@ -1,5 +1,6 @@
 """The training stage on Ray, with tiny networks on digits: uninterrupted, with dying workers and killed drivers."""
 
+import math
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -28,6 +29,8 @@ from zenfront.pipeline.stages.train.stage import train
 pytestmark = pytest.mark.slow
 
 EPOCHS = 4
+VALIDATION = 60
+"""Number of validation images: a tenth of 600."""
 Once = Callable[[Path, int, Callable[[], None]], None]
 KilledDriver = Callable[..., None]
 
@@ -72,7 +75,7 @@ def selection(path: Path, members: list[dict[str, Any]] | None = None) -> RunFol
         failures={},
         hypervolume=0.0,
         box=Box([0.0], [0.0]),
-        members=tuple(Member(architecture, "", {}, {}) for architecture in found),
+        members=tuple(Member(one, "", {"flops": 4.0**index}, {}) for index, one in enumerate(found)),
         selected=tuple(architecture.id for architecture in found),
         rule="crowding",
     )
@@ -124,10 +127,20 @@ def test_runs_are_stopped_finished_and_tested(whole: Callable[[str], RunFolder],
     recorded = [(row["trial"], row["epoch"]) for row in read_ledger(folder.epochs)[0]]
     assert len(set(recorded)) == len(recorded) == sum(run.epochs for run in trials(folder))
     assert "finished already" in run(experiment_of(scheduler, 1), folder)
+    trained_file = read_document(folder.trained, Trained.from_row)
+    assert trained_file
+    front = trained_file.front
+    assert front
+    cheapest = front.networks[0]
+    assert cheapest.costs == {"flops": 1.0}
+    assert cheapest.on_front  # whatever its accuracy: it goes on at every rung
+    test = round(1797 / 5)
+    assert cheapest.accuracy
+    assert cheapest.error == pytest.approx(math.sqrt(cheapest.accuracy * (1 - cheapest.accuracy) / test))
 
 
 def test_two_workers_and_the_seeds_of_survivors(whole: Callable[[str], RunFolder], tmp_path: Path) -> None:
-    """Successive halving decides as with one worker; only the survivor is trained with the second seed."""
+    """Successive halving decides as with one worker; only the survivors are trained with the second seed."""
     folder = selection(tmp_path)
     said = run(experiment_of("successive_halving", 2, seeds=(0, 1)), folder)
     first = [run for run in trials(folder) if run.seed == 0]
@@ -196,7 +209,8 @@ def replayed(experiment: Experiment, folder: RunFolder) -> dict[str, str]:
     assert front
     selected = [member.architecture for member in front.chosen]
     with Ledger(folder.epochs) as ledger:
-        runs = TrainingRuns(selected, experiment.train, experiment.search.seed, ledger)
+        costs = {member.id: (member.values["flops"],) for member in front.chosen}
+        runs = TrainingRuns(selected, experiment.train, experiment.search.seed, ledger, costs, VALIDATION)
         return {trial.name: runs.progress(trial.name).state for trial in runs.wanted()}
 
 

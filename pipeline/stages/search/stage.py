@@ -1,17 +1,14 @@
 """Stage 1: search a space for a Pareto front, without training."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.progress import View
+from zenfront.pipeline.progress import Backend, View
 from zenfront.pipeline.record.ledger import Ledger, read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.stages.search.driver import SearchDriver
 from zenfront.spaces import Architecture
-
-Backend = Literal["ray", "serial"]
 
 
 def search(experiment: Experiment, folder: RunFolder, view: View, backend: Backend = "ray") -> None:

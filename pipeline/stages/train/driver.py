@@ -62,7 +62,7 @@ class TrainingDriver(NotPickled):
         if "error" in result:
             self.error = UserError(result["error"])
         elif "test" in result:
-            self.runs.tested(config["name"], Evaluation(**result["test"]))
+            self.runs.tested(config["name"], Evaluation(*result["test"]))
         else:
             with passing_errors_to(self._fail):
                 self._record(result["rows"])

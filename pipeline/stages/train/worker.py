@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -126,8 +126,8 @@ class Training:
 class TrainingWorker(tune.Trainable):  # type: ignore[misc]
     """Tune trainable that trains one epoch in a step, or tests.
 
-    A step reports ``rows`` (one epoch that the record lacks), ``test`` (an `Evaluation`), an ``error`` or a
-    ``failure``, and ``notes`` for the user.
+    A step reports ``rows`` (one epoch that the record lacks), ``test`` (the fields of an `Evaluation` as a list, since
+    Tune takes nested mappings apart), an ``error`` or a ``failure``, and ``notes`` for the user.
 
     Configuration: ``name`` of the run, ``architecture`` as JSON, ``seed``, ``recorded`` epochs, whether to ``test``.
     An ``error`` is one that the user can correct and not the fault of the run. After a ``failure``, the state of this
@@ -175,4 +175,4 @@ class TrainingWorker(tune.Trainable):  # type: ignore[misc]
         name, architecture, seed = self.run
         note = self.training.fetch(name)
         test = self.training.test(architecture, seed, name)
-        return {"test": asdict(test), "notes": [note] if note else []}
+        return {"test": list(astuple(test)), "notes": [note] if note else []}

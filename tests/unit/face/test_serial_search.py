@@ -147,8 +147,8 @@ def with_score(monkeypatch: pytest.MonkeyPatch) -> Callable[[Score], Experiment]
             return score(network)
 
         proxy = Proxy("own", take, "1", "maximise", "a test", weights="none")
-        monkeypatch.setattr(proxies, "load", lambda name: proxy if name == "own" else load(name))
-        monkeypatch.setattr(Registry, "names", lambda registry: [*names(registry), "own"])
+        monkeypatch.setattr(proxies, "load", lambda name, code=(): proxy if name == "own" else load(name, code))
+        monkeypatch.setattr(Registry, "names", lambda registry, code=(): [*names(registry, code), "own"])
         values = experiment_of(**{"algorithm": "random", "population": 4, "evaluations": 8} | search).model_dump()
         objectives = ({"score": "own", "direction": "maximise"},)
         return Experiment.model_validate(values | {"objectives": objectives, "constraints": ()})

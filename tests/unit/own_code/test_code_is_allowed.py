@@ -3,9 +3,11 @@
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import zenfront as zf
 from zenfront import spaces
 from zenfront.pipeline import proxies, user_code
 from zenfront.pipeline.errors import UserError
@@ -137,3 +139,23 @@ def test_an_override_of_a_stored_experiment_reads_no_reference_in_it(marking: Pa
     """A record holds names; a path in it is not followed, whoever wrote it there."""
     stored = load_experiment(marking).model_copy(update={"space": str(marking.parent / "chain.py")})
     assert with_overrides(stored, ["search.population=5"]).space == str(marking.parent / "chain.py")
+
+
+def test_python_runs_nothing_before_it_is_allowed(marking: Path, tmp_path: Path) -> None:
+    options: Any = {"backend": "serial", "runs": tmp_path / "runs", "tracking": False, "progress": False}
+    with pytest.raises(UserError, match="allow_code=True"):
+        zf.search(marking, **options)
+    assert ran(marking) == []
+    run = zf.search(marking, allow_code=True, **options)
+    assert list(run.scores()["architecture"].head(1).str.match(r"w1=\d,w2=\d")) == [True]
+    assert (run.scores()["slope"] > 0).all()
+
+
+def test_a_run_from_elsewhere_is_opened_and_runs_nothing(marking: Path, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "runs" / "mine")
+    with folder.driving(load_experiment(marking)):
+        pass
+    with pytest.raises(UserError, match="allow_code=True"):
+        zf.open_run(folder.path).scores()
+    assert ran(marking) == []
+    assert len(zf.open_run(folder.path, allow_code=True).scores()) == 0

@@ -1,0 +1,190 @@
+"""The stages of a run put together, with its folder, the copy of the folder, the mirror in MLflow and a view."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from zenfront.pipeline.checks import cautions, check, check_data
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.experiment.config_file import find_config, load_experiment, with_overrides
+from zenfront.pipeline.experiment.earlier_versions import continued, note_on
+from zenfront.pipeline.progress import Backend, View
+from zenfront.pipeline.record.backup import Backup, copied_experiment, storage_of
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.record.training_result import compared_costs
+from zenfront.pipeline.tracking import Mirror
+
+
+@dataclass(frozen=True)
+class RunStages:
+    """The stages of one experiment in its folder; call them within `driving`.
+
+    Attributes:
+        experiment: The experiment of the run.
+        folder: The run folder.
+        view: Makes the view of a stage.
+        say: Shows a line to the user.
+        warn: Shows a warning to the user.
+        tracking: Whether the run is mirrored in MLflow.
+    """
+
+    experiment: Experiment
+    folder: RunFolder
+    view: Callable[[], AbstractContextManager[View]]
+    say: Callable[[str], None]
+    warn: Callable[[str], None]
+    tracking: bool = True
+
+    def as_begun(self) -> "RunStages":
+        """Return the stages with what an earlier version did that began the run, and say so if it differs."""
+        stored = self.folder.stored_experiment() or self._stored_copy()
+        experiment = continued(self.experiment, stored) if stored else self.experiment
+        if note := note_on(self.experiment, experiment):
+            self._say(note)
+        return replace(self, experiment=experiment)
+
+    @contextmanager
+    def driving(self) -> Iterator[None]:
+        """Lock the folder and back it up for the time of a block.
+
+        Raises:
+            UserError: Another process works on the folder; it belongs to another experiment; it would not outlive a
+                Ray job.
+        """
+        self._check_folder_stays()
+        storage = storage_of(self.experiment)
+        copied = Backup(self.folder, self.experiment, storage, self.say) if storage else nullcontext()
+        with self.folder.driving(self.experiment), copied:
+            yield
+
+    def mirrored(self) -> AbstractContextManager[Mirror | None]:
+        """Return the mirror of the run in MLflow, a context manager; without `tracking`, none."""
+        return Mirror(self.folder, self.experiment, self.say) if self.tracking else nullcontext()
+
+    def run(self) -> None:
+        """Run all stages, mirrored. The images are checked before the search, and not after it."""
+        check_data(self.experiment)
+        with self.mirrored() as mirror:
+            self.search(mirror)
+            self.select()
+            self.train(mirror)
+            self.report()
+
+    def search(self, mirror: Mirror | None, backend: Backend = "ray") -> None:
+        """Run stage 1."""
+        from zenfront.pipeline.stages.search.stage import search
+
+        for caution in cautions(self.experiment):
+            self.warn(f"{self.experiment.name}: {caution}")
+        self._say(f"searching {self.experiment.space} for {self.experiment.search.evaluations} architectures")
+        with self.view() as view:
+            search(self.experiment, self.folder, view, backend)
+        _poke(mirror)
+
+    def select(self) -> None:
+        """Run stage 2."""
+        from zenfront.pipeline.stages.select import select, shortfall
+
+        front = select(self.experiment, self.folder)
+        if short := shortfall(front, self.experiment.select.k):
+            self._say(short)
+
+    def train(self, mirror: Mirror | None) -> None:
+        """Run stage 3."""
+        from zenfront.pipeline.stages.train.stage import train
+
+        train_config = self.experiment.train
+        compared = " and ".join([train_config.metric.replace("_", " "), *compared_costs(self.experiment)])
+        self._say(
+            f"training the selected architectures, up to {train_config.epochs} epochs each; compared by {compared}"
+        )
+        with self.view() as view:
+            train(self.experiment, self.folder, view)
+        _poke(mirror)
+
+    def report(self) -> None:
+        """Run stage 4."""
+        from zenfront.pipeline.stages.report.stage import report
+
+        report(self.folder)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all stages are done."""
+        return self.folder.trained.exists() and (self.folder.report / "index.html").exists()
+
+    def _check_folder_stays(self) -> None:
+        """Require a folder that outlives a Ray job: Ray deletes the copy of the working directory with the job."""
+        if "_ray_pkg_" in str(self.folder.path.resolve()) and not self.experiment.cluster.storage:
+            raise UserError(
+                f"the run folder {self.folder.path} is in the working directory of a Ray job, which is deleted with "
+                "the job. Give an absolute path on a disk that stays (--runs DIR), or --set cluster.storage=..."
+            )
+
+    def _stored_copy(self) -> dict[str, Any] | None:
+        storage = storage_of(self.experiment)
+        try:
+            return copied_experiment(self.folder, storage) if storage else None
+        except OSError:  # the backup tells the user
+            return None
+
+    def _say(self, text: str) -> None:
+        self.say(f"{self.experiment.name}: {text}")
+
+
+def start_run(
+    config: str | Experiment,
+    overrides: Sequence[str],
+    runs: Path,
+    address: str | None = None,
+    allow_code: bool = False,
+) -> tuple[Experiment, RunFolder]:
+    """Return experiment and folder of a run that may be new: a file gives the experiment, or else a run folder.
+
+    Raises:
+        UserError: There is neither, or the experiment is wrong.
+    """
+    if isinstance(config, Experiment):
+        return _checked(with_overrides(config, overrides, allow_code=allow_code), runs, address)
+    if not find_config(Path(config)) and find_run(config, runs):
+        return resume_run(config, overrides, runs, address, allow_code)
+    return _checked(load_experiment(config, overrides, allow_code=allow_code), runs, address)
+
+
+def resume_run(
+    run: str, overrides: Sequence[str], runs: Path, address: str | None = None, allow_code: bool = False
+) -> tuple[Experiment, RunFolder]:
+    """Return experiment and folder of a run that exists: its folder gives the experiment, unless `run` names a file.
+
+    Raises:
+        UserError: There is no such run, or the experiment is wrong.
+    """
+    folder = find_run(run, runs)
+    if folder is None:
+        return start_run(run, overrides, runs, address, allow_code)
+    experiment = with_overrides(folder.experiment(), overrides, allow_code=allow_code)
+    return _checked(experiment, folder.path.parent, address)
+
+
+def find_run(run: str, runs: Path) -> RunFolder | None:
+    """Return the run of that name or folder, if there is one."""
+    for path in (runs / run, Path(run)):
+        if RunFolder(path).config.is_file():
+            return RunFolder(path)
+    return None
+
+
+def _checked(experiment: Experiment, runs: Path, address: str | None) -> tuple[Experiment, RunFolder]:
+    check(experiment)
+    if address:
+        cluster = experiment.cluster.model_copy(update={"address": address})
+        experiment = experiment.model_copy(update={"cluster": cluster})
+    return experiment, RunFolder(runs / experiment.name)
+
+
+def _poke(mirror: Mirror | None) -> None:
+    if mirror:
+        mirror.poke()
