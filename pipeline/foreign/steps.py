@@ -92,7 +92,7 @@ class ForwardPass:
     """One forward pass of a module.
 
     Attributes:
-        result: What the module returned.
+        result: Return value of the module.
         steps: The steps in call order; the number of a step is its position.
         modules: Number of the step that computed the output of a module, by the module's name; of the last call.
     """
