@@ -225,6 +225,8 @@ def _label(panel: Axes, network: TrainedNetwork, words: str, front: TrainedFront
         ha=side,
         fontsize=9,
         color=TEXT,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
+        zorder=5,
         arrowprops={"arrowstyle": "-", "color": ORANGE, "relpos": ({"left": 0, "center": 0.5, "right": 1}[side], 0)},
     )
 
