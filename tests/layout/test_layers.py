@@ -43,7 +43,7 @@ FLOORS = {
     "zenfront.pipeline.progress": 0,
     "zenfront.pipeline.ranking": 0,
     "zenfront.pipeline.registry": 0,
-    "zenfront.pipeline.results.stage_rows": 0,
+    "zenfront.pipeline.results": 0,
     "zenfront.pipeline.seeds": 0,
     "zenfront.pipeline.user_code": 0,
     "zenfront.pipeline.wording": 0,
