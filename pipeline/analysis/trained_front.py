@@ -119,7 +119,7 @@ def _most_accurate(front: np.ndarray, accuracy: np.ndarray, error: np.ndarray) -
     best = front[accuracy[front].argmax()]
     near = int(_within_noise(accuracy, error)[best, front].sum()) - 1
     others = f"; the noise cannot tell {near} other of the front from it" if near else ""
-    reason = f"highest mean accuracy, {percent(accuracy[best])} ± {percent(error[best])}{others}"
+    reason = f"highest mean accuracy, {percent(accuracy[best])}, standard error {percent(error[best])}{others}"
     return Pick("most_accurate", int(best), reason)
 
 

@@ -26,8 +26,7 @@ def show_trained(record: RunRecord) -> None:
         [*columns, "outcome", "epochs", "pick"],
         [_row(front, network, several) for network in front.networks],
     )
-    print_lines(_described_picks(front))
-    print_lines([(sentence(front, unit), "")])
+    print_lines([("", ""), *_described_picks(front), ("", ""), (sentence(front, unit), "")])
 
 
 def _show_untested(runs: list[TrainedRun]) -> None:

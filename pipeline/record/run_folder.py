@@ -137,7 +137,8 @@ class RunFolder:
                 raise UserError(
                     f"{self.path} holds a run of another experiment under the same name:\n  "
                     + "\n  ".join(difference)
-                    + "\nChoose another name (--set name=...), or delete the folder."
+                    + "\nChoose another name (--set name=...), or delete the folder. "
+                    f"`zenfront train {self.path.name}` goes on with the run as it is stored."
                 )
         write_json(self.config, {"schema": SCHEMA, "experiment": as_stored(experiment, stored)})
         return experiment

@@ -16,6 +16,8 @@ from zenfront.pipeline.results.front import Front, Member
 from zenfront.pipeline.results.stage_rows import TrainedRun
 from zenfront.pipeline.results.trained_networks import CostAxis, Pick, Reference, TrainedFront, TrainedNetwork
 
+WORDS = {"flops": "multiply-adds", "params": "parameters"}
+"""Costs in words, in the reasons of the picks."""
 LARGEST = 10**7
 """Largest number of images that `count_images` looks for."""
 
@@ -140,7 +142,7 @@ def _compared(
         mean,
         error,
         _cost_table(finished),
-        cost_names=names or ("cost",),
+        cost_names=[WORDS.get(name, name.replace("_", " ")) for name in names or ("cost",)],
         chance=facts.chance,
         selected_costs=_cost_table(networks),
     )

@@ -40,7 +40,9 @@ def test_picks_and_their_reasons() -> None:
     """Heights above the line between the ends: (0.80 - 0.50) / 0.4 - 1/3 = 0.417, (0.88 - 0.50) / 0.4 - 2/3 = 0.283."""
     best, knee, cheapest = front_of().picks
     assert (best.name, best.index) == ("most_accurate", 0)
-    assert best.reason == "highest mean accuracy, 90.0 % ± 1.0 %; the noise cannot tell 1 other of the front from it"
+    assert best.reason == (
+        "highest mean accuracy, 90.0 %, standard error 1.0 %; the noise cannot tell 1 other of the front from it"
+    )
     assert (knee.name, knee.index) == ("knee", 4)
     assert knee.reason == "farthest above the line between the ends of the front: 80.0 % at 10 flops"
     assert (cheapest.name, cheapest.index) == ("cheapest_within_noise", 2)
