@@ -1,9 +1,12 @@
 """Pages in a real browser: Chromium without a window draws them and returns what it drew."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -32,9 +35,18 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not instal
 
 def _drawn(page: Path, profile: Path, width: str) -> tuple[str, list[str]]:
     """Return the document as drawn, and the lines of the console."""
-    options = [*OPTIONS, f"--user-data-dir={profile}", f"--window-size={width},900", page.as_uri()]
-    done = subprocess.run([str(CHROMIUM), *options], capture_output=True, text=True, timeout=300, check=True)
-    return done.stdout, [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
+    profile.mkdir()
+    out, log = profile / "out.html", profile / "log.txt"  # no pipes, which processes that outlive it would keep open
+    command = [str(CHROMIUM), *OPTIONS, f"--user-data-dir={profile}", f"--window-size={width},900", page.as_uri()]
+    with out.open("w") as stdout, log.open("w") as stderr:
+        browser = subprocess.Popen(command, stdout=stdout, stderr=stderr, start_new_session=True)
+    try:
+        assert browser.wait(timeout=240) == 0, log.read_text(encoding="utf-8")
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(browser.pid, signal.SIGKILL)  # its own processes alone
+        browser.wait()
+    return out.read_text(encoding="utf-8"), [line for line in log.read_text().splitlines() if ":CONSOLE" in line]
 
 
 class _Points(HTMLParser):
@@ -60,7 +72,7 @@ class _Points(HTMLParser):
 @pytest.fixture
 def trained(fake_run: FakeRun, fake_training: FakeTraining) -> Callable[[str], RunFolder]:
     def make(name: str) -> RunFolder:
-        experiment, folder = fake_run(name, count=72)
+        experiment, folder = fake_run(name, count=72, tracking={"uri": "http://127.0.0.1:9"})
         fake_training(experiment, folder, select(experiment, folder))
         record = RunRecord.read(folder)
         write_json(folder.trained, Trained(record.trained, record.trained_front).to_row())
