@@ -45,7 +45,7 @@ class Curves:
         cost: (n,), lower is better.
         seconds: (n,), training seconds of one epoch.
         images: Number of validation images.
-        networks: How many are selected.
+        networks: Number of selected networks.
         selections: Names of the rules that select them.
         scores: Losses (n,) by name, for the rules.
     """
@@ -155,7 +155,7 @@ def select(curves: Curves, rule: str, generator: np.random.Generator) -> np.ndar
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a training has come to.
+    """The outcome of a training.
 
     Attributes:
         finished: Indices of the networks that were trained to the end.

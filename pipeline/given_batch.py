@@ -35,6 +35,13 @@ class GivenBatch:
         Raises:
             UserError: There are neither images nor a task, or their shapes, types or values do not fit together.
         """
+        received: dict[str, object] = {"images": images, "labels": labels}
+        for name, given in received.items():
+            if given is not None and not isinstance(given, Tensor):
+                kind = type(given).__name__
+                raise UserError(
+                    f"{name}= must be a torch.Tensor, but is a {kind}. Convert it: torch.as_tensor({name})."
+                )
         if images is None:
             if task is None:
                 raise UserError("give images=, a tensor (N, C, H, W), or task=(channels, height, width, classes).")

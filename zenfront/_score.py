@@ -109,8 +109,8 @@ def score(
         UserError: A name or an option is unknown; images, labels and task do not fit together or to the network; the
             module cannot be copied or does not return logits (N, K).
     """
-    if repeats < 1:
-        raise UserError(f"repeats= must be at least 1, but got {repeats}.")
+    if not isinstance(repeats, int) or repeats < 1:
+        raise UserError(f"repeats= must be a whole number of at least 1, but got {repeats!r}.")
     wanted = _task(task)
     if isinstance(network, nn.Module) and len(names) == 1:
         if device is not None:
@@ -150,8 +150,12 @@ def score(
 
 
 def _task(task: TaskLike | None) -> Task | None:
+    if task is None or isinstance(task, Task):
+        return task
+    if not isinstance(task, tuple | list) or len(task) != 4 or not all(isinstance(part, int) for part in task):
+        raise UserError(f"task= must be (channels, height, width, classes), four whole numbers, but got {task!r}.")
     try:
-        return task if task is None or isinstance(task, Task) else Task(*task)
+        return Task(*task)
     except ValueError as error:
         raise UserError(f"task=: {error}.") from error
 
@@ -196,6 +200,12 @@ def _parsed(space: Space, architecture: str | Architecture) -> Architecture:
 
 def _read(names: str | Sequence[str], options: Options | None) -> tuple[list[str], list[UserCode]]:
     """Return the names of the scores, each once, and the code of those that are the user's own."""
+    if not isinstance(names, str | list | tuple) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"the scores must be a name or a list of names, but got {names!r}.")
+    if not isinstance(options or {}, Mapping) or not all(isinstance(o, Mapping) for o in (options or {}).values()):
+        raise UserError(
+            f'options= must map scores to options, {{"zen": {{"mode": "reference"}}}}, but got {options!r}.'
+        )
     code, named = read_named("proxies", [names] if isinstance(names, str) else names)
     asked = list(dict.fromkeys(named))
     if not asked:

@@ -10,7 +10,7 @@ from zenfront.pipeline.cli.console import ConsoleView
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.progress import Backend, SearchProgress, TrialProgress
-from zenfront.pipeline.run_stages import RunStages, start_run
+from zenfront.pipeline.stages.run_stages import RunStages, start_run
 
 Config = str | PathLike[str] | Experiment
 

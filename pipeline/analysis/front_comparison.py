@@ -27,7 +27,7 @@ class FrontComparison:
     """Two trained fronts A and B.
 
     Attributes:
-        hypervolumes: Of A and of B, in one box.
+        hypervolumes: Hypervolumes of A and B, in one box.
         box: The box of both.
         difference: Hypervolume of A minus that of B with its bootstrap interval over the seeds; without an interval
             where a run has one seed only.

@@ -115,7 +115,8 @@ def report_command(
 ) -> None:
     """Write the report of a run (stage 4), or compare several runs.
 
-    For one run, an HTML page with its front, its training and its record; for several, their fronts in one figure.
+    For one run, an HTML page with its trained front, its search and its record; for several, their trained fronts and
+    the fronts of their searches, each in one figure.
     """
     from zenfront.pipeline.cli.run_commands import report
 

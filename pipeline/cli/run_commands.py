@@ -16,7 +16,7 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import with_overrides
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.run_stages import RunStages, find_run, resume_run, start_run
+from zenfront.pipeline.stages.run_stages import RunStages, find_run, resume_run, start_run
 from zenfront.pipeline.tracking import sync
 from zenfront.pipeline.user_code import allow, require_allowed
 

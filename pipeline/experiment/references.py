@@ -20,7 +20,7 @@ def resolve(document: Document, folder: Path | None, known: Sequence[UserCode] =
     A reference of an override is relative to the working directory, and allowed: it was named on the command line.
 
     Args:
-        document: Of an experiment, with its overrides applied; changed in place.
+        document: Document of an experiment, with its overrides applied; changed in place.
         folder: Folder of the file, for the references in it; None: only overrides hold references.
         known: Code that was read before.
 

@@ -21,7 +21,7 @@ LOOKS = frozenset({"__get__", "__len__", "dim", "size", "numel", "stride", "is_c
 
 @dataclass(frozen=True)
 class Layout:
-    """What is known of a module's forward pass.
+    """The known structure of a module's forward pass.
 
     Attributes:
         features: Number of the step that computes the features.

@@ -13,6 +13,7 @@ from zenfront.pipeline.proxies._hooks import outputs_of
 
 ADAPTIVE = frozenset({F.adaptive_avg_pool2d, F.adaptive_max_pool2d, torch.mean, Tensor.mean, torch.amax, Tensor.amax})
 WINDOWED = frozenset({F.avg_pool2d, F.max_pool2d})
+DROPOUTS = frozenset({F.dropout, F.dropout1d, F.dropout2d, F.alpha_dropout, F.feature_alpha_dropout, torch.dropout})
 IN_PLACE_ARGUMENT: dict[Callable[..., Any], int] = {
     **dict.fromkeys((F.relu, F.relu6, F.silu, F.mish, F.hardswish, F.hardsigmoid), 1),
     **dict.fromkeys((F.leaky_relu, F.elu, F.celu), 2),
@@ -41,6 +42,11 @@ class Step:
     def is_pooling(self) -> bool:
         """Whether it pools feature maps to a fixed size."""
         return self.function in ADAPTIVE or (self.function in WINDOWED and self.shape[2:] == (1, 1))
+
+    @property
+    def belongs_to_head(self) -> bool:
+        """Whether it is a pooling to a fixed size, or dropout, if it comes last."""
+        return self.is_pooling or self.function in DROPOUTS
 
 
 class Numbered(TorchFunctionMode):
@@ -86,7 +92,7 @@ class ForwardPass:
     """One forward pass of a module.
 
     Attributes:
-        result: What the module returned.
+        result: Return value of the module.
         steps: The steps in call order; the number of a step is its position.
         modules: Number of the step that computed the output of a module, by the module's name; of the last call.
     """
@@ -125,8 +131,8 @@ class ForwardPass:
     def features(self) -> int | None:
         """Return the number of the step that computes the features: the input of the last pooling and linear head.
 
-        That is the last result with positions, (N, C, H, W) or (N, T, D), before any pooling to a fixed size; without
-        one, the input of the last linear layer. None if there is neither.
+        That is the last result with positions, (N, C, H, W) or (N, T, D), before any pooling to a fixed size and
+        dropout; without one, the input of the last linear layer. None if there is neither.
         """
         output = getattr(self.result, "_step", -1)
         line = self._ancestors(output)
@@ -134,7 +140,7 @@ class ForwardPass:
             return self._before_pooling(max(maps))
         linear = [number for number in line if self.steps[number].function is F.linear]
         before = self.steps[max(linear)].before[0] if linear else -1
-        return before if before >= 0 else None
+        return self._before_pooling(before) if before >= 0 else None
 
     def name_of(self, number: int) -> str | None:
         """Return the name of the outermost module whose output is the result of a step."""
@@ -148,7 +154,7 @@ class ForwardPass:
     def _before_pooling(self, number: int) -> int:
         if self.steps[number].shape[2:] == (1, 1):
             number = max((n for n in self.on_every_path(number) if self.steps[n].is_pooling), default=number)
-        while self.steps[number].is_pooling and self.steps[number].before[0] >= 0:
+        while self.steps[number].belongs_to_head and self.steps[number].before[0] >= 0:
             number = self.steps[number].before[0]
         return number
 

@@ -112,6 +112,7 @@ def save_trained_figure(
         _scatter(panel, name, look, front.members, front)
         _draw_line(panel, front, look.colour, None)
     _style(panel, fronts[0][1])
+    figure.legend(frameon=False, fontsize=9, loc="outside lower center", ncols=2)  # below: it hides no point
     panel.set_title(title.replace("$", r"\$"), color=TEXT, fontsize=12, loc="left")
     figure.savefig(path)
 
@@ -224,6 +225,8 @@ def _label(panel: Axes, network: TrainedNetwork, words: str, front: TrainedFront
         ha=side,
         fontsize=9,
         color=TEXT,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
+        zorder=5,
         arrowprops={"arrowstyle": "-", "color": ORANGE, "relpos": ({"left": 0, "center": 0.5, "right": 1}[side], 0)},
     )
 
@@ -244,4 +247,3 @@ def _style(panel: Axes, front: TrainedFront) -> None:
     panel.grid(True, which="major", color="#E6E8EB", linewidth=0.8)
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)
-    panel.get_figure().legend(frameon=False, fontsize=9, loc="outside lower center", ncols=2)  # hides no point

@@ -34,7 +34,7 @@ def block_outputs(network: Network, batch: Batch, generator: torch.Generator, im
         network.features(noise)
     if len(outputs) < 2:
         raise ScoreUndefined(
-            f"the features need at least two blocks with feature maps (N, C, H, W), but have {len(outputs)}"
+            f"the features must have maps (N, C, H, W) of at least two blocks, but have {len(outputs)}"
         )
     return outputs
 

@@ -20,7 +20,7 @@ class ScoreResult:
         undefined: Reason by score that has no value.
         units: Unit by score, of all scores that were asked for.
         seconds: Wall-clock seconds by score; ``build`` is the time to make the network and to draw weights.
-        notes: How the scores were taken, and what is not known of the network.
+        notes: Conditions under which the scores were taken, and what is not known of the network.
     """
 
     values: Mapping[str, float]

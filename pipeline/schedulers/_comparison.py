@@ -1,4 +1,4 @@
-"""How runs compare at a rung: by non-dominated rank in (value, costs), then by spread within the rank."""
+"""Comparison of the runs at a rung: by non-dominated rank in (value, costs), then by spread within the rank."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -64,7 +64,7 @@ class Comparison:
     def extremes(self) -> list[list[int]]:
         """Indices of the extreme runs of the front: the best in each objective, several where they are equal.
 
-        Of runs that tie in the objective, the best in the other ones is the extreme; the value comes first.
+        If runs tie in the objective, the best in the other ones is the extreme; the value comes first.
         """
         front = [run for run in self.order if self.ranks[run] == 1]
         return [self._best(front, objective) for objective in range(self.losses.shape[1] if front else 0)]

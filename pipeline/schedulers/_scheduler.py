@@ -1,4 +1,4 @@
-"""What a scheduler is: a pure function of the sequence of reports. It knows nothing of Ray, time or workers."""
+"""The interface of a scheduler: a pure function of the sequence of reports, without Ray, time or workers."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class TrainingBudget:
-    """What a scheduler shares out.
+    """The runs and epochs that a scheduler distributes.
 
     Attributes:
         trials: Names of all training runs that it compares, in any order.

@@ -90,7 +90,7 @@ def train(
 
 
 class Quality(NamedTuple):
-    """What a network reaches on labelled images."""
+    """Quality of a network on labelled images."""
 
     loss: float
     """Mean cross-entropy in nats."""

@@ -18,7 +18,6 @@ SOURCES = sorted(
 FLOORS = {
     "zenfront.pipeline.cli": 4,
     "zenfront.pipeline.checks": 3,
-    "zenfront.pipeline.run_stages": 3,
     "zenfront.pipeline.code_checks": 3,
     "zenfront.pipeline.cluster": 3,
     "zenfront.pipeline.stages": 3,

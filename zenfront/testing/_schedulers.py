@@ -82,7 +82,7 @@ class SchedulerTestCase:
 
     @pytest.fixture
     def finished_of_equals(self) -> int:
-        """Of 31 equal runs with a reduction factor of 3, those that are trained to the end: all of them.
+        """Return those of 31 equal runs with a reduction factor of 3 that are trained to the end: all of them.
 
         Override it for a synchronous scheduler, which keeps a fixed share whatever the values are.
         """

@@ -59,7 +59,7 @@ class Batches(tuner.NotPickled):
     """The batches of a search that are out on workers; all hooks of Tune lead here.
 
     Attributes:
-        error: What ended the search; to be raised when Tune has ended, since Tune would only log it.
+        error: Error that ended the search; to be raised when Tune has ended, since Tune would only log it.
     """
 
     def __init__(self, driver: SearchDriver, pool: workers.WorkerPool) -> None:

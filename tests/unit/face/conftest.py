@@ -161,7 +161,7 @@ MODULES: dict[str, Make] = {
     "squeezed": Squeezed,
     "vit": ViT,
     "encoder": Encoder,
-    "mlp": lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, 16), nn.ReLU(), nn.Linear(16, CLASSES)),
+    "mlp": lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, 16), nn.ReLU(), nn.Dropout(0.1), nn.Linear(16, CLASSES)),
 }
 
 

@@ -59,12 +59,16 @@ class Head(nn.Module):
                 x = F.adaptive_max_pool2d(F.adaptive_avg_pool2d(x, 4), 1).flatten(1)
             case "a convolution after pooling":
                 x = F.relu(self.last(F.adaptive_avg_pool2d(x, 1))).flatten(1)
+            case "dropout on maps":
+                x = F.dropout(x, 0.5, self.training)[:, :, 0, 0]
             case "permuted":
                 x = x.permute(0, 2, 3, 1).mean((1, 2))
         return self.fc(F.dropout(x, 0.5, self.training))  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("kind", ["mean", "windows", "pooled twice", "a convolution after pooling", "permuted"])
+@pytest.mark.parametrize(
+    "kind", ["mean", "windows", "pooled twice", "a convolution after pooling", "dropout on maps", "permuted"]
+)
 def test_the_head_may_be_written_in_many_ways(given: Any, kind: str) -> None:
     notes = zf.score(Head(kind), ["zen"], images=given.images).notes
     expected = "the result of permute, (8, 8, 6)" if kind == "permuted" else "the output of 'body', (6, 8, 8)"

@@ -136,7 +136,8 @@ def test_notes_say_what_the_runs_are(trained: RunFolder, held: Held) -> None:
     assert "Dominated by network 02" in _note(contents[selected[2]])
     assert "Last validation accuracy" in _note(contents[selected[0]])
     path = next(trained.path.parent.glob(f"mlartifacts/{runs['']}/artifacts/trained_small.png"))
-    assert Image.open(path).width <= 560
+    with Image.open(path) as picture:
+        assert picture.width <= 560
 
 
 def test_the_picture_of_the_report_is_an_artifact(trained: RunFolder, held: Held) -> None:
