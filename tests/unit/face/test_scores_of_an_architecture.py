@@ -68,7 +68,7 @@ def test_what_cannot_be_built_says_why() -> None:
         (("nasbench201", CELL, ["zen"]), {}, r"needs task=\(channels, height, width, classes\)"),
         (("nasbench201", CELL, ["zen"]), {"task": (3, 8, 8, 1)}, "`classes` of a task must be at least 2, but got 1"),
         (("nasbench201", CELL, ["zen"]), {"task": TASK, "features": "stem"}, "go with a module"),
-        (("nasbench201", CELL, ["zen"]), {"task": TASK, "repeats": 0}, "repeats= must be at least 1, but got 0"),
+        (("nasbench201", CELL, ["zen"]), {"task": TASK, "repeats": 0}, "whole number of at least 1, but got 0"),
         (("nasbench201", CELL), {"task": TASK}, r"takes \(module, names\) or \(space, architecture, names\)"),
         (("nasbench201", CELL, ["snip"]), {"task": TASK, "labels": torch.zeros(2)}, "labels= goes with images="),
     ],

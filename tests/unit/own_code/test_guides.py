@@ -167,6 +167,7 @@ def test_its_violation_is_said() -> None:
         space.network(space.architecture({"w1": 8, "d1": 1, "w2": 16, "d2": 1}), Task(3, 2, 2, 2))
 
 
+@pytest.mark.slow
 def test_the_contract_tests_of_the_project_pick_up_an_installed_package(installed: Path) -> None:
     contract = str(ROOT / "tests" / "contract" / "test_every_space.py")
     words = ["-c", str(ROOT / "pyproject.toml"), "-k", "tinynet", "-m", "not slow"]
