@@ -19,7 +19,7 @@ import torch
 
 from zenfront.pipeline import algorithms
 from zenfront.pipeline.algorithms import Problem
-from zenfront.pipeline.experiment.config import Data, Recipe
+from zenfront.pipeline.experiment.train_config import Data, Recipe
 from zenfront.pipeline.objectives import Constraint, Objective, losses, violations
 from zenfront.pipeline.pareto import front_indices
 from zenfront.pipeline.proxies import Batch

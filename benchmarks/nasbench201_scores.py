@@ -25,7 +25,7 @@ from pyarrow import parquet
 
 from zenfront import spaces
 from zenfront.pipeline import proxies
-from zenfront.pipeline.experiment.config import Data
+from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.proxies import Batch
 from zenfront.pipeline.record.ledger import Ledger, read_ledger
 from zenfront.pipeline.scoring import Scoring

@@ -38,7 +38,7 @@ from scipy.stats import kendalltau, spearmanr
 
 from zenfront.pipeline import algorithms, proxies
 from zenfront.pipeline.algorithms import Problem
-from zenfront.pipeline.experiment.config import Data
+from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.objectives import Constraint, Objective, losses, violations
 from zenfront.pipeline.proxies import Batch
 from zenfront.pipeline.record.ledger import Ledger

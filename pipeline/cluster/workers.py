@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import ray
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.experiment.config import Workers
+from zenfront.pipeline.experiment.places import Workers
 
 GIB = 2**30
 _NAMES = {"CPU": "CPU", "GPU": "GPU", "memory": "GiB of memory"}

@@ -11,7 +11,8 @@ from zenfront.pipeline.analysis.assessment import LEAST, ReferenceData
 from zenfront.pipeline.analysis.conditions import Condition, Value, categories, properties
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.evaluation.truth_table import TruthTable, read_scores
-from zenfront.pipeline.experiment.config import Experiment, SchedulerConfig, Select
+from zenfront.pipeline.experiment.config import Experiment, Select
+from zenfront.pipeline.experiment.train_config import SchedulerConfig
 from zenfront.pipeline.objectives import Objective
 from zenfront.pipeline.progress import View
 from zenfront.pipeline.record.json_file import read_document

@@ -1,27 +1,19 @@
-"""Strict types of an experiment: unknown keys are errors, numbers are finite, and a name cannot leave its folder."""
+"""Strict types of an experiment: unknown keys are errors, and a name cannot leave its folder."""
 
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from zenfront.pipeline.experiment._types import Name, Option, Positive, Seed, Strict
+from zenfront.pipeline.experiment.places import Cluster, Resources, Tracking
+from zenfront.pipeline.experiment.train_config import Train
 from zenfront.pipeline.objectives import Constraint, Objective
 from zenfront.pipeline.user_code import UserCode
 from zenfront.spaces import Task
 
-Positive = Annotated[int, Field(ge=1)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Option = bool | int | float | str
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
-
-
-class Search(_Strict):
+class Search(Strict):
     """Settings of the training-free search."""
 
     algorithm: str = "nsga2"
@@ -44,31 +36,7 @@ class Search(_Strict):
     """Time limit in seconds for a candidate; one that takes longer is recorded as failed."""
 
 
-class Workers(_Strict):
-    """Workers of one stage and their resources."""
-
-    workers: Literal["auto"] | Positive = "auto"
-    """Number of parallel workers; `auto` uses as many as the cluster has room for."""
-    cpus: Positive = 1
-    """Processors per worker, which is also its number of threads."""
-    gpus: Annotated[float, Field(ge=0)] = 0.0
-    """GPUs per worker; with a fraction, several workers share one. Ignored if device is `auto` and there is no GPU."""
-    memory: Annotated[float, Field(gt=0)] | None = None
-    """Memory per worker in GiB, which limits the number of workers on a machine; not limited if not given."""
-
-
-class Resources(_Strict):
-    """Devices and workers. They do not change the result."""
-
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Device of the networks; `auto` uses the GPU if the worker has one."""
-    search: Workers = Workers()
-    """Workers of the search."""
-    train: Workers = Workers()
-    """Workers of the training."""
-
-
-class Select(_Strict):
+class Select(Strict):
     """Selection of the members of the front that are trained."""
 
     k: Positive = 8
@@ -92,140 +60,7 @@ class Select(_Strict):
         return self
 
 
-class Data(_Strict):
-    """Images and labels, read with Hugging Face `datasets`, or scikit-learn's digits."""
-
-    source: str = "digits"
-    """`digits`, a folder (train.parquet and test.parquet, or train/ and test/ image folders), or a name on the hub."""
-    image: str = "img"
-    """Column of the images."""
-    label: str = "label"
-    """Column of the classes."""
-    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """Fraction of the training data that is held out for the scheduler's validation accuracy."""
-    limit: Positive | None = None
-    """Number of training images to use, drawn with the search's seed; all if not given."""
-
-
-class Recipe(_Strict):
-    """Training recipe: SGD with Nesterov momentum, linear warm-up and cosine decay."""
-
-    batch_size: Annotated[int, Field(ge=2)] = 128
-    """Number of images in a mini-batch."""
-    learning_rate: Annotated[float, Field(gt=0)] = 0.1
-    """Peak learning rate for the given batch size."""
-    momentum: Fraction = 0.9
-    """Nesterov momentum."""
-    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
-    """L2 penalty, applied to all weights but those of norms and biases."""
-    warmup_epochs: Annotated[int, Field(ge=0)] = 5
-    """Number of epochs of linear warm-up."""
-    label_smoothing: Fraction = 0.0
-    """Weight of the uniform distribution in the target labels."""
-    flip: bool = False
-    """Flip images horizontally at random."""
-    crop_padding: Annotated[int, Field(ge=0)] = 0
-    """Pixels by which images are padded before a random crop; 0 disables it."""
-    cutout: Annotated[int, Field(ge=0)] = 0
-    """Side in pixels of the square that is cut out; 0 disables it."""
-    mixup: Annotated[float, Field(ge=0)] = 0.0
-    """Parameter alpha of mixup's Beta distribution; 0 disables it."""
-    ema: Fraction = 0.0
-    """Decay of the moving average of the weights, which is evaluated in place of the weights; 0 disables it."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """`auto` uses bfloat16 autocast on GPUs that support it and float32 elsewhere."""
-
-
-class SchedulerConfig(_Strict):
-    """Early stopping of training runs."""
-
-    name: str = "asha"
-    """`asha`, `successive_halving` (does not depend on the number of workers) or `fifo`."""
-    grace_period: Positive = 1
-    """Epochs before a run can be stopped, which is the first rung."""
-    reduction_factor: Annotated[float, Field(gt=1)] = 3
-    """Factor by which the runs decrease and the epochs increase from rung to rung."""
-    ties_within_noise: bool = True
-    """Count validation accuracies that are closer than their standard error as equal, where the costs differ."""
-
-
-class Train(_Strict):
-    """Settings of the training of the selected architectures."""
-
-    metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
-    """`accuracy`, or for classes of different size `balanced_accuracy`, the mean over the classes of their accuracy."""
-    objectives: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
-    """What runs are compared by: the metric, and costs that the search scores; all costs among the search's objectives
-    if not given. With the metric alone, costs do not count."""
-
-    data: Data = Data()
-    """Images. Proxies that need real images take them from the training images."""
-    recipe: Recipe = Recipe()
-    """Training recipe."""
-    epochs: Positive = 100
-    """Number of epochs of a run that is not stopped."""
-    scheduler: SchedulerConfig = SchedulerConfig()
-    """Early stopping of runs."""
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
-    """Seeds. The scheduler compares architectures on the first one; survivors are also trained with the others."""
-    time_limit: Annotated[float, Field(gt=0)] = 86_400
-    """Time limit in seconds for an epoch; one that takes longer is tried again, then recorded as failed."""
-
-    @field_validator("objectives")
-    @classmethod
-    def _metric_is_an_objective(cls, objectives: tuple[str, ...] | None, info: ValidationInfo) -> object:
-        metric = info.data.get("metric")
-        if objectives and metric and (objectives.count(metric) != 1 or len(set(objectives)) < len(objectives)):
-            raise ValueError(f"must name the metric, {metric!r}, and each cost once, but got {list(objectives)}")
-        return objectives
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "Train":
-        if self.scheduler.grace_period > self.epochs:
-            raise ValueError(
-                "`scheduler.grace_period <= epochs` must hold, "
-                f"but got (grace_period={self.scheduler.grace_period}, epochs={self.epochs})"
-            )
-        if self.recipe.warmup_epochs > self.epochs:
-            raise ValueError(
-                "`recipe.warmup_epochs <= epochs` must hold, "
-                f"but got (warmup_epochs={self.recipe.warmup_epochs}, epochs={self.epochs})"
-            )
-        if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"`seeds` must differ, but got {list(self.seeds)}")
-        return self
-
-
-class Tracking(_Strict):
-    """MLflow tracking. It does not change the result."""
-
-    uri: str | None = None
-    """Tracking server or store; SQLite beside the runs if not given."""
-    experiment: str = "zenfront"
-    """Name of the MLflow experiment."""
-
-
-class Cluster(_Strict):
-    """Ray cluster. It does not change the result."""
-
-    address: str | None = None
-    """Address of a running cluster, `auto` or `ray://...`; Ray is started on this machine if not given."""
-    storage: str | None = None
-    """Storage for a copy of run folder and checkpoints: `s3://bucket/folder`, `gs://...`, or an absolute path."""
-    patience: Annotated[float, Field(ge=0)] = 1800
-    """Seconds to wait for a new machine after all machines are lost; then the run ends and can be resumed."""
-
-    @field_validator("storage")
-    @classmethod
-    def _place_without_credentials(cls, storage: str | None) -> str | None:
-        if storage and not re.match(r"/|[a-z][a-z0-9+]*://", storage):
-            raise ValueError(f"`storage` must be scheme://... or an absolute path, but got {storage!r}")
-        if storage and "@" in storage.partition("?")[0]:
-            raise ValueError("`storage` must not hold credentials: they come from the environment of each machine")
-        return storage
-
-
-class Experiment(_Strict):
+class Experiment(Strict):
     """Everything that a run depends on."""
 
     name: Name
@@ -238,7 +73,7 @@ class Experiment(_Strict):
     """Scores to optimise."""
     constraints: tuple[Constraint, ...] = ()
     """Bounds that an architecture must keep."""
-    proxies: dict[str, dict[str, Option]] = {}
+    proxies: dict[str, dict[str, Option]] = Field(default={})
     """Options of the proxies, by name (`zenfront proxies NAME` lists them)."""
     search: Search = Search()
     """Stage 1: search."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.experiment.config import Data
+from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.training._decoder import FORMATS, decode, read_inside
 from zenfront.pipeline.training._split import stratified

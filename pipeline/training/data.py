@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.experiment.config import Data
+from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.seeds import numpy_generator, torch_generator
 from zenfront.pipeline.training._sources import DIGITS, Encoded, read
 from zenfront.pipeline.training._split import stratified

@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from zenfront.pipeline.device import deterministic_algorithms
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.experiment.config import Recipe
+from zenfront.pipeline.experiment.train_config import Recipe
 from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.seeds import numpy_generator, torch_generator
 from zenfront.pipeline.training import checkpoint as checkpoints

@@ -42,7 +42,7 @@ import sys
 from zenfront.pipeline.cluster import workers
 import ray
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.experiment.config import Workers
+from zenfront.pipeline.experiment.places import Workers
 ray.init(sys.argv[1], log_to_driver=False)
 try:
     workers.plan_workers(Workers(cpus=2), "search", "cpu")

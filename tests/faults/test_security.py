@@ -12,7 +12,8 @@ import pytest
 from ray._private import services
 
 from zenfront.pipeline.cluster import session
-from zenfront.pipeline.experiment.config import Cluster, Experiment
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.experiment.places import Cluster
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.stages.report.stage import report

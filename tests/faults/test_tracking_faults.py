@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from zenfront.pipeline.experiment.config import Experiment, Tracking
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.experiment.places import Tracking
 from zenfront.pipeline.record.background import ENOUGH
 from zenfront.pipeline.record.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder

@@ -12,7 +12,7 @@ import pytest
 
 from zenfront import spaces
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.experiment.config import Train
+from zenfront.pipeline.experiment.train_config import Train
 from zenfront.pipeline.record.ledger import Ledger, read_ledger
 from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.seeds import numpy_generator, seed_for

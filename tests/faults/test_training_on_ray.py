@@ -16,7 +16,8 @@ from rich.console import Console
 from zenfront import spaces
 from zenfront.pipeline.cli.console import ConsoleView
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.experiment.config import Cluster, Experiment
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.experiment.places import Cluster
 from zenfront.pipeline.objectives import Objective
 from zenfront.pipeline.record.json_file import read_document, write_json
 from zenfront.pipeline.record.ledger import Ledger, read_ledger

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from zenfront import spaces
-from zenfront.pipeline.experiment.config import Train
+from zenfront.pipeline.experiment.train_config import Train
 from zenfront.pipeline.record.ledger import Ledger
 from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.seeds import numpy_generator

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from zenfront.pipeline import schedulers
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.experiment.config import Train
+from zenfront.pipeline.experiment.train_config import Train
 from zenfront.pipeline.progress import TrialProgress, TrialState
 from zenfront.pipeline.record.ledger import Ledger
 from zenfront.pipeline.results.stage_rows import Epoch, Trained, TrainedRun, trial_name

@@ -13,7 +13,7 @@ from zenfront.pipeline.cluster.time_limit import time_limit
 from zenfront.pipeline.cluster.workers import show
 from zenfront.pipeline.device import resolve
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.experiment.config import Recipe
+from zenfront.pipeline.experiment.train_config import Recipe
 from zenfront.pipeline.record.backup import DRIVER
 from zenfront.pipeline.record.storage import Storage
 from zenfront.pipeline.results.stage_rows import Epoch

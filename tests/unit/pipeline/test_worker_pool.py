@@ -8,7 +8,7 @@ import pytest
 from zenfront.pipeline.cluster import session
 from zenfront.pipeline.cluster.workers import WorkerPool, plan_workers
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.experiment.config import Workers
+from zenfront.pipeline.experiment.places import Workers
 
 Cluster = Callable[..., None]
 GIB = 2**30

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from zenfront import spaces
-from zenfront.pipeline.experiment.config import Data
+from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.training.data import Images, load
 from zenfront.spaces import Network, Task
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from zenfront.pipeline.experiment.config import Recipe
+from zenfront.pipeline.experiment.train_config import Recipe
 from zenfront.pipeline.training.augment import augment, crop, cutout, flip, mixup
 
 MANY = 4000

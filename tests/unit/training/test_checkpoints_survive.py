@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.experiment.config import Recipe
+from zenfront.pipeline.experiment.train_config import Recipe
 from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.training.checkpoint import load, save
 from zenfront.pipeline.training.data import Images

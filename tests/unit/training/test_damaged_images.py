@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.experiment.config import Data
+from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.training import _sources
 from zenfront.pipeline.training._decoder import decode
 from zenfront.spaces import Task

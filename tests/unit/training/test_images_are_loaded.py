@@ -15,7 +15,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.experiment.config import Data
+from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.training.data import load, proxy_batch
 from zenfront.spaces import Task
 

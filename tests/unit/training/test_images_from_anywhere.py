@@ -16,7 +16,7 @@ import pytest
 from PIL import EpsImagePlugin, Image, ImageFile
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.experiment.config import Data
+from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.training import _sources
 from zenfront.pipeline.training._decoder import decode
 from zenfront.spaces import Task

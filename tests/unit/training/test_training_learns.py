@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR
 
 from zenfront import spaces
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.experiment.config import Data, Recipe
+from zenfront.pipeline.experiment.train_config import Data, Recipe
 from zenfront.pipeline.seeds import torch_generator
 from zenfront.pipeline.training.data import Images, ImageSet, load
 from zenfront.pipeline.training.loop import evaluate, sgd, train, warmup_cosine

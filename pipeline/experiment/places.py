@@ -1,0 +1,61 @@
+"""Sections of an experiment that say where it runs; they do not change the result."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from zenfront.pipeline.experiment._types import Positive, Strict
+
+
+class Workers(Strict):
+    """Workers of one stage and their resources."""
+
+    workers: Literal["auto"] | Positive = "auto"
+    """Number of parallel workers; `auto` uses as many as the cluster has room for."""
+    cpus: Positive = 1
+    """Processors per worker, which is also its number of threads."""
+    gpus: Annotated[float, Field(ge=0)] = 0.0
+    """GPUs per worker; with a fraction, several workers share one. Ignored if device is `auto` and there is no GPU."""
+    memory: Annotated[float, Field(gt=0)] | None = None
+    """Memory per worker in GiB, which limits the number of workers on a machine; not limited if not given."""
+
+
+class Resources(Strict):
+    """Devices and workers. They do not change the result."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Device of the networks; `auto` uses the GPU if the worker has one."""
+    search: Workers = Workers()
+    """Workers of the search."""
+    train: Workers = Workers()
+    """Workers of the training."""
+
+
+class Tracking(Strict):
+    """MLflow tracking. It does not change the result."""
+
+    uri: str | None = None
+    """Tracking server or store; SQLite beside the runs if not given."""
+    experiment: str = "zenfront"
+    """Name of the MLflow experiment."""
+
+
+class Cluster(Strict):
+    """Ray cluster. It does not change the result."""
+
+    address: str | None = None
+    """Address of a running cluster, `auto` or `ray://...`; Ray is started on this machine if not given."""
+    storage: str | None = None
+    """Storage for a copy of run folder and checkpoints: `s3://bucket/folder`, `gs://...`, or an absolute path."""
+    patience: Annotated[float, Field(ge=0)] = 1800
+    """Seconds to wait for a new machine after all machines are lost; then the run ends and can be resumed."""
+
+    @field_validator("storage")
+    @classmethod
+    def _place_without_credentials(cls, storage: str | None) -> str | None:
+        if storage and not re.match(r"/|[a-z][a-z0-9+]*://", storage):
+            raise ValueError(f"`storage` must be scheme://... or an absolute path, but got {storage!r}")
+        if storage and "@" in storage.partition("?")[0]:
+            raise ValueError("`storage` must not hold credentials: they come from the environment of each machine")
+        return storage

@@ -1,0 +1,111 @@
+"""Section `train` of an experiment: images, recipe, scheduler and objectives of the training."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from zenfront.pipeline.experiment._types import Fraction, Positive, Seed, Strict
+
+
+class Data(Strict):
+    """Images and labels, read with Hugging Face `datasets`, or scikit-learn's digits."""
+
+    source: str = "digits"
+    """`digits`, a folder (train.parquet and test.parquet, or train/ and test/ image folders), or a name on the hub."""
+    image: str = "img"
+    """Column of the images."""
+    label: str = "label"
+    """Column of the classes."""
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Fraction of the training data that is held out for the scheduler's validation accuracy."""
+    limit: Positive | None = None
+    """Number of training images to use, drawn with the search's seed; all if not given."""
+
+
+class Recipe(Strict):
+    """Training recipe: SGD with Nesterov momentum, linear warm-up and cosine decay."""
+
+    batch_size: Annotated[int, Field(ge=2)] = 128
+    """Number of images in a mini-batch."""
+    learning_rate: Annotated[float, Field(gt=0)] = 0.1
+    """Peak learning rate for the given batch size."""
+    momentum: Fraction = 0.9
+    """Nesterov momentum."""
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    """L2 penalty, applied to all weights but those of norms and biases."""
+    warmup_epochs: Annotated[int, Field(ge=0)] = 5
+    """Number of epochs of linear warm-up."""
+    label_smoothing: Fraction = 0.0
+    """Weight of the uniform distribution in the target labels."""
+    flip: bool = False
+    """Flip images horizontally at random."""
+    crop_padding: Annotated[int, Field(ge=0)] = 0
+    """Pixels by which images are padded before a random crop; 0 disables it."""
+    cutout: Annotated[int, Field(ge=0)] = 0
+    """Side in pixels of the square that is cut out; 0 disables it."""
+    mixup: Annotated[float, Field(ge=0)] = 0.0
+    """Parameter alpha of mixup's Beta distribution; 0 disables it."""
+    ema: Fraction = 0.0
+    """Decay of the moving average of the weights, which is evaluated in place of the weights; 0 disables it."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """`auto` uses bfloat16 autocast on GPUs that support it and float32 elsewhere."""
+
+
+class SchedulerConfig(Strict):
+    """Early stopping of training runs."""
+
+    name: str = "asha"
+    """`asha`, `successive_halving` (does not depend on the number of workers) or `fifo`."""
+    grace_period: Positive = 1
+    """Epochs before a run can be stopped, which is the first rung."""
+    reduction_factor: Annotated[float, Field(gt=1)] = 3
+    """Factor by which the runs decrease and the epochs increase from rung to rung."""
+    ties_within_noise: bool = True
+    """Count validation accuracies that are closer than their standard error as equal, where the costs differ."""
+
+
+class Train(Strict):
+    """Settings of the training of the selected architectures."""
+
+    metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
+    """`accuracy`, or for classes of different size `balanced_accuracy`, the mean over the classes of their accuracy."""
+    objectives: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """What runs are compared by: the metric, and costs that the search scores; all costs among the search's objectives
+    if not given. With the metric alone, costs do not count."""
+
+    data: Data = Data()
+    """Images. Proxies that need real images take them from the training images."""
+    recipe: Recipe = Recipe()
+    """Training recipe."""
+    epochs: Positive = 100
+    """Number of epochs of a run that is not stopped."""
+    scheduler: SchedulerConfig = SchedulerConfig()
+    """Early stopping of runs."""
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
+    """Seeds. The scheduler compares architectures on the first one; survivors are also trained with the others."""
+    time_limit: Annotated[float, Field(gt=0)] = 86_400
+    """Time limit in seconds for an epoch; one that takes longer is tried again, then recorded as failed."""
+
+    @field_validator("objectives")
+    @classmethod
+    def _metric_is_an_objective(cls, objectives: tuple[str, ...] | None, info: ValidationInfo) -> object:
+        metric = info.data.get("metric")
+        if objectives and metric and (objectives.count(metric) != 1 or len(set(objectives)) < len(objectives)):
+            raise ValueError(f"must name the metric, {metric!r}, and each cost once, but got {list(objectives)}")
+        return objectives
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Train":
+        if self.scheduler.grace_period > self.epochs:
+            raise ValueError(
+                "`scheduler.grace_period <= epochs` must hold, "
+                f"but got (grace_period={self.scheduler.grace_period}, epochs={self.epochs})"
+            )
+        if self.recipe.warmup_epochs > self.epochs:
+            raise ValueError(
+                "`recipe.warmup_epochs <= epochs` must hold, "
+                f"but got (warmup_epochs={self.recipe.warmup_epochs}, epochs={self.epochs})"
+            )
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"`seeds` must differ, but got {list(self.seeds)}")
+        return self
