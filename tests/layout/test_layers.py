@@ -28,6 +28,7 @@ FLOORS = {
     "zenfront.pipeline.given_batch": 2,
     "zenfront.pipeline.measurement": 2,
     "zenfront.pipeline.scoring": 2,
+    "zenfront.pipeline.structure": 2,
     "zenfront.pipeline.record": 2,
     "zenfront.pipeline.training": 2,
     "zenfront.pipeline.experiment": 1,

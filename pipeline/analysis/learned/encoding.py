@@ -1,0 +1,105 @@
+"""What is known of architectures before they are trained, as numbers that a model can compare."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """What is known of n architectures before they are trained.
+
+    Attributes:
+        scores: (n,) by name, higher is better, costs included; NaN where a score is undefined.
+        cost: (n,), finite: the cost along which the best networks are wanted.
+        structure: (n, d) by name, finite: blocks of genes and of counts, such as `structure.Describer` returns.
+        objectives: Names of the scores that are thought to predict the accuracy; costs are none of them.
+    """
+
+    scores: Mapping[str, np.ndarray]
+    cost: np.ndarray
+    structure: Mapping[str, np.ndarray] = field(default_factory=dict)
+    objectives: Sequence[str] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Architectures as a model sees them.
+
+    Attributes:
+        features: (n, d), finite. Each block of features has a total variance of 1 over the encoder's population.
+        prior: (n,), rank sum of the objectives, mean 0 and variance 1 over the encoder's population; 0 without
+            objectives.
+        cost: (n,), finite.
+    """
+
+    features: np.ndarray
+    prior: np.ndarray
+    cost: np.ndarray
+
+    def select(self, rows: np.ndarray) -> "Candidates":
+        """Return the candidates of these rows, given as indices or as (n,) bool."""
+        return Candidates(self.features[rows], self.prior[rows], self.cost[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Encoder:
+    """Ranks and scales of a population, with which any architecture of the space can be encoded.
+
+    Attributes:
+        reference: The population that ranks and scales refer to.
+    """
+
+    reference: Population
+
+    @staticmethod
+    def of(population: Population) -> "Encoder":
+        """Return the encoder whose ranks and scales are those of a population (n >= 1)."""
+        return Encoder(population)
+
+    def encode(self, population: Population) -> Candidates:
+        """Encode architectures, each by itself: the result of a row does not depend on the other rows.
+
+        Args:
+            population: The same scores, blocks and objectives as those of the reference.
+        """
+        ranks, reference = self._ranks(population), self._ranks(self.reference)
+        blocks = {"": (_columns(ranks), _columns(reference))}
+        blocks |= {name: (population.structure[name], known) for name, known in self.reference.structure.items()}
+        features = [_scaled(rows, known) for rows, known in blocks.values()]
+        prior, known = (self._rank_sum(each) for each in (ranks, reference))
+        spread = known.std()
+        prior = (prior - known.mean()) / spread if spread > 0 else np.zeros(len(prior))
+        return Candidates(np.hstack([np.empty((len(prior), 0)), *features]), prior, population.cost)
+
+    def _ranks(self, population: Population) -> dict[str, np.ndarray]:
+        """Return the share in (0, 1] of the reference that is not better, by score; undefined scores are worst."""
+        known = self.reference.scores
+        return {name: _rank(population.scores[name], values) for name, values in known.items()} | {
+            "cost": _rank(population.cost, self.reference.cost)
+        }
+
+    def _rank_sum(self, ranks: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the sum of the logarithms of the ranks of the objectives, (n,) (`ranking.log_rank_sum`)."""
+        logarithms = [np.log(ranks[name]) for name in self.reference.objectives]
+        return np.sum(logarithms, axis=0) if logarithms else np.zeros(len(ranks["cost"]))
+
+
+def _rank(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return the mid-rank of each value among the reference as a share in (0, 1]; NaN is below all numbers."""
+    ordered = np.sort(np.where(np.isnan(reference), -np.inf, reference))
+    sought = np.where(np.isnan(values), -np.inf, values)
+    below, upto = (np.searchsorted(ordered, sought, side=side) for side in ("left", "right"))
+    return np.asarray((below + np.maximum(upto, below + 1) + 1) / 2 / (len(ordered) + 1))
+
+
+def _columns(ranks: Mapping[str, np.ndarray]) -> np.ndarray:
+    return np.column_stack(list(ranks.values()))
+
+
+def _scaled(rows: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Standardise the columns (n, d) by those of the reference, and divide by sqrt(d); constant ones are dropped."""
+    varies = np.ptp(reference, axis=0) > 0
+    kept = reference[:, varies].astype(np.float64)
+    return np.asarray((rows[:, varies] - kept.mean(0)) / kept.std(0) / max(1, varies.sum()) ** 0.5)
