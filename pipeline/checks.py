@@ -13,13 +13,14 @@ from zenfront import spaces
 from zenfront.pipeline import algorithms, proxies, schedulers
 from zenfront.pipeline.code_checks import check_proxy, check_space
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.experiment._messages import suggestion, unfit
+from zenfront.pipeline.experiment._messages import unfit
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.training_result import compared_costs, search_costs
 from zenfront.pipeline.registry import Registry
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.training import data
 from zenfront.pipeline.user_code import UserCode, require_allowed
+from zenfront.pipeline.wording import suggestion
 
 SAMPLES = 100
 MEASURED = Path(__file__).with_name("evidence.json")

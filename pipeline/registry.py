@@ -4,13 +4,13 @@ import importlib
 import pkgutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.user_code import UserCode
+from zenfront.pipeline.wording import suggestion
 
 
 @cache
@@ -75,9 +75,8 @@ class Registry:
             return getattr(importlib.import_module(f"{self.package}.{name}"), self.constant)
         if name in self._foreign:
             return self._foreign_object(self._foreign[name])
-        near = get_close_matches(name, self.names(code), n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise UserError(f"There is no {self.kind} named {name!r}.{hint} Known: {', '.join(self.names(code))}.")
+        known = self.names(code)
+        raise UserError(f"There is no {self.kind} named {name!r}.{suggestion(name, known)} Known: {', '.join(known)}.")
 
     def _own_object(self, code: UserCode) -> Any:
         loaded = code.load()

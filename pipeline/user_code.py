@@ -8,7 +8,6 @@ import sys
 import traceback
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -17,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.wording import suggestion
 
 MAX_BYTES = 1_000_000
 _allowed: set[str] = set()
@@ -70,9 +70,8 @@ class UserCode:
         with _loading:
             loaded = self._installed() if self.module else self._executed()
         if not hasattr(loaded, self.attribute):
-            names = [name for name in vars(loaded) if not name.startswith("_")]
-            near = get_close_matches(self.attribute, names, n=1) or get_close_matches(self.name, names, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            names = [name for name, it in vars(loaded).items() if not (name.startswith("_") or isinstance(it, type))]
+            hint = suggestion(self.attribute, names) or suggestion(self.name, names)
             raise UserError(f"{self.file}: the file defines no {self.attribute}.{hint}")
         return getattr(loaded, self.attribute)
 

@@ -1,9 +1,34 @@
 """Formatting of numbers, percentages, durations and untrusted text for display."""
 
 import math
+import re
 import statistics
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+
+SYNONYMS: Mapping[str, str] = {
+    "batchsize": "batch_size",
+    "bs": "batch_size",
+    "budget": "evaluations",
+    "cifar": "cifar10",
+    "gpu": "cuda",
+    "jacov": "jacob_cov",
+    "lr": "learning_rate",
+    "macs": "flops",
+    "madds": "flops",
+    "max": "maximise",
+    "min": "minimise",
+    "multadds": "flops",
+    "nwot": "naswot",
+    "parameters": "params",
+    "popsize": "population",
+    "sh": "successive_halving",
+    "trials": "evaluations",
+    "wd": "weight_decay",
+    "zenscore": "zen",
+}
+"""Other usual words for a name, without punctuation."""
 
 
 def clean(text: object) -> str:
@@ -20,6 +45,26 @@ def number(value: object) -> str:
     if math.isfinite(value) and value == int(value) and abs(value) < 1e12:
         return f"{int(value):,}"
     return f"{value:,.1f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
+
+
+def suggestion(value: object, known: Sequence[str]) -> str:
+    """Return `` Did you mean ...?``, or an empty text if no known name is similar.
+
+    Case, punctuation and Roman numbers do not count: ``NSGA-II`` is near ``nsga2``. `SYNONYMS` lists other words.
+    """
+    if not isinstance(value, str):
+        return ""
+    plain = {_plain(name): name for name in reversed(known)}
+    written = _plain(value)
+    synonym = SYNONYMS.get(written)
+    near = synonym if synonym in known else next(iter(get_close_matches(written, plain, n=1)), None)
+    return f" Did you mean {plain.get(near, near)!r}?" if near else ""
+
+
+def _plain(name: str) -> str:
+    """Return a name in small letters without punctuation, with a trailing II or III as a digit."""
+    letters = re.sub(r"[^a-z0-9]", "", name.casefold())
+    return re.sub(r"(?<=[a-hj-z])i{2,3}$", lambda roman: str(len(roman[0])), letters)
 
 
 def quantity(value: float, unit: str) -> str:

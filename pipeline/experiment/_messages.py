@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 from pydantic_core import ErrorDetails
+
+from zenfront.pipeline.wording import suggestion
 
 # Rules that pydantic states with the names of JSON's and Python's types, in those of YAML.
 _RULES = {
@@ -30,12 +31,6 @@ def unfit(details: Sequence[ErrorDetails]) -> str:
     expected = re.findall(r"'([^']+)'", str(detail.get("ctx", {}).get("expected", "")))
     quotes = " Put it in quotes to make it text." if detail["type"] == "string_type" else ""
     return f"{rule}, but got {shown(detail['input'])}.{suggestion(detail['input'], expected)}{quotes}"
-
-
-def suggestion(value: object, known: Sequence[str]) -> str:
-    """Return `` Did you mean ...?``, or an empty text if no known word is similar."""
-    near = get_close_matches(value, known, n=1) if isinstance(value, str) else []
-    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def shown(value: object) -> str:

@@ -10,11 +10,12 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.experiment._messages import suggestion, unfit
+from zenfront.pipeline.experiment._messages import unfit
 from zenfront.pipeline.experiment._yaml_positions import Document, Place, SourcePlace, dump, parse, written
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.references import resolve, with_references
 from zenfront.pipeline.user_code import UserCode, allow
+from zenfront.pipeline.wording import suggestion
 
 MAX_BYTES = 1_000_000
 SHIPPED = Path(__file__).parents[2] / "tune_configs"

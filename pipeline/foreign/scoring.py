@@ -1,7 +1,6 @@
 """Scores of a user's torch module."""
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Literal
 
 import torch
@@ -20,6 +19,7 @@ from zenfront.pipeline.proxies import Proxy
 from zenfront.pipeline.proxies._state import borrowed
 from zenfront.pipeline.results.score_result import ScoreResult
 from zenfront.pipeline.seeds import torch_generator
+from zenfront.pipeline.wording import suggestion
 from zenfront.spaces import Auxiliary, Init, Network, without_auxiliaries
 
 Weights = Literal["fresh", "as_is"]
@@ -132,9 +132,9 @@ def _layout(module: nn.Module, passed: ForwardPass, features: str | None, shortc
 def _named(module: nn.Module, passed: ForwardPass, name: str) -> int:
     known = [name for name, _ in module.named_modules() if name]
     if name not in known:
-        near = get_close_matches(name, known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise UserError(f"features=: there is no module named {name!r}.{hint} See module.named_modules().")
+        raise UserError(
+            f"features=: there is no module named {name!r}.{suggestion(name, known)} See module.named_modules()."
+        )
     if passed.modules.get(name, -1) < 0:
         raise UserError(f"features=: {name!r} is not called, or returns nothing that is computed from the images.")
     return passed.modules[name]

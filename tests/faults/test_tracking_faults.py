@@ -26,8 +26,7 @@ from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.stages.select import select
 from zenfront.pipeline.tracking import Mirror, _mirror, default_uri, sync
 
-FakeRun = Callable[..., tuple[Experiment, RunFolder]]
-FakeTraining = Callable[[Experiment, RunFolder, Front], None]
+FakeRun, FakeTraining = Callable[..., tuple[Experiment, RunFolder]], Callable[[Experiment, RunFolder, Front], None]
 PATIENCE = 500  # seconds; no test takes them unless it hangs
 KILLED = """
 import os, signal, sys
