@@ -26,7 +26,8 @@ from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.stages.select import select
 from zenfront.pipeline.tracking import Mirror, _mirror, default_uri, sync
 
-FakeRun, FakeTraining = Callable[..., tuple[Experiment, RunFolder]], Callable[[Experiment, RunFolder, Front], None]
+FakeRun = Callable[..., tuple[Experiment, RunFolder]]
+FakeTraining = Callable[[Experiment, RunFolder, Front], None]
 PATIENCE = 500  # seconds; no test takes them unless it hangs
 KILLED = """
 import os, signal, sys
@@ -283,10 +284,9 @@ def test_a_real_server_that_comes_up_late(
             with Mirror(folder, served, told.append, patience=PATIENCE):
                 pass
             assert not told
-            counts = _counts(uri)
+            assert (counts := _counts(uri))[""]["hypervolume"] == 1
             sync(folder, served)
             assert _counts(uri) == counts
-            assert counts[""]["hypervolume"] == 1
             assert len(list((tmp_path / "a").glob("**/scores.parquet"))) == 1
         finally:
             os.killpg(server.pid, signal.SIGTERM)
