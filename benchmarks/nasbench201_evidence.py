@@ -1,4 +1,4 @@
-"""Write pipeline/evidence.json, from which `zenfront search` warns, from a report of `zenfront correlate`.
+"""Write pipeline/checks/evidence.json, from which `zenfront search` warns, from a report of `zenfront correlate`.
 
 python benchmarks/nasbench201_evidence.py runs/cells.study/report/correlation.json
 """
@@ -35,7 +35,7 @@ def main() -> None:
     table = "benchmarks/nasbench201_correlation.csv"
     measured = {"task": "CIFAR-10", "family": FAMILY, "table": table, "scores": scores}
     text = json.dumps({part["space"]: measured}, indent=1, ensure_ascii=False) + "\n"
-    (ROOT / "pipeline/evidence.json").write_text(text)
+    (ROOT / "pipeline/checks/evidence.json").write_text(text)
     print(text)
 
 

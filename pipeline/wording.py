@@ -75,6 +75,15 @@ def quantity(value: float, unit: str) -> str:
     return f"{value:,.0f} {unit}" if value == int(value) else f"{value:.3g} {unit}"
 
 
+def size(count: float) -> str:
+    """Format a number of bytes, as in ``1.5 GiB``."""
+    for unit in ("bytes", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.3g} {unit}"
+        count /= 1024
+    return f"{count:,.3g} GiB" if count < 1000 else f"{count:,.0f} GiB"
+
+
 def duration(seconds: float | None) -> str:
     """Format seconds as ``1:02:03`` or ``2:03``; ``-`` if unknown."""
     if seconds is None:

@@ -36,19 +36,28 @@ def check_command(
     ],
     overrides: Overrides = None,
     allow_code: AllowCode = False,
+    with_data: Annotated[
+        bool, typer.Option("--data/--no-data", help="Read the images as well, if they are on this machine.")
+    ] = True,
 ) -> None:
     """Check experiments without running them.
 
-    Checks keys, names, options of proxies, bounds, and whether the space has networks for the task.
+    Checks keys, names, options of proxies, bounds, the recipe, the store of MLflow, whether the space has networks for
+    the task, and the images; prints what it found.
     """
-    from zenfront.pipeline.checks import cautions, check
+    from zenfront.pipeline import checks
     from zenfront.pipeline.experiment.config_file import load_experiment
 
     for config in configs:
         experiment = load_experiment(config, overrides or [], allow_code=allow_code)
-        check(experiment)
+        checks.check(experiment)
         for code in experiment.own_code():
             typer.echo(f"{config}: {code}")
-        for caution in cautions(experiment):
+        for caution in checks.cautions(experiment):
             typer.echo(f"{config}: {caution}", err=True)
+        if with_data and checks.are_local(experiment.train.data):
+            for line in checks.describe_data(experiment):
+                typer.echo(f"{config}: {line}")
+        elif with_data:
+            typer.echo(f"{config}: {experiment.train.data.source} is not on this machine and was not read")
         typer.echo(f"{config}: ok")

@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from zenfront.pipeline import proxies, tracking
+from zenfront.pipeline.analysis.assessment import LEAST
 from zenfront.pipeline.analysis.conditions import Condition
 from zenfront.pipeline.checks import check, check_data
 from zenfront.pipeline.cli.console import ConsoleView, print_table
@@ -66,6 +67,9 @@ class Request:
             raise UserError("give either --truth TABLE, with accuracies, or --train N, to train N architectures.")
         if self.train is not None and (self.scores or self.sample or self.accuracy):
             raise UserError("--scores, --sample and --accuracy go with --truth, not with --train.")
+        for option, count in (("--train", self.train), ("--sample", self.sample)):
+            if count is not None and count < LEAST:
+                raise UserError(f"{option}: at least {LEAST} architectures are needed, but got {count}.")
         experiment = load_experiment(self.config, self.overrides, allow_code=self.allow_code)
         experiment, [space] = with_named(experiment, "spaces", [self.space or experiment.space])
         experiment, names = with_named(experiment, "proxies", self.names or [])

@@ -50,6 +50,13 @@ class Recipe(Strict):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """`auto` uses bfloat16 autocast on GPUs that support it and float32 elsewhere."""
 
+    def misfit(self, side: int) -> str | None:
+        """Return which key does not fit images with a shorter side of that many pixels and why, or None."""
+        for name in ("crop_padding", "cutout"):
+            if (value := getattr(self, name)) >= side:
+                return f"{name} must be less than the side of the images, {side} pixels, but got {value}"
+        return None
+
 
 class SchedulerConfig(Strict):
     """Early stopping of training runs."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from zenfront.pipeline.checks import cautions, check, check_data
+from zenfront.pipeline.checks import are_local, cautions, check, check_data, check_room
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import find_config, load_experiment, with_overrides
@@ -65,8 +65,8 @@ class RunStages:
         return Mirror(self.folder, self.experiment, self.say) if self.tracking else nullcontext()
 
     def run(self) -> None:
-        """Run all stages, mirrored. The images are checked before the search, and not after it."""
-        check_data(self.experiment)
+        """Run all stages, mirrored. What training needs is checked before the search, and not after it."""
+        self._check_training()
         with self.mirrored() as mirror:
             self.search(mirror)
             self.select()
@@ -77,6 +77,7 @@ class RunStages:
         """Run stage 1."""
         from zenfront.pipeline.stages.search.stage import search
 
+        self._warn_of_data()
         for caution in cautions(self.experiment):
             self.warn(f"{self.experiment.name}: {caution}")
         self._say(f"searching {self.experiment.space} for {self.experiment.search.evaluations} architectures")
@@ -96,6 +97,7 @@ class RunStages:
         """Run stage 3."""
         from zenfront.pipeline.stages.train.stage import train
 
+        self._check_training()
         train_config = self.experiment.train
         compared = " and ".join([train_config.metric.replace("_", " "), *compared_costs(self.experiment)])
         self._say(
@@ -115,6 +117,18 @@ class RunStages:
     def finished(self) -> bool:
         """Whether all stages are done."""
         return self.folder.trained.exists() and (self.folder.report / "index.html").exists()
+
+    def _check_training(self) -> None:
+        check_data(self.experiment)
+        check_room(self.experiment, self.folder.path.parent)
+
+    def _warn_of_data(self) -> None:
+        """Tell the user of images that training will refuse: the search may be all that is wanted."""
+        try:
+            if are_local(self.experiment.train.data):
+                check_data(self.experiment)
+        except UserError as error:
+            self.warn(f"{self.experiment.name}: training will need this, the search does not: {error}")
 
     def _check_folder_stays(self) -> None:
         """Require a folder that outlives a Ray job: Ray deletes the copy of the working directory with the job."""

@@ -233,13 +233,8 @@ def _divergence(metrics: Mapping[str, float], recipe: Recipe) -> str | None:
 
 
 def _check(recipe: Recipe, images: Images) -> None:
-    side = min(images.train.images.shape[2:])
-    for name in ("crop_padding", "cutout"):
-        if getattr(recipe, name) >= side:
-            raise UserError(
-                f"train.recipe.{name} must be less than the side of the images, {side} pixels, "
-                f"but got {getattr(recipe, name)}."
-            )
+    if problem := recipe.misfit(min(images.train.images.shape[2:])):
+        raise UserError(f"train.recipe.{problem}.")
 
 
 def _identity(network: Network, images: Images, recipe: Recipe, epochs: int, seed: int) -> dict[str, Any]:

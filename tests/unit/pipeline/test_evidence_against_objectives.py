@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from zenfront import spaces
-from zenfront.pipeline import checks, proxies
+from zenfront.pipeline import proxies
+from zenfront.pipeline.checks import evidence
 from zenfront.pipeline.experiment.config import Experiment
 
 MEASURED = {
@@ -47,12 +48,12 @@ def _experiment(space: str, *scores: str) -> Experiment:
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "_measured", lambda: MEASURED)
+    monkeypatch.setattr(evidence, "_measured", lambda: MEASURED)
 
 
 @pytest.mark.usefixtures("measured")
 def test_a_warning_names_scores_that_fail_both_criteria_and_the_measurement() -> None:
-    (line,) = checks.cautions(_experiment("nasbench201", "zen", "naswot", "synflow", "depth", "snip"))
+    (line,) = evidence.cautions(_experiment("nasbench201", "zen", "naswot", "synflow", "depth", "snip"))
     assert line.startswith("zen is not known to hold here: on nasbench201, it tells nothing at equal FLOPs (τ +0.00 [")
     assert "no more than params" in line
     assert "900 architectures, CIFAR-10, see benchmarks/table.csv" in line
@@ -61,13 +62,13 @@ def test_a_warning_names_scores_that_fail_both_criteria_and_the_measurement() ->
 
 @pytest.mark.usefixtures("measured")
 def test_the_warning_covers_the_family_and_no_other_space() -> None:
-    (line,) = checks.cautions(_experiment("darts", "zen"))
+    (line,) = evidence.cautions(_experiment("darts", "zen"))
     assert "on nasbench201, a space of the same family as darts" in line
-    assert list(checks.cautions(_experiment("anynet3", "zen"))) == []
+    assert list(evidence.cautions(_experiment("anynet3", "zen"))) == []
 
 
 def test_the_shipped_file_names_existing_entries_and_enough_architectures() -> None:
-    shipped: dict[str, Any] = json.loads(checks.MEASURED.read_text(encoding="utf-8"))
+    shipped: dict[str, Any] = json.loads(evidence.MEASURED.read_text(encoding="utf-8"))
     for space, measured in shipped.items():
         assert {space, *measured["family"]} <= set(spaces.names())
         assert set(measured["scores"]) <= set(proxies.names())

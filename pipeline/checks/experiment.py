@@ -1,16 +1,14 @@
 """Whether an experiment can run: what its keys name exists, and what they ask for is possible."""
 
 import inspect
-import json
-from collections.abc import Iterator, Sequence
-from functools import cache
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
 from zenfront import spaces
 from zenfront.pipeline import algorithms, proxies, schedulers
+from zenfront.pipeline.checks.places import check_store
 from zenfront.pipeline.code_checks import check_proxy, check_space
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment._messages import unfit
@@ -18,12 +16,10 @@ from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.training_result import compared_costs, search_costs
 from zenfront.pipeline.registry import Registry
 from zenfront.pipeline.seeds import numpy_generator
-from zenfront.pipeline.training import data
 from zenfront.pipeline.user_code import UserCode, require_allowed
 from zenfront.pipeline.wording import suggestion
 
 SAMPLES = 100
-MEASURED = Path(__file__).with_name("evidence.json")
 
 
 def check(experiment: Experiment) -> None:
@@ -51,16 +47,10 @@ def check(experiment: Experiment) -> None:
             check_option(name, option, value, code)
     _check_costs(experiment)
     _check_numbers(experiment)
+    if problem := experiment.train.recipe.misfit(min(experiment.task.height, experiment.task.width)):
+        raise UserError(f"train.recipe.{problem}.")
+    check_store(experiment.tracking.uri)
     _check_buildable(experiment)
-
-
-def check_data(experiment: Experiment) -> None:
-    """Load the training images, so that a mistake in them is found before the search.
-
-    Raises:
-        UserError: The data are missing, damaged, or not what the task says.
-    """
-    data.load(experiment.train.data, experiment.task, experiment.search.seed)
 
 
 def options(proxy: str, code: Sequence[UserCode] = ()) -> dict[str, inspect.Parameter]:
@@ -171,41 +161,3 @@ def _check_buildable(experiment: Experiment) -> None:
             return
         reasons.append(reason)
     raise UserError(f"task: none of {SAMPLES} architectures of space {space.name!r} can be built: {reasons[0]}.")
-
-
-def cautions(experiment: Experiment) -> Iterator[str]:
-    """Return a line for each objective that was measured to say nothing on the experiment's space or on a similar one.
-
-    A score says nothing where its correlation with the accuracy is not above that of the best free score, and where at
-    equal FLOPs the interval of its correlation includes zero or lies below it.
-    """
-    for objective in experiment.objectives:
-        for space, measured in _measured().items():
-            known = measured["scores"].get(objective.score)
-            related = experiment.space == space or experiment.space in measured["family"]
-            if related and known and not proxies.load(objective.score, experiment.code).is_cost and not _holds(known):
-                yield _caution(objective.score, experiment.space, space, measured, known)
-
-
-@cache
-def _measured() -> dict[str, Any]:
-    measured: dict[str, Any] = json.loads(MEASURED.read_text(encoding="utf-8"))
-    return measured
-
-
-def _holds(known: dict[str, Any]) -> bool:
-    return bool(known["difference"][1] > 0 or known["tau_equal_flops"][1] > 0)
-
-
-def _caution(score: str, here: str, space: str, measured: dict[str, Any], known: dict[str, Any]) -> str:
-    like = "" if here == space else f", a space of the same family as {here}"
-    return (
-        f"{score} is not known to hold here: on {space}{like}, it tells nothing at equal FLOPs "
-        f"(τ {_interval(known['tau_equal_flops'])}) and no more than {known['baseline']}, which is free "
-        f"(difference of τ {_interval(known['difference'])}); {known['n']} architectures, {measured['task']}, "
-        f"see {measured['table']}. Measure it on your data: zenfront correlate"
-    )
-
-
-def _interval(values: list[float]) -> str:
-    return f"{values[0]:+.2f} [{values[1]:+.2f}, {values[2]:+.2f}]"
