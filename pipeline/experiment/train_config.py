@@ -6,20 +6,57 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from zenfront.pipeline.experiment._types import Fraction, Positive, Seed, Strict
 
+Split = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Resize(Strict):
+    """Resizing of images of any size: to the length of the shorter side, then a square is cut out of the middle."""
+
+    size: Positive | tuple[Positive, Positive]
+    """Pixels of the shorter side, with the ratio of the sides kept; or [height, width], without."""
+    crop: Positive | None = None
+    """Side in pixels of the square that is cut out of the middle; `size` if not given."""
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> "Resize":
+        if self.crop is not None and (isinstance(self.size, tuple) or self.crop > self.size):
+            raise ValueError(
+                f"`crop` must be at most `size`, a single number, but got (size={self.size}, {self.crop=})"
+            )
+        return self
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the result."""
+        side = self.crop or self.size
+        return side if isinstance(side, tuple) else (side, side)
+
 
 class Data(Strict):
-    """Images and labels, read with Hugging Face `datasets`, or scikit-learn's digits."""
+    """Labelled images. docs/data.md shows every form that is read."""
 
     source: str = "digits"
-    """`digits`, a folder (train.parquet and test.parquet, or train/ and test/ image folders), or a name on the hub."""
+    """`digits`, a folder of images or tables, a table (.parquet, .csv), or a name on the hub, owner/name."""
     image: str = "img"
-    """Column of the images."""
+    """Column of the images; of a .csv file, of their paths."""
     label: str = "label"
     """Column of the classes."""
-    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """Fraction of the training data that is held out for the scheduler's validation accuracy."""
+    validation: Split | Literal["split"] | None = None
+    """Fraction of the training data that is held out for the scheduler's validation accuracy, or `split`, which takes
+    the validation part of the data. If not given: `split` if there is one, else 0.1."""
+    test: Split | Literal["validation"] | None = None
+    """Only for data without a test part: fraction that is held out as test data, the same for every seed, or
+    `validation`, which takes the validation part."""
     limit: Positive | None = None
     """Number of training images to use, drawn with the search's seed; all if not given."""
+    resize: Resize | None = None
+    """Resizing of images of any size; if not given, all must have the size of the task."""
+    convert: bool | Literal["lossless"] = "lossless"
+    """Conversion of images to the channels of the task with 8 bits each: `lossless` where nothing is lost, `true`
+    always, `false` never."""
+    rules: Literal[1, 2] = 2
+    """Rules of reading. 1 is that of Zenfront 0.1, for its runs: the orientation in EXIF is ignored, and a class may be
+    absent from the validation images."""
 
 
 class Recipe(Strict):

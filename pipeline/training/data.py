@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,9 +11,22 @@ from torch import Tensor
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.seeds import numpy_generator, torch_generator
-from zenfront.pipeline.training._sources import DIGITS, Encoded, read
-from zenfront.pipeline.training._split import stratified
+from zenfront.pipeline.training.images._classes import Classes, check_classes
+from zenfront.pipeline.training.images._form import Form
+from zenfront.pipeline.training.images.source import (
+    Labelled,
+    decode_rows,
+    read_part,
+    read_test,
+    read_train,
+    resolved,
+    validation_part,
+)
+from zenfront.pipeline.training.images.split import stratified
 from zenfront.spaces import Task
+
+VALIDATION = 0.1
+"""Fraction of the training data that is held out where nothing else is said and the data have no validation part."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +60,7 @@ class Images:
         std: (C,) float32 standard deviation of the training images, in the same units; 1 for a constant channel.
         test: Function that reads and decodes the test images, called once at the end of training.
         classes: Number of classes.
+        names: Their names, in the order of the labels; empty if they are not known.
     """
 
     train: ImageSet
@@ -56,6 +69,7 @@ class Images:
     std: Tensor
     test: Callable[[], ImageSet]
     classes: int
+    names: tuple[str, ...] = ()
 
     def normalise(self, images: Tensor) -> Tensor:
         """Convert (N, C, H, W) uint8 to float32 with mean 0 and deviation 1 per channel over the training images."""
@@ -78,21 +92,26 @@ def load(data: Data, task: Task, seed: int) -> Images:
     Raises:
         UserError: The data are missing, damaged, too few, or do not fit the task.
     """
-    data = _resolve(data)
-    source = read(data, task, "train")
-    every = np.arange(len(source.labels))
-    if data.limit is not None and data.limit < len(every):
-        every, _ = stratified(source.labels, data.limit, numpy_generator(seed, "data", "limit"))
-    held_out = max(1, round(data.validation * len(every)))
-    if len(every) - held_out < 2:  # batch normalisation cannot learn from one image
+    data = resolved(data)
+    source, form = read_train(data), Form.of(data, task)
+    check_classes(source.classes, source.rows, task.classes)
+    every = _limited(source, data, seed)
+    if validation_part(data):
+        held_out = read_part(data, "validation", source.classes)
+        train, validation = every, np.arange(len(held_out.labels))
+    else:
+        held_out = source
+        train, validation = _split(source, every, data, seed)
+    if len(train) < 2 or not len(validation):  # batch normalisation cannot learn from one image
         raise UserError(
-            f"train.data: at least 2 images must be left to train on, but of {len(every)} images "
-            f"{held_out} are held out (limit={data.limit}, validation={data.validation})."
+            f"train.data: at least 2 images must be left to train on, and one must be held out, but of {len(every)} "
+            f"images {len(train)} are left and {len(validation)} held out (limit={data.limit}, "
+            f"validation={data.validation}). Each class is kept among both as far as it has images: add images."
         )
-    validation, train = stratified(source.labels[every], held_out, numpy_generator(seed, "data", "validation"))
-    part = _decode(source, every[train])
+    part = _decode(source, train, form)
     mean, std = _compute_moments(part.images)
-    return Images(part, _decode(source, every[validation]), mean, std, partial(_read_test, data, task), task.classes)
+    test = partial(_read_test, data, form, source.classes)
+    return Images(part, _decode(held_out, validation, form), mean, std, test, task.classes, source.classes.names)
 
 
 def proxy_batch(images: Images, size: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -115,20 +134,36 @@ def proxy_batch(images: Images, size: int, seed: int) -> tuple[Tensor, Tensor]:
     return images.normalise(images.train.images[chosen]), images.train.labels[chosen]
 
 
-def _resolve(data: Data) -> Data:
-    """Return the data with an absolute path: a process in another folder may read the test data."""
-    folder = Path(data.source).expanduser()
-    local = data.source != DIGITS and folder.is_dir()
-    return data.model_copy(update={"source": str(folder.resolve())}) if local else data
+def _limited(source: Labelled, data: Data, seed: int) -> np.ndarray:
+    """Return the training images to use, at least one of each class."""
+    everything = np.arange(len(source.labels))
+    if data.limit is None or data.limit >= len(everything):
+        return everything
+    if data.limit < len(source.classes):
+        raise UserError(
+            f"train.data.limit: there must be an image of each of the {len(source.classes)} classes, "
+            f"but got {data.limit}."
+        )
+    generator = numpy_generator(seed, "data", "limit")
+    return stratified(source.labels, data.limit, generator, draw_each=data.rules > 1)[0]
 
 
-def _read_test(data: Data, task: Task) -> ImageSet:
-    source = read(data, task, "test")
-    return _decode(source, np.arange(len(source.labels)))
+def _split(source: Labelled, every: np.ndarray, data: Data, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the images to train on, and those that are held out: at least one of each class that has two."""
+    fraction = data.validation if isinstance(data.validation, float) else VALIDATION
+    count = max(1, round(fraction * len(every)))
+    generator, covers = numpy_generator(seed, "data", "validation"), data.rules > 1
+    drawn, others = stratified(source.labels[every], count, generator, draw_each=covers, leave_each=covers)
+    return every[others], every[drawn]
 
 
-def _decode(source: Encoded, indices: np.ndarray) -> ImageSet:
-    return ImageSet(torch.from_numpy(source.decode(indices)), torch.from_numpy(source.labels[indices]))
+def _read_test(data: Data, form: Form, classes: Classes) -> ImageSet:
+    source = read_test(data, classes)
+    return _decode(source, np.arange(len(source.labels)), form)
+
+
+def _decode(source: Labelled, indices: np.ndarray, form: Form) -> ImageSet:
+    return ImageSet(torch.from_numpy(decode_rows(source, indices, form)), torch.from_numpy(source.labels[indices]))
 
 
 def _compute_moments(images: Tensor) -> tuple[Tensor, Tensor]:

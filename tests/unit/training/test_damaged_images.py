@@ -14,11 +14,11 @@ from PIL import Image
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Data
-from zenfront.pipeline.training import _sources
-from zenfront.pipeline.training._decoder import decode
-from zenfront.spaces import Task
+from zenfront.pipeline.training.images._decoder import decode
+from zenfront.pipeline.training.images._form import Form
+from zenfront.pipeline.training.images.source import decode_rows, read_train
 
-TASK = Task(3, 4, 5, 2)
+FORM = Form(3, 4, 5)
 STRUCT = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 INTERESTING = (b"\x00", b"\xff", b"\x7f", b"\x80", b"\x00\x00\x00\x00", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff")
 
@@ -144,7 +144,7 @@ def test_damaged_images_are_decoded_or_refused() -> None:
     files, refused = corpus(), 0
     for _ in range(1500):
         try:
-            assert decode(mutate(files[rng.integers(len(files))], rng), TASK).shape == (4, 5, 3)
+            assert decode(mutate(files[rng.integers(len(files))], rng), FORM).shape == (4, 5, 3)
         except UserError:
             refused += 1
     assert 500 < refused < 1500
@@ -159,8 +159,8 @@ def test_damaged_tables_are_read_or_refused(tmp_path: Path) -> None:
         for role in ("train", "test"):
             (tmp_path / f"{role}.parquet").write_bytes(content)
         try:
-            source = _sources.read(Data(source=str(tmp_path)), TASK, "train")
-            assert source.decode(np.arange(len(source.labels))).shape[1:] == (3, 4, 5)
+            source = read_train(Data(source=str(tmp_path)))
+            assert decode_rows(source, np.arange(len(source.labels)), FORM).shape[1:] == (3, 4, 5)
         except UserError:
             refused += 1
     assert 30 < refused < 100

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from zenfront.pipeline.training._split import stratified
+from zenfront.pipeline.training.images.split import stratified
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 50, 100])

@@ -1,5 +1,6 @@
 """Read images and labels from a parquet file that may come from anywhere, within bounded memory."""
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.training.images._arrays import is_array, pixels_of
+from zenfront.pipeline.training.images._rows import ImageFile, Stored
 
 BATCH = 256
 """Rows that are read at a time."""
@@ -17,12 +20,13 @@ RATIO = 100
 """How many times its size a larger file may unpack to. Encoded images hardly compress: their ratio is near 1."""
 PER_ROW = 16
 """Bytes that a row counts, whatever it holds."""
-Stored = bytes | str | None
-"""An encoded image, the path of its file, or nothing."""
+PER_VALUE = 8
+"""Bytes that a number of an array takes while it is read."""
+LARGE_FILES = b"version https://git-lfs"
 
 
-def read_parquet(path: Path, image: str, label: str) -> tuple[list[Stored], list[Any]]:
-    """Return the encoded images and the raw labels of a parquet file.
+def read_parquet(path: Path, folder: Path, root: Path, image: str, label: str) -> tuple[list[Stored], list[Any]]:
+    """Return the images and the raw labels of a parquet file.
 
     Values are read as dictionaries, so that a value that a file holds once is held in memory once, however many rows
     repeat it: a file of 1,271 bytes can stand for 16 GB. The sizes that the file states are compared with the limit
@@ -30,29 +34,69 @@ def read_parquet(path: Path, image: str, label: str) -> tuple[list[Stored], list
 
     Args:
         path: The file.
-        image: Column of encoded images, of paths, or of structs with the fields ``bytes`` and ``path``.
-        label: Column of labels; if its values are no integers, only the first one is returned.
+        folder: Folder that paths of images are relative to.
+        root: Folder of the data set, which their files must lie in.
+        image: Column of encoded images, of paths, of structs with the fields ``bytes`` and ``path``, or of lists of
+            whole numbers, the pixels.
+        label: Column of labels.
 
     Raises:
         UserError: The file lacks a column, has columns of other types, or unpacks to too much.
         Exception: The file is damaged.
     """
+    _require_content(path)
     limit = max(SMALL, RATIO * path.stat().st_size)
     with pq.ParquetFile(path) as file:
         leaves = _leaves(path, file.schema_arrow, image, label)
         texts = [column.path for column in _columns(file.schema) if column.physical_type == "BYTE_ARRAY"]
-        _require_limit(path, _stated_size(file.metadata, leaves), limit)
+        _require_limit(path, _stated_size(file, leaves), limit)
     images: list[Stored] = []
     labels: list[Any] = []
     size = 0
     with pq.ParquetFile(path, read_dictionary=texts) as file:
         for batch in _batches(file, leaves):
-            values = _images(batch.column(image))
-            size += PER_ROW * len(values) + sum({id(value): len(value) for value in values if value}.values())
+            column = batch.column(image)
+            if is_array(column.type):
+                pixels = pixels_of(column, path, image, len(images))
+                size += PER_VALUE * sum(value.size for value in pixels if value is not None)
+                images += pixels
+            else:
+                values = _images(column)
+                size += sum({id(value): len(value) for value in values if value}.values())
+                images += [
+                    ImageFile(root, str(folder / value)) if isinstance(value, str) else value for value in values
+                ]
+            size += PER_ROW * len(column)
             _require_limit(path, size, limit)
-            images += values
-            labels += _labels(batch.column(label))
+            labels += _values(batch.column(label))
     return images, labels
+
+
+def columns(path: Path) -> pa.Schema:
+    """Return the columns of a parquet file with their types.
+
+    Raises:
+        UserError: The file is only a pointer of git-lfs.
+        Exception: The file is damaged.
+    """
+    _require_content(path)
+    return pq.read_schema(path)
+
+
+def class_names(path: Path, label: str) -> tuple[str, ...] | None:
+    """Return the names of the labels 0, 1, ... that Hugging Face `datasets` has written, if there are any."""
+    stated = (pq.read_schema(path).metadata or {}).get(b"huggingface", b"{}")
+    try:
+        names = json.loads(stated)["info"]["features"][label]["names"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return tuple(map(str, names)) if isinstance(names, list) and len(set(map(str, names))) == len(names) else None
+
+
+def _require_content(path: Path) -> None:
+    with path.open("rb") as file:
+        if file.read(len(LARGE_FILES)) == LARGE_FILES:
+            raise UserError(f"{path}: the file is only a pointer of git-lfs. Fetch its content with `git lfs pull`.")
 
 
 def _batches(file: pq.ParquetFile, leaves: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -68,20 +112,30 @@ def _leaves(path: Path, schema: pa.Schema, image: str, label: str) -> list[str]:
     """Return the columns to read, after a look at their types."""
     for key, column in (("image", image), ("label", label)):
         if schema.names.count(column) != 1:
-            raise UserError(
-                f"{path}: there is {'no' if column not in schema.names else 'more than one'} column {column!r}. "
-                f"It has: {', '.join(schema.names[:20])}. Name the right one in `train.data.{key}`."
-            )
+            raise UserError(missing_column(path, schema.names, key, column))
     kind = schema.field(image).type
     fields = [field for field in kind if field.name in ("bytes", "path")] if pa.types.is_struct(kind) else []
-    if not all(_is_text(field.type) for field in fields) or not (fields or _is_text(kind)):
+    if not all(_is_text(field.type) for field in fields) or not (fields or _is_text(kind) or is_array(kind)):
         raise UserError(
-            f"{path}, column {image!r}: images must be encoded bytes, or structs of `bytes` and `path`, but the type "
-            f"is {str(kind)[:100]}. Write the table with Hugging Face `datasets`."
+            f"{path}, column {image!r}: images must be encoded bytes, structs of `bytes` and `path`, paths, or lists "
+            f"of whole numbers from 0 to 255, but the type is {str(kind)[:100]}. Write the table with Hugging Face "
+            "`datasets`: dataset.to_parquet(...) of a column of type Image."
         )
     if pa.types.is_nested(kind := schema.field(label).type):
-        raise UserError(f"{path}, column {label!r}: a label must be an integer, but the type is {str(kind)[:100]}.")
+        raise UserError(
+            f"{path}, column {label!r}: a label must be an integer or a text, but the type is {str(kind)[:100]}. Keep "
+            "one label per image."
+        )
     return [*([f"{image}.{field.name}" for field in fields] or [image]), label]
+
+
+def missing_column(path: Path, names: Sequence[str], key: str, column: str) -> str:
+    """Return the message about a column that is missing or there twice."""
+    how_many = "no" if column not in names else "more than one"
+    return (
+        f"{path}: there is {how_many} column {column!r}. It has: {', '.join(names[:20])}. "
+        f"Name the right one: --set train.data.{key}=COLUMN"
+    )
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -91,12 +145,15 @@ def _is_text(kind: pa.DataType) -> bool:
     return any(kind == getattr(pa, name)() for name in kinds)
 
 
-def _stated_size(metadata: pq.FileMetaData, leaves: Sequence[str]) -> int:
+def _stated_size(file: pq.ParquetFile, leaves: Sequence[str]) -> int:
     """Return the bytes that the columns unpack to, as the file says."""
+    metadata = file.metadata
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     chunks = [group.column(index) for group in groups for index in range(group.num_columns)]
-    values = sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema in leaves)
-    return int(max(values, PER_ROW * metadata.num_rows))
+    chosen = [chunk for chunk in chunks if f"{chunk.path_in_schema}.".startswith(tuple(f"{leaf}." for leaf in leaves))]
+    values = sum(chunk.total_uncompressed_size for chunk in chosen)
+    numbers = sum(chunk.num_values for chunk in chosen if chunk.physical_type != "BYTE_ARRAY")
+    return int(max(values, PER_VALUE * numbers, PER_ROW * metadata.num_rows))
 
 
 def _require_limit(path: Path, size: int, limit: int) -> None:
@@ -107,12 +164,12 @@ def _require_limit(path: Path, size: int, limit: int) -> None:
         )
 
 
-def _images(column: pa.Array) -> list[Stored]:
+def _images(column: pa.Array) -> list[Any]:
     """Return the bytes of each row, or else its path."""
     if not pa.types.is_struct(column.type):
         return _values(column)
     parts = dict(zip((field.name for field in column.type), map(_values, column.flatten()), strict=True))
-    nothing: list[Stored] = [None] * len(column)
+    nothing: list[Any] = [None] * len(column)
     pairs = zip(parts.get("bytes", nothing), parts.get("path", nothing), strict=True)
     return [path if content is None else content for content, path in pairs]
 
@@ -124,9 +181,3 @@ def _values(column: pa.Array) -> list[Any]:
     indices = column.indices.to_pylist()
     values = {index: column.dictionary[index].as_py() for index in set(indices) - {None}}
     return [values.get(index) for index in indices]
-
-
-def _labels(column: pa.Array) -> list[Any]:
-    if pa.types.is_integer(column.type):
-        return list(column.to_pylist())
-    return _values(column.slice(0, 1))

@@ -1,0 +1,71 @@
+"""Read data sets from the Hugging Face Hub."""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.train_config import Data
+from zenfront.pipeline.training.images._layout import NAMES, Layout
+from zenfront.pipeline.training.images._parquet import missing_column
+from zenfront.pipeline.training.images._rows import ImageFile, Role, Rows, Stored
+
+
+def find_on_hub(data: Data) -> Layout:
+    """Return the parts of a data set on the hub.
+
+    Raises:
+        Exception: It cannot be reached, or there is none of that name.
+    """
+    splits = _load(data.source)
+    found: Mapping[Role, str] = {
+        role: name for role, names in NAMES.items() for name in splits if name.lower() in names
+    }
+    if not found:
+        found = {"train": next(iter(splits))}
+    return Layout({role: _reader(data, splits[name]) for role, name in found.items()}, data.source)
+
+
+@lru_cache(maxsize=1)
+def _load(name: str) -> Mapping[str, Any]:
+    from datasets import load_dataset
+
+    return dict(load_dataset(name))
+
+
+def _reader(data: Data, rows: Any) -> Callable[[], Rows]:
+    return lambda: _rows(data, rows)
+
+
+def _rows(data: Data, rows: Any) -> Rows:
+    from datasets import Image as Encoding
+    from datasets import config
+
+    place = f"{data.source} ({rows.split})"
+    for key, column in (("image", data.image), ("label", data.label)):
+        if column not in rows.column_names:
+            raise UserError(missing_column(Path(place), rows.column_names, key, column))
+    cache = Path(config.HF_CACHE_HOME)
+    images: list[Stored] = []
+    labels: list[Any] = []
+    for batch in rows.cast_column(data.image, Encoding(decode=False)).iter(batch_size=1000):
+        images += [_stored(image, cache) for image in batch[data.image]]
+        labels += batch[data.label]
+    names = getattr(rows.features[data.label], "names", None)
+    return Rows(
+        place=place,
+        images=images,
+        labels=labels,
+        where=lambda row: f"{place}, row {row}",
+        key=f"column {data.label!r}",
+        column=data.image,
+        names=tuple(names) if names else None,
+    )
+
+
+def _stored(image: Mapping[str, Any] | None, cache: Path) -> Stored:
+    if not image:
+        return None
+    content: bytes | None = image["bytes"]
+    return ImageFile(cache, image["path"]) if content is None else content
