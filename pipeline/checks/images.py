@@ -1,17 +1,16 @@
-"""Images of an experiment: all of them are read before anything is computed, and described."""
+"""Images of an experiment: all of them are looked at before anything is computed, and described."""
 
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-
-import torch
 
 from zenfront.pipeline import proxies
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.training import data
-from zenfront.pipeline.training._sources import DIGITS
+from zenfront.pipeline.training.images.look import Overview, look
+from zenfront.pipeline.training.images.source import DIGITS
 from zenfront.pipeline.wording import number
 from zenfront.spaces import Task
 
@@ -20,13 +19,14 @@ LISTED = 20
 
 
 def check_data(experiment: Experiment) -> None:
-    """Read the images of all parts, so that a mistake in them is found before the search.
+    """Look at the images of all parts, and decode those of the training, so that a mistake is found before the search.
 
     Raises:
         UserError: The data are missing, damaged, too few for the batch of a proxy, or not what the task says.
     """
-    sizes = _part_sizes(experiment.train.data, experiment.task, experiment.search.seed)
-    training, batch = sum(sizes[0]), experiment.search.batch
+    settings, task = experiment.train.data, experiment.task
+    _overview(settings, task)
+    training, batch = len(data.load(settings, task, experiment.search.seed).train), experiment.search.batch
     if reads_images(experiment) and batch > training:
         raise UserError(f"search.batch must be at most the {training} training images, but got {batch}.")
 
@@ -43,27 +43,32 @@ def are_local(settings: Data) -> bool:
 
 
 def describe_data(experiment: Experiment) -> Iterator[str]:
-    """Yield lines for the user: the number of images of each part, their shape, and the classes with their sizes.
+    """Yield lines for the user: the images of each part, their sizes and modes, the classes, and what is to be known.
 
     Raises:
         UserError: As `check_data`.
     """
     check_data(experiment)
-    task, parts = experiment.task, ("training", "validation", "test")
-    sizes = _part_sizes(experiment.train.data, task, experiment.search.seed)
-    counts = [f"{number(sum(size))} {part}" for part, size in zip(parts, sizes, strict=True)]
+    found = _overview(experiment.train.data, experiment.task)
+    task, roles = experiment.task, " + ".join(part.role for part in found.parts)
     yield (
-        f"{', '.join(counts)} images, {task.height} × {task.width} pixels, {task.channels} "
-        f"channel{'' if task.channels == 1 else 's'}"
+        f"{', '.join(f'{number(part.images)} {part.role}' for part in found.parts)} images, read as {task.height} × "
+        f"{task.width} pixels, {task.channels} channel{'' if task.channels == 1 else 's'}"
     )
-    classes = [f"{label} ({' + '.join(map(number, each))})" for label, each in enumerate(zip(*sizes, strict=True))]
+    yield f"sizes: {_listed(found.sizes)}; modes: {_listed(found.modes)}"
+    counts = zip(*(part.counts for part in found.parts), strict=True)
+    classes = [f"{name} ({' + '.join(map(number, each))})" for name, each in zip(found.classes, counts, strict=True)]
     shown = ", ".join(classes[:LISTED]) + (", ..." if len(classes) > LISTED else "")
-    yield f"{len(classes)} classes, with their images ({' + '.join(parts)}): {shown}"
+    yield f"{len(classes)} classes, with their images ({roles}): {shown}"
+    yield from found.notes
+
+
+def _listed(counts: dict[str, int]) -> str:
+    """Return the most frequent values with their counts."""
+    shown = [f"{value} ({number(count)})" for value, count in list(counts.items())[:5]]
+    return ", ".join([*shown, *([f"{len(counts) - 5} more"] if len(counts) > 5 else [])])
 
 
 @lru_cache(maxsize=2)
-def _part_sizes(settings: Data, task: Task, seed: int) -> tuple[tuple[int, ...], ...]:
-    """Return the number of images of each class in the training, validation and test part; all are decoded once."""
-    images = data.load(settings, task, seed)
-    labels = (part.labels for part in (images.train, images.validation, images.test()))
-    return tuple(tuple(torch.bincount(part, minlength=task.classes).tolist()) for part in labels)
+def _overview(settings: Data, task: Task) -> Overview:
+    return look(settings, task)

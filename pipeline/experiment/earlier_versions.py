@@ -1,25 +1,28 @@
 """Experiments that an earlier version stored: a run goes on as it began, whatever the defaults are by now."""
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zenfront.pipeline.experiment.config import Experiment
 
-BEFORE: Mapping[tuple[str, str], Any] = {
+BEFORE: Mapping[tuple[str, ...], Any] = {
     ("train", "objectives"): ["accuracy"],
+    ("train", "data", "rules"): 1,
     ("select", "extremes"): False,
 }
-"""What a version did that did not know a key, by stage and key. A key whose default is the same is not listed."""
+"""What a version did that did not know a key, by its place. A key whose default is the same is not listed."""
 NTK_METHODS = {"paper": "fast", "reference": "exact"}
 """Names that `method` of ntk had when it was called `mode`."""
 
 
 def completed(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Return a stored experiment with the keys that its version did not know, at the value of what it did."""
-    experiment = dict(stored)
-    for (stage, key), before in BEFORE.items():
-        if stage in experiment and key not in experiment[stage]:
-            experiment[stage] = experiment[stage] | {key: before}
+    experiment: dict[str, Any] = copy.deepcopy(dict(stored))
+    for (*sections, key), before in BEFORE.items():
+        section = _section(experiment, sections)
+        if section is not None:
+            section.setdefault(key, before)
     options = experiment.get("proxies", {}).get("ntk", {})
     if options.get("mode") in NTK_METHODS:
         renamed = {name: value for name, value in options.items() if name != "mode"}
@@ -34,9 +37,9 @@ def as_stored(experiment: Experiment, stored: Mapping[str, Any] | None) -> dict[
     Keys of `BEFORE` that are absent from the stored form stay absent: they mark what the run began with.
     """
     document: dict[str, Any] = experiment.model_dump(mode="json")
-    for stage, key in BEFORE if stored else ():
-        if stored and key not in stored.get(stage, {}):
-            del document[stage][key]
+    for *sections, key in BEFORE if stored else ():
+        if stored and key not in (_section(stored, sections) or {}):
+            del (_section(document, sections) or {})[key]
     return document
 
 
@@ -49,13 +52,21 @@ def continued(experiment: Experiment, stored: Mapping[str, Any]) -> Experiment:
     """
     train, select = dict(stored.get("train", {})), dict(stored.get("select", {}))
     updates: dict[str, Any] = {}
+    today: dict[str, Any] = {}
     if "objectives" not in train and experiment.train.objectives is None:
-        updates["train"] = experiment.train.model_copy(update={"objectives": ("accuracy",)})
+        today["objectives"] = ("accuracy",)
+    if "rules" not in (data := dict(train.get("data", {}))):
+        kept = {"rules": 1}
+        if experiment.train.data.validation is None and "validation" in data:
+            kept |= {"validation": data["validation"]}
+        today["data"] = experiment.train.data.model_copy(update=kept)
+    if today:
+        updates["train"] = experiment.train.model_copy(update=today)
     if "extremes" not in select:
-        kept = {"extremes": False}
+        chosen: dict[str, Any] = {"extremes": False}
         if experiment.select.rule is None:
-            kept |= {key: select[key] for key in ("rule", "along") if key in select}
-        updates["select"] = experiment.select.model_copy(update=kept)
+            chosen |= {key: select[key] for key in ("rule", "along") if key in select}
+        updates["select"] = experiment.select.model_copy(update=chosen)
     return experiment.model_copy(update=updates)
 
 
@@ -63,8 +74,22 @@ def note_on(asked: Experiment, begun: Experiment) -> str | None:
     """Return a line for the user if a run goes on otherwise than its experiment would begin today, else None."""
     if begun == asked:
         return None
-    rule = f", and members are selected by rule {begun.select.rule}" if begun.select.rule else ""
+    kept = []
+    if begun.train.objectives != asked.train.objectives:
+        kept.append("trained networks are compared by accuracy alone")
+    if begun.select.rule != asked.select.rule:
+        kept.append(f"members are selected by rule {begun.select.rule}")
+    if begun.train.data != asked.train.data:
+        kept.append("images are read by its rules (train.data.rules: 1)")
     return (
-        "an earlier version began this run, and it goes on as it began: trained networks are compared by accuracy "
-        f"alone{rule}. For today's defaults, start a run under another name (--set name=...)."
+        f"an earlier version began this run, and it goes on as it began: {', and '.join(kept)}. "
+        "For today's defaults, start a run under another name (--set name=...)."
     )
+
+
+def _section(document: Mapping[str, Any], sections: Sequence[str]) -> Any:
+    """Return a section of an experiment's JSON form; None if it is not there."""
+    section: Any = document
+    for name in sections:
+        section = section.get(name) if isinstance(section, Mapping) else None
+    return section

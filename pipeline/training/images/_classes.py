@@ -84,7 +84,8 @@ def check_classes(classes: Classes, train: Rows, wanted: int) -> None:
         raise UserError(
             f"task.classes: {train.place}, {train.key}: there are {len(found)} classes, but `task.classes` is "
             f"{wanted}. Found {_listed(classes.names)}; the rarest, {rarest!r}, has "
-            f"{_counted(found[rarest], 'image')}, the first at {train.where(row)}. Set task.classes={len(classes)}, or correct the labels."
+            f"{_counted(found[rarest], 'image')}, the first at {train.where(row)}. Set task.classes={len(classes)}, or "
+            "correct the labels."
         )
     for value, name in zip(classes.values, classes.names, strict=True):
         if value not in found:

@@ -139,9 +139,10 @@ def _add_class(folder: Path, root: Path, found: _Found) -> None:
             (found.others if kind == "other image" else found.left_out).append(path)
     if nested:
         inside = sum(len(files) for _, _, files in os.walk(nested[0]))
+        more = f" (one of {len(nested)} in {folder.name})" if len(nested) > 1 else ""
         raise UserError(
-            f"{nested[0]}: a class folder must hold images, but this is a folder with {inside:,} file{'s' * (inside != 1)}"
-            f"{f' (one of {len(nested)} in {folder.name})' if len(nested) > 1 else ''}. Move its images into {folder}, "
+            f"{nested[0]}: a class folder must hold images, but this is a folder with {inside:,} "
+            f"file{'s' * (inside != 1)}{more}. Move its images into {folder}, "
             "or make it a class of its own."
         )
 

@@ -106,8 +106,8 @@ def test_config_check_describes_the_images(tmp_path: Path, zenfront: Zenfront) -
     data = f"train.data.source={_images(tmp_path / 'right')}"
     code, out, _ = zenfront("config", "check", "case.yaml", "--set", data)
     assert code == 0
-    assert "12 training, 4 validation, 6 test images, 16 × 16 pixels, 3 channels" in out
-    assert "2 classes, with their images (training + validation + test): 0 (6 + 2 + 3), 1 (6 + 2 + 3)" in out
+    assert "16 train, 6 test images, read as 16 × 16 pixels, 3 channels" in out
+    assert "2 classes, with their images (train + test): cat (8 + 3), dog (8 + 3)" in out
 
 
 def test_config_check_finds_what_training_would(tmp_path: Path, zenfront: Zenfront) -> None:

@@ -125,7 +125,7 @@ def test_the_user_is_told_once_and_sees_the_trained_front(earlier: RunFolder, ze
     code, out, err = zenfront("train", "earlier.yaml")
     assert (code, err) == (0, "")
     assert out.count("an earlier version began this run, and it goes on as it began: ") == 1
-    assert "compared by accuracy alone, and members are selected by rule crowding" in out
+    assert "compared by accuracy alone, and members are selected by rule crowding, and images are" in out
     assert "training: finished already" in out
     assert "on the trained front" in out
     front = RunRecord.read(earlier).trained_front

@@ -293,10 +293,3 @@ def test_columns_of_other_types_are_refused_before_they_are_read(kind: pa.DataTy
         pq.write_table(pa.table({"img": pa.nulls(2, kind), "label": [0, 1]}), tmp_path / f"{role}.parquet")
     with pytest.raises(UserError, match="column 'img': images must be encoded bytes, structs"):
         read(Data(source=str(tmp_path)))
-
-
-def test_labels_in_lists_are_refused(tmp_path: Path) -> None:
-    for role in ("train", "test"):
-        pq.write_table(pa.table({"img": [GOOD] * 2, "label": [[0], [1]]}), tmp_path / f"{role}.parquet")
-    with pytest.raises(UserError, match=r"column 'label': a label must be an integer or a text, but the type is list"):
-        read(Data(source=str(tmp_path)))
