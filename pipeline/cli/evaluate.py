@@ -141,7 +141,7 @@ def correlate(request: Request, where: Sequence[str]) -> None:
     typer.echo(f"\nPage, figure and table: {page}")
 
 
-def regret(request: Request, rules: Sequence[str], nets: str, seeds: int, share: float) -> None:
+def regret(request: Request, rules: Sequence[str], nets: str, seeds: int, share: float, rounds: int) -> None:
     """Measure the regret of selection rules; write, track and print the result.
 
     Raises:
@@ -154,7 +154,7 @@ def regret(request: Request, rules: Sequence[str], nets: str, seeds: int, share:
     if min(budgets) < 1:
         raise UserError(f"--nets: at least 1 network must be trained, but got {min(budgets)}.")
     with request.sampling() as (experiment, folder, sample):
-        settings = RegretSettings(budgets, seeds, share, experiment.search.seed)
+        settings = RegretSettings(budgets, seeds, share, experiment.search.seed, rounds)
         results = compare_rules(sample, list(rules) or default_rules(experiment), settings)
         page = regret_report.write_report(results, sample, settings, folder.report)
         facts = {"space": experiment.space, "accuracy": sample.truth.source, "n": len(sample.truth.accuracy)}

@@ -104,8 +104,8 @@ def regret_command(
         list[str] | None,
         typer.Option(
             metavar="RULE",
-            help="random, stratified, or KIND:SCORES with KIND front, stratified or top; `,` separates objectives, "
-            "`+` sums ranks. Repeatable.  [default: the experiment's front, stratified, random]",
+            help="random, stratified, learned, or KIND:SCORES with KIND front, learned, stratified or top; `,` "
+            "separates objectives, `+` sums ranks. Repeatable.  [default: the experiment's front, stratified, random]",
         ),
     ] = None,
     nets: Annotated[
@@ -113,6 +113,7 @@ def regret_command(
     ] = "10,28,56,112",
     seeds: Annotated[int, typer.Option(min=1, help="Number of random subsets of the architectures.")] = 50,
     share: Annotated[float, typer.Option(min=0.01, max=1, help="Share of the architectures in a subset.")] = 0.5,
+    rounds: Annotated[int, typer.Option(min=1, help="Number of rounds in which the rule `learned` trains.")] = 6,
     overrides: Overrides = None,
     runs: Runs = RUNS,
     address: Address = None,
@@ -127,4 +128,4 @@ def regret_command(
 
     chosen = (space, proxies, truth, train, accuracy, scores, sample)
     request = Request(config, overrides or [], runs, address, *chosen, allow_code)
-    regret(request, rule or [], nets, seeds, share)
+    regret(request, rule or [], nets, seeds, share, rounds)

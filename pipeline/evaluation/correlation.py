@@ -1,12 +1,15 @@
 """Correlation of scores with the accuracy, on a sample and on the parts into which conditions split it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from zenfront.pipeline.analysis.assessment import LEAST, Assessment, NoiseCeiling, assess, noise_ceiling
 from zenfront.pipeline.analysis.conditions import Condition
 from zenfront.pipeline.analysis.strata import cost_tolerance
 from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.evaluation.learned import cross_validated
 from zenfront.pipeline.evaluation.sample import Sample, orient
 
 
@@ -36,6 +39,8 @@ class Correlations:
 def correlate(sample: Sample, conditions: Sequence[Condition], seed: int) -> list[Correlations]:
     """Assess all scores on the whole sample, and on both parts into which each condition splits it.
 
+    What a model predicts that is fitted on few of the accuracies is a score beside them (`cross_validated`).
+
     Args:
         sample: Scores and accuracies.
         conditions: A part with fewer than 10 architectures that do not fulfil the condition is left out.
@@ -44,16 +49,18 @@ def correlate(sample: Sample, conditions: Sequence[Condition], seed: int) -> lis
     Raises:
         UserError: There are too few architectures, or a condition names an unknown property.
     """
-    found = [_correlate_part(sample, "", seed)]
+    sample.require_enough()
+    parts = {"": np.ones(len(sample.truth.accuracy), dtype=bool)}
     for condition in conditions:
         holds = sample.holds(condition)
         if holds.sum() < LEAST:
             n = len(holds)
             raise UserError(f"--where: {condition.text!r} holds for {holds.sum()} of {n}; at least {LEAST} are needed.")
-        found.append(_correlate_part(sample.select(holds), condition.text, seed))
+        parts[condition.text] = holds
         if (~holds).sum() >= LEAST:
-            found.append(_correlate_part(sample.select(~holds), f"not ({condition.text})", seed))
-    return found
+            parts[f"not ({condition.text})"] = ~holds
+    sample = replace(sample, scores={**sample.scores, **cross_validated(sample, seed)})
+    return [_correlate_part(sample.select(rows), where, seed) for where, rows in parts.items()]
 
 
 def _correlate_part(sample: Sample, where: str, seed: int) -> Correlations:

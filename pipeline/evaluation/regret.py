@@ -8,14 +8,16 @@ from scipy.stats import rankdata
 
 from zenfront.pipeline import proxies
 from zenfront.pipeline.analysis import regret as analysis
+from zenfront.pipeline.analysis.learned import ROUNDS
 from zenfront.pipeline.analysis.regret import Regret, Rule
 from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.evaluation.learned import make_learned
 from zenfront.pipeline.evaluation.sample import Sample, orient
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.ranking import log_rank_sum
 from zenfront.pipeline.seeds import numpy_generator
 
-KINDS = ("front", "stratified", "top")
+KINDS = ("front", "learned", "stratified", "top")
 WHOLE = 10
 """Repetitions on all architectures, which differ by ties and random picks only."""
 
@@ -29,12 +31,14 @@ class RegretSettings:
         subsets: Number of random subsets of the architectures.
         share: Share of the architectures in a subset.
         seed: Seed of the subsets.
+        rounds: Number of rounds in which the rule ``learned`` trains, with the first part.
     """
 
     budgets: Sequence[int]
     subsets: int
     share: float
     seed: int
+    rounds: int = ROUNDS
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def compare_rules(sample: Sample, rules: Sequence[str], settings: RegretSettings
             architectures.
     """
     sample.require_enough()
-    makers = {rule: _parse_rule(rule, sample) for rule in dict.fromkeys(rules)}
+    makers = {rule: _parse_rule(rule, sample, settings.rounds) for rule in dict.fromkeys(rules)}
     return [
         RuleRegret(rule, {n: _summarise(make, sample, n, settings) for n in settings.budgets})
         for rule, make in makers.items()
@@ -114,7 +118,7 @@ def _mean(regrets: Sequence[Regret], attribute: str) -> float:
     return float(np.mean([getattr(each, attribute) for each in regrets]))
 
 
-def _parse_rule(rule: str, sample: Sample) -> Callable[[np.ndarray], Rule]:
+def _parse_rule(rule: str, sample: Sample, rounds: int) -> Callable[[np.ndarray], Rule]:
     """Return a function from a subset of the architectures (indices) to the rule on it."""
     kind, colon, scores = rule.partition(":")
     cost = sample.scores["flops"]
@@ -122,12 +126,17 @@ def _parse_rule(rule: str, sample: Sample) -> Callable[[np.ndarray], Rule]:
         return lambda subset: analysis.random_rule(len(subset))
     if rule == "stratified":
         return lambda subset: analysis.stratified_rule(None, cost[subset])
+    if rule == "learned":
+        return make_learned(sample, None, rounds)
     if kind not in KINDS or not colon:
-        raise UserError(f"--rule: {rule!r} is neither random, stratified, nor one of {', '.join(KINDS)} with scores.")
+        plain = "random, stratified, learned"
+        raise UserError(f"--rule: {rule!r} is neither {plain}, nor one of {', '.join(KINDS)} with scores.")
     objectives = [text.split("+") for text in scores.split(",")]
     if unknown := [name for names in objectives for name in names if name not in sample.scores]:
         known = ", ".join(sample.scores)
         raise UserError(f"--rule {rule}: there is no score {unknown[0]!r}. Known scores: {known}.")
+    if kind == "learned":
+        return make_learned(sample, [name for names in objectives for name in names], rounds)
     if kind == "front":
         return lambda subset: analysis.front_rule(
             np.array([_loss(names, sample, subset, front=True) for names in objectives]).T

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,9 @@ from zenfront.pipeline.scoring import Scoring, noise_batch
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.stages.search.stage import score_given
 from zenfront.pipeline.stages.train.stage import train_given
+from zenfront.pipeline.structure import Describer
 from zenfront.pipeline.user_code import UserCode
-from zenfront.spaces import Architecture, Space
+from zenfront.spaces import Architecture, Space, Task
 from zenfront.spaces import load as load_space
 
 BASELINES = ("flops", "params", "live_params")
@@ -40,15 +42,22 @@ class Sample:
 
     Attributes:
         space: Space of the architectures.
+        task: Shape of the images and number of classes.
         truth: Architectures and accuracies.
         scores: (n,) by name, as measured; NaN where undefined.
         code: Code of the experiment, which tells the direction of its own scores.
     """
 
     space: Space
+    task: Task
     truth: TruthTable
     scores: Mapping[str, np.ndarray]
     code: Sequence[UserCode] = ()
+
+    @cached_property
+    def structure(self) -> Mapping[str, np.ndarray]:
+        """Genes and counts of the graph of every architecture, (n, d) by name of the block."""
+        return Describer(self.space, self.task).describe(self.truth.architectures)
 
     def holds(self, condition: Condition) -> np.ndarray:
         """Return whether each architecture, (n,) bool, fulfils a condition on genes, categories and scores.
@@ -158,7 +167,8 @@ def _join(
     experiment: Experiment, truth: TruthTable, rows: Sequence[Mapping[str, float]], names: Sequence[str]
 ) -> Sample:
     scores = {name: np.array([row.get(name, np.nan) for row in rows], dtype=np.float64) for name in names}
-    return Sample(load_space(experiment.space, experiment.code), truth, scores, experiment.code)
+    space = load_space(experiment.space, experiment.code)
+    return Sample(space, experiment.task, truth, scores, experiment.code)
 
 
 def draw(truth: TruthTable, count: int | None, seed: int) -> TruthTable:

@@ -23,6 +23,7 @@ FREE = frozenset(
     }
 )
 SAME_SHAPE = frozenset({F.batch_norm, F.relu, F.relu6, F.silu, F.hardswish, F.hardtanh, F.dropout})
+ADDITIONS = frozenset({torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__})
 # Functions whose result does not depend on the values of their arguments.
 CONSTANTS = frozenset({torch.zeros_like, torch.ones_like, Tensor.new_zeros, Tensor.new_ones})
 
@@ -189,6 +190,8 @@ def _shape_of(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     """Compute the result on the meta device, directly for the common layers because their meta kernels are slow."""
     if func in SAME_SHAPE and not kwargs.get("inplace"):
         return torch.empty(args[0].shape, device="meta")
+    if func in ADDITIONS and not kwargs and all(_has_shape(other, args[0].shape) for other in args):
+        return torch.empty(args[0].shape, device="meta")
     if func is torch.conv2d and len(args) == 7 and not isinstance(args[4], str):
         x, weight, _, stride, padding, dilation, _ = args
         sides = [
@@ -197,3 +200,7 @@ def _shape_of(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
         ]
         return torch.empty((x.shape[0], weight.shape[0], *sides), device="meta")
     return func(*args, **kwargs)
+
+
+def _has_shape(value: object, shape: torch.Size) -> bool:
+    return value.shape == shape if isinstance(value, Tensor) else isinstance(value, int | float)

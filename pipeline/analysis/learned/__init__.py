@@ -9,9 +9,11 @@ choice = choose(model, candidates, count, exclude=observations.index)
 from zenfront.pipeline.analysis.learned.acquisition import Choice, choose
 from zenfront.pipeline.analysis.learned.encoding import Candidates, Encoder, Population
 from zenfront.pipeline.analysis.learned.model import Model, Observations, Prediction, fit
+from zenfront.pipeline.analysis.learned.rule import ROUNDS, first_part, learned_rule, round_sizes
 from zenfront.pipeline.analysis.learned.validity import agreement, predicts
 
 __all__ = [
+    "ROUNDS",
     "Candidates",
     "Choice",
     "Encoder",
@@ -21,6 +23,9 @@ __all__ = [
     "Prediction",
     "agreement",
     "choose",
+    "first_part",
     "fit",
+    "learned_rule",
     "predicts",
+    "round_sizes",
 ]

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+TINY = 1e-12
+"""Relative spread below which the numbers of a column are equal up to rounding."""
+
 
 @dataclass(frozen=True, eq=False)
 class Population:
@@ -13,7 +16,8 @@ class Population:
     Attributes:
         scores: (n,) by name, higher is better, costs included; NaN where a score is undefined.
         cost: (n,), finite: the cost along which the best networks are wanted.
-        structure: (n, d) by name, finite: blocks of genes and of counts, such as `structure.Describer` returns.
+        structure: (n, d) by name: blocks of genes and of counts, as `structure.Describer` returns them; NaN where a
+            count is not known.
         objectives: Names of the scores that are thought to predict the accuracy; costs are none of them.
     """
 
@@ -21,6 +25,12 @@ class Population:
     cost: np.ndarray
     structure: Mapping[str, np.ndarray] = field(default_factory=dict)
     objectives: Sequence[str] = ()
+
+    def select(self, rows: np.ndarray) -> "Population":
+        """Return the population of these rows, given as indices or as (n,) bool."""
+        scores = {name: values[rows] for name, values in self.scores.items()}
+        structure = {name: block[rows] for name, block in self.structure.items()}
+        return Population(scores, self.cost[rows], structure, self.objectives)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +109,14 @@ def _columns(ranks: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def _scaled(rows: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Standardise the columns (n, d) by those of the reference, and divide by sqrt(d); constant ones are dropped."""
-    varies = np.ptp(reference, axis=0) > 0
-    kept = reference[:, varies].astype(np.float64)
-    return np.asarray((rows[:, varies] - kept.mean(0)) / kept.std(0) / max(1, varies.sum()) ** 0.5)
+    """Standardise the columns (n, d) by those of the reference, and divide by sqrt(d).
+
+    Columns that are constant in the reference are dropped. What is not known counts as the mean.
+    """
+    known = np.isfinite(reference)
+    counts = np.maximum(known.sum(0), 1)
+    mean = np.where(known, reference, 0.0).sum(0) / counts
+    spread = np.sqrt((np.where(known, reference - mean, 0.0) ** 2).sum(0) / counts)
+    varies = spread > TINY * (1 + np.abs(mean))
+    scaled = (rows[:, varies] - mean[varies]) / spread[varies] / max(1, varies.sum()) ** 0.5
+    return np.where(np.isfinite(scaled), scaled, 0.0)

@@ -7,6 +7,7 @@ from zenfront import spaces
 from zenfront.pipeline.evaluation.sample import Sample
 from zenfront.pipeline.evaluation.truth_table import TruthTable
 from zenfront.pipeline.seeds import numpy_generator
+from zenfront.spaces import Task
 
 MakeSample = Callable[[Sequence[float], Mapping[str, Sequence[float]]], Sample]
 
@@ -24,6 +25,7 @@ def make_sample() -> MakeSample:
             np.empty((len(accuracy), 0)),
             "accuracy",
         )
-        return Sample(space, truth, {name: np.array(values, dtype=float) for name, values in scores.items()})
+        task = Task(3, 32, 32, 10)
+        return Sample(space, task, truth, {name: np.array(values, dtype=float) for name, values in scores.items()})
 
     return make

@@ -1,0 +1,70 @@
+"""The learned model on a sample: as a selection rule, and as a score that is cross-validated."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from zenfront.pipeline import proxies
+from zenfront.pipeline.analysis.learned import Encoder, Observations, Population, fit, learned_rule
+from zenfront.pipeline.analysis.regret import Rule
+from zenfront.pipeline.evaluation.sample import Sample, orient
+from zenfront.pipeline.seeds import numpy_generator
+
+TRAINED = (16, 32, 64)
+"""Numbers of trained networks for which `correlate` says what a model fitted on them predicts."""
+FOLDS = 5
+
+
+def population(sample: Sample, names: Sequence[str] | None = None) -> Population:
+    """Return what is known of the architectures before they are trained: scores, FLOPs, genes and graphs.
+
+    Args:
+        sample: The architectures.
+        names: Names of the scores; None: all of the sample. Those that are no costs form the prior.
+    """
+    names = list(sample.scores) if names is None else names
+    scores = {name: orient(name, sample.scores[name], sample.code) for name in names}
+    objectives = [name for name in names if not _is_cost(name, sample)]
+    return Population(scores, sample.scores["flops"], sample.structure, objectives)
+
+
+def _is_cost(name: str, sample: Sample) -> bool:
+    return name in proxies.names(sample.code) and proxies.load(name, sample.code).is_cost
+
+
+def make_learned(sample: Sample, names: Sequence[str] | None, rounds: int) -> Callable[[np.ndarray], Rule]:
+    """Return a function from a subset of the architectures (indices) to the rule that learns on it."""
+    every = population(sample, names)
+
+    def make(subset: np.ndarray) -> Rule:
+        part = every.select(subset)
+        return learned_rule(Encoder.of(part).encode(part), sample.truth.accuracy[subset], rounds)
+
+    return make
+
+
+def cross_validated(sample: Sample, seed: int) -> dict[str, np.ndarray]:
+    """Return the accuracy (n,) that models predict which were fitted on few other architectures, by the name of a row.
+
+    The architectures are divided into five folds at random. The accuracies of a fold are predicted by a model that is
+    fitted on 16 (32, 64) random architectures of the other folds. Models that need more than there are, are left out.
+    """
+    everything = population(sample)
+    candidates = Encoder.of(everything).encode(everything)
+    accuracy = sample.truth.accuracy
+    predicted = {count: np.full(len(accuracy), np.nan) for count in TRAINED}
+    for fold, others in _folds(len(accuracy), seed):
+        for count, values in predicted.items():
+            known = others[:count]
+            if len(known) == count:
+                model = fit(candidates, Observations.complete(known, accuracy[known]))
+                values[fold] = model.predict(candidates.select(fold)).accuracy()
+    return {f"learned from {count}": values for count, values in predicted.items() if np.isfinite(values).all()}
+
+
+def _folds(n: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the indices of each fold, and those of the rest in random order."""
+    order = numpy_generator(seed, "correlate", "folds").permutation(n)
+    for number in range(FOLDS):
+        fold = order[number::FOLDS]
+        yield fold, np.concatenate([order[i::FOLDS] for i in range(FOLDS) if i != number])
