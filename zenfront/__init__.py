@@ -4,6 +4,7 @@ Use it from Python as ``import zenfront as zf``:
 
 * `score` takes training-free scores of a torch module, or of an architecture of a search space;
 * `search` runs a search, `run` a search with training and report; `open_run` opens a run that exists;
+* `edf` compares design spaces by the distributions of their errors;
 * `spaces` and `proxies` list and load search spaces and scores: ``zf.proxies.names()``, ``zf.spaces.load("anynet3")``.
 
 Importing this package imports nothing heavy: a name is loaded when it is first used.
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zenfront import spaces
+    from zenfront._edf import EdfResult, edf
     from zenfront._run import Run, open_run
     from zenfront._score import score
     from zenfront._search import run, search
@@ -24,10 +26,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "EdfResult",
     "Run",
     "ScoreResult",
     "UserError",
     "__version__",
+    "edf",
     "open_run",
     "proxies",
     "run",
@@ -37,6 +41,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "EdfResult": "zenfront._edf",
+    "edf": "zenfront._edf",
     "Run": "zenfront._run",
     "ScoreResult": "zenfront.pipeline.results.score_result",
     "UserError": "zenfront.pipeline.errors",

@@ -35,22 +35,27 @@ class Condition:
 
     text: str
     _tree: ast.expr
+    _option: str
 
     @staticmethod
-    def parse(text: str) -> "Condition":
+    def parse(text: str, option: str = "--where") -> "Condition":
         """Parse a condition.
+
+        Args:
+            text: The condition.
+            option: The option that it is the value of, for messages.
 
         Raises:
             UserError: The text is not a condition.
         """
         if len(text) > LONGEST:
-            raise UserError(f"--where: a condition has at most {LONGEST} characters, but got {len(text)}.")
+            raise UserError(f"{option}: a condition has at most {LONGEST} characters, but got {len(text)}.")
         try:
             tree = ast.parse(text.strip(), mode="eval").body
         except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-            raise UserError(f"--where: {text!r} is not a condition: {EXAMPLE}.") from error
-        _check(tree, text)
-        return Condition(text, tree)
+            raise UserError(f"{option}: {text!r} is not a condition: {EXAMPLE}.") from error
+        _check(tree, text, option)
+        return Condition(text, tree, option)
 
     def holds(self, properties: Mapping[str, Value]) -> bool:
         """Return whether an architecture with these properties fulfils the condition.
@@ -58,7 +63,7 @@ class Condition:
         Raises:
             UserError: The condition names an unknown property, or orders a text and a number.
         """
-        return _evaluate(self._tree, properties, self.text)
+        return _evaluate(self._tree, properties, f"{self._option}: {self.text!r}")
 
 
 def properties(space: Space, architecture: Architecture) -> dict[str, Value]:
@@ -76,21 +81,21 @@ def categories(space: Space) -> list[str]:
     return list(dict.fromkeys(value for value in every if isinstance(value, str)))
 
 
-def _check(node: ast.expr, text: str) -> None:
+def _check(node: ast.expr, text: str, option: str) -> None:
     match node:
         case ast.BoolOp(values=parts):
             for part in parts:
-                _check(part, text)
+                _check(part, text, option)
         case ast.UnaryOp(op=ast.Not(), operand=part):
-            _check(part, text)
+            _check(part, text, option)
         case ast.Compare(left=left, ops=ops, comparators=others) if all(type(op) in COMPARISONS for op in ops):
             for operand in (left, *others):
-                _check_operand(operand, text)
+                _check_operand(operand, text, option)
         case _:
-            raise UserError(f"--where: {ast.unparse(node)!r} in {text!r} is not a comparison: {EXAMPLE}.")
+            raise UserError(f"{option}: {ast.unparse(node)!r} in {text!r} is not a comparison: {EXAMPLE}.")
 
 
-def _check_operand(node: ast.expr, text: str) -> None:
+def _check_operand(node: ast.expr, text: str, option: str) -> None:
     match node:
         case ast.Name():
             return
@@ -98,36 +103,34 @@ def _check_operand(node: ast.expr, text: str) -> None:
             return
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float())):
             return
-    raise UserError(f"--where: {ast.unparse(node)!r} in {text!r} is not a name, number or text: {EXAMPLE}.")
+    raise UserError(f"{option}: {ast.unparse(node)!r} in {text!r} is not a name, number or text: {EXAMPLE}.")
 
 
-def _evaluate(node: ast.expr, properties: Mapping[str, Value], text: str) -> bool:
+def _evaluate(node: ast.expr, properties: Mapping[str, Value], place: str) -> bool:
     match node:
         case ast.BoolOp(op=ast.And(), values=parts):
-            return all(_evaluate(part, properties, text) for part in parts)
+            return all(_evaluate(part, properties, place) for part in parts)
         case ast.BoolOp(values=parts):
-            return any(_evaluate(part, properties, text) for part in parts)
+            return any(_evaluate(part, properties, place) for part in parts)
         case ast.UnaryOp(operand=part):
-            return not _evaluate(part, properties, text)
+            return not _evaluate(part, properties, place)
     assert isinstance(node, ast.Compare)
-    return all(_compare(node, properties, text))
+    return all(_compare(node, properties, place))
 
 
-def _compare(node: ast.Compare, properties: Mapping[str, Value], text: str) -> Iterator[bool]:
-    values = [_value(operand, properties, text) for operand in (node.left, *node.comparators)]
+def _compare(node: ast.Compare, properties: Mapping[str, Value], place: str) -> Iterator[bool]:
+    values = [_value(operand, properties, place) for operand in (node.left, *node.comparators)]
     for left, op, right in zip(values, node.ops, values[1:], strict=False):
         try:
             yield COMPARISONS[type(op)](left, right)
         except TypeError as error:
-            raise UserError(f"--where: {text!r} compares {left!r} with {right!r}, a text with a number.") from error
+            raise UserError(f"{place} compares {left!r} with {right!r}, a text with a number.") from error
 
 
-def _value(node: ast.expr, properties: Mapping[str, Value], text: str) -> Value:
+def _value(node: ast.expr, properties: Mapping[str, Value], place: str) -> Value:
     if isinstance(node, ast.Name):
         if node.id not in properties:
-            raise UserError(
-                f"--where: {text!r}: there is no property {node.id!r}. Known properties: {', '.join(properties)}."
-            )
+            raise UserError(f"{place}: there is no property {node.id!r}. Known properties: {', '.join(properties)}.")
         return properties[node.id]
     value: Value = ast.literal_eval(node)
     return value

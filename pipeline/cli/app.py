@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from zenfront.pipeline.cli.config_commands import config_app
+from zenfront.pipeline.cli.edf_command import EDF, edf_command
 from zenfront.pipeline.cli.evaluate_commands import CORRELATE, REGRET, correlate_command, regret_command
 from zenfront.pipeline.cli.options import RUNS, Address, AllowCode, Config, Overrides, Run, Runs
 from zenfront.pipeline.errors import UserError
@@ -233,6 +234,7 @@ def algorithms_command(
 
 app.command("correlate", epilog=CORRELATE)(correlate_command)
 app.command("regret", epilog=REGRET)(regret_command)
+app.command("edf", epilog=EDF)(edf_command)
 
 
 def _complain(message: str) -> None:

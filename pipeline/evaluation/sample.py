@@ -101,12 +101,12 @@ class Sample:
             seeds=self.truth.seeds,
             cost=self.scores["flops"],
             baselines={name: self.scores[name] for name in BASELINES if name in self.scores},
-            properties=costs | self._genes(),
+            properties=costs | self.numbers(),
             seed=seed,
         )
 
-    def _genes(self) -> dict[str, np.ndarray]:
-        """Return how often each category occurs, and the genes that are numbers."""
+    def numbers(self) -> dict[str, np.ndarray]:
+        """Return how often each category of the genes occurs, and the genes that are numbers, (n,) by name."""
         rows = [properties(self.space, architecture) for architecture in self.truth.architectures]
         numbers = [name for name, levels in self.space.levels.items() if not isinstance(levels.values[0], str)]
         return {name: np.array([float(row[name]) for row in rows]) for name in [*categories(self.space), *numbers]}

@@ -1,0 +1,1 @@
+"""Error distributions of samples of trained models, and statistics that compare them."""

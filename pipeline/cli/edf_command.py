@@ -1,0 +1,103 @@
+"""The command `edf`, which compares design spaces by the distributions of their errors."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zenfront.pipeline.cli.options import RUNS, Address, AllowCode, Config, Overrides, Runs
+
+EDF = (
+    "Examples: zenfront edf --table models.csv --by family --complexity params · zenfront edf cifar10 --space resnet "
+    "--space vanilla --train 40 --preset resnet56 · zenfront edf --space resnet --space vanilla --sample 1000 "
+    "--scores zen,naswot"
+)
+
+
+def edf_command(
+    config: Config = "quickstart",
+    spaces: Annotated[
+        list[str] | None,
+        typer.Option("--space", metavar="NAME", help="Search space, or a file.py that holds one. Repeatable."),
+    ] = None,
+    train: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Draw N architectures of each space and train them.")
+    ] = 0,
+    sample: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Draw N architectures of each space for --scores.")
+    ] = 0,
+    scores: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="Proxies, comma-separated, whose scores take the place of errors."),
+    ] = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=V,V",
+            help="Train the same samples under other settings too: train.recipe.learning_rate=0.05,0.2. Repeatable.",
+        ),
+    ] = None,
+    table: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Parquet or CSV table of models with an error or an accuracy. Repeatable."),
+    ] = None,
+    nds: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Sweep in the JSON format of facebookresearch/nds. Repeatable."),
+    ] = None,
+    error: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of the error.")] = None,
+    accuracy: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of the accuracy.")] = None,
+    unit: Annotated[str, typer.Option(metavar="UNIT", help="percent or fraction.")] = "percent",
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help='Column that names the sample of each model, or a condition: "skip_connect >= 1".'
+        ),
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option(metavar="VALUES", help="Values of the column of --by to compare, comma-separated.")
+    ] = None,
+    ranges: Annotated[
+        list[str] | None,
+        typer.Option("--range", metavar="COLUMN", help="Seek the best range of this hyper-parameter. Repeatable."),
+    ] = None,
+    complexity: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="One or two complexities at which to compare, comma-separated, or none.  [default: params or flops]",
+        ),
+    ] = None,
+    params: Annotated[str | None, typer.Option(metavar="LOW:HIGH", help="Limits of the parameters.")] = None,
+    flops: Annotated[str | None, typer.Option(metavar="LOW:HIGH", help="Limits of the multiply-adds.")] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=LOW:HIGH", help="Limits of another complexity; models outside are left out."),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Named limits: resnet56, those of the paper on CIFAR-10.")
+    ] = None,
+    bins: Annotated[int | None, typer.Option(metavar="K", min=1, max=1000, help="Bins of each complexity.")] = None,
+    epsilon: Annotated[
+        float | None, typer.Option(metavar="E", min=1e-9, help="Largest error that counts for the area.")
+    ] = None,
+    resamples: Annotated[int, typer.Option(min=100, max=100_000, help="Resamples and permutations.")] = 1000,
+    overrides: Overrides = None,
+    runs: Runs = RUNS,
+    address: Address = None,
+    allow_code: AllowCode = False,
+) -> None:
+    """Compare design spaces by the distributions of their errors.
+
+    Errors come from tables (--table, --nds) or from training random architectures of two or more spaces (--train);
+    scores can take their place (--scores). Reports distribution functions, also at equal complexity, with tests and
+    intervals. Continues where an interrupted call ended.
+    """
+    from zenfront.pipeline.cli.edf import Request, edf, parse_limits
+    from zenfront.pipeline.evaluation.design_spaces.error_table import Columns
+
+    columns = Columns(error, accuracy, unit, by, [v.strip() for v in only.split(",")] if only else (), ranges or ())
+    limits = parse_limits(preset, {"params": params, "flops": flops}, limit or [])
+    where = (config, overrides or [], runs, address, allow_code)
+    drawn = (spaces or [], train, sample, scores, vary or [])
+    edf(Request(*where, *drawn, table or [], nds or [], columns, complexity, limits, bins, epsilon, resamples))
