@@ -12,10 +12,11 @@ import plotly.graph_objects as go
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.evaluation.design_spaces import wording
-from zenfront.pipeline.evaluation.design_spaces.comparison import Comparison, Settings, compare
+from zenfront.pipeline.evaluation.design_spaces.comparison import Comparison, compare
 from zenfront.pipeline.evaluation.design_spaces.figures import interactive, plots
 from zenfront.pipeline.evaluation.design_spaces.model_sample import ModelSample
 from zenfront.pipeline.evaluation.design_spaces.report import Study, metrics, write_report
+from zenfront.pipeline.evaluation.design_spaces.settings import Settings
 
 
 @dataclass(frozen=True, eq=False)

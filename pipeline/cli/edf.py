@@ -14,11 +14,12 @@ from zenfront.pipeline.cli.console import ConsoleView, print_table
 from zenfront.pipeline.cli.signals import resumable
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.evaluation.design_spaces import wording
-from zenfront.pipeline.evaluation.design_spaces.comparison import Comparison, Settings, compare
+from zenfront.pipeline.evaluation.design_spaces.comparison import Comparison, compare
 from zenfront.pipeline.evaluation.design_spaces.error_table import Columns, read_samples, read_sweep
 from zenfront.pipeline.evaluation.design_spaces.model_sample import ModelSample
 from zenfront.pipeline.evaluation.design_spaces.report import Study, metrics, write_report
 from zenfront.pipeline.evaluation.design_spaces.sampling import PRESETS, Drawing, SpaceSample, take_sample
+from zenfront.pipeline.evaluation.design_spaces.settings import Settings
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import load_experiment, with_overrides
 from zenfront.pipeline.experiment.references import with_named

@@ -12,76 +12,91 @@ EDF = (
     "--space vanilla --train 40 --preset resnet56 · zenfront edf --space resnet --space vanilla --sample 1000 "
     "--scores zen,naswot"
 )
+Spaces = Annotated[
+    list[str] | None,
+    typer.Option("--space", metavar="NAME", help="Search space, or a file.py that holds one. Repeatable."),
+]
+Train = Annotated[int, typer.Option(metavar="N", min=0, help="Draw N architectures of each space and train them.")]
+Count = Annotated[int, typer.Option(metavar="N", min=0, help="Draw N architectures of each space for --scores.")]
+Scores = Annotated[
+    str | None,
+    typer.Option(metavar="NAMES", help="Proxies, separated by commas, whose scores take the place of errors."),
+]
+Vary = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY=V,V",
+        help="Train the same samples under other settings too: train.recipe.learning_rate=0.05,0.2. Repeatable.",
+    ),
+]
+Tables = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FILE", help="Parquet or CSV table of models with an error or an accuracy. Repeatable."),
+]
+Sweeps = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FILE", help="Sweep in the JSON format of facebookresearch/nds. Repeatable."),
+]
+Error = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of the error.")]
+Accuracy = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of the accuracy.")]
+Unit = Annotated[str, typer.Option(metavar="UNIT", help="percent or fraction.")]
+By = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN", help='Column that names the sample of each model, or a condition: "skip_connect >= 1".'
+    ),
+]
+Only = Annotated[
+    str | None, typer.Option(metavar="VALUES", help="Values of the column of --by to compare, separated by commas.")
+]
+Ranges = Annotated[
+    list[str] | None,
+    typer.Option("--range", metavar="COLUMN", help="Seek the best range of this hyper-parameter. Repeatable."),
+]
+Complexity = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        help="One or two complexities at which to compare, separated by a comma, or none.  [default: params or flops]",
+    ),
+]
+Params = Annotated[str | None, typer.Option(metavar="LOW:HIGH", help="Limits of the parameters.")]
+Flops = Annotated[str | None, typer.Option(metavar="LOW:HIGH", help="Limits of the multiply-adds.")]
+Limits = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=LOW:HIGH", help="Limits of another complexity; models outside are left out."),
+]
+Preset = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Named limits: resnet56, those of the paper on CIFAR-10.")
+]
+Bins = Annotated[int | None, typer.Option(metavar="K", min=1, max=1000, help="Bins of each complexity.")]
+Epsilon = Annotated[float | None, typer.Option(metavar="E", min=1e-9, help="Largest error that counts for the area.")]
+Resamples = Annotated[int, typer.Option(min=100, max=100_000, help="Resamples and permutations.")]
 
 
 def edf_command(
     config: Config = "quickstart",
-    spaces: Annotated[
-        list[str] | None,
-        typer.Option("--space", metavar="NAME", help="Search space, or a file.py that holds one. Repeatable."),
-    ] = None,
-    train: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Draw N architectures of each space and train them.")
-    ] = 0,
-    sample: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Draw N architectures of each space for --scores.")
-    ] = 0,
-    scores: Annotated[
-        str | None,
-        typer.Option(metavar="NAMES", help="Proxies, comma-separated, whose scores take the place of errors."),
-    ] = None,
-    vary: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KEY=V,V",
-            help="Train the same samples under other settings too: train.recipe.learning_rate=0.05,0.2. Repeatable.",
-        ),
-    ] = None,
-    table: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="Parquet or CSV table of models with an error or an accuracy. Repeatable."),
-    ] = None,
-    nds: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="Sweep in the JSON format of facebookresearch/nds. Repeatable."),
-    ] = None,
-    error: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of the error.")] = None,
-    accuracy: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of the accuracy.")] = None,
-    unit: Annotated[str, typer.Option(metavar="UNIT", help="percent or fraction.")] = "percent",
-    by: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN", help='Column that names the sample of each model, or a condition: "skip_connect >= 1".'
-        ),
-    ] = None,
-    only: Annotated[
-        str | None, typer.Option(metavar="VALUES", help="Values of the column of --by to compare, comma-separated.")
-    ] = None,
-    ranges: Annotated[
-        list[str] | None,
-        typer.Option("--range", metavar="COLUMN", help="Seek the best range of this hyper-parameter. Repeatable."),
-    ] = None,
-    complexity: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAMES",
-            help="One or two complexities at which to compare, comma-separated, or none.  [default: params or flops]",
-        ),
-    ] = None,
-    params: Annotated[str | None, typer.Option(metavar="LOW:HIGH", help="Limits of the parameters.")] = None,
-    flops: Annotated[str | None, typer.Option(metavar="LOW:HIGH", help="Limits of the multiply-adds.")] = None,
-    limit: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=LOW:HIGH", help="Limits of another complexity; models outside are left out."),
-    ] = None,
-    preset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Named limits: resnet56, those of the paper on CIFAR-10.")
-    ] = None,
-    bins: Annotated[int | None, typer.Option(metavar="K", min=1, max=1000, help="Bins of each complexity.")] = None,
-    epsilon: Annotated[
-        float | None, typer.Option(metavar="E", min=1e-9, help="Largest error that counts for the area.")
-    ] = None,
-    resamples: Annotated[int, typer.Option(min=100, max=100_000, help="Resamples and permutations.")] = 1000,
+    spaces: Spaces = None,
+    train: Train = 0,
+    sample: Count = 0,
+    scores: Scores = None,
+    vary: Vary = None,
+    table: Tables = None,
+    nds: Sweeps = None,
+    error: Error = None,
+    accuracy: Accuracy = None,
+    unit: Unit = "percent",
+    by: By = None,
+    only: Only = None,
+    ranges: Ranges = None,
+    complexity: Complexity = None,
+    params: Params = None,
+    flops: Flops = None,
+    limit: Limits = None,
+    preset: Preset = None,
+    bins: Bins = None,
+    epsilon: Epsilon = None,
+    resamples: Resamples = 1000,
     overrides: Overrides = None,
     runs: Runs = RUNS,
     address: Address = None,

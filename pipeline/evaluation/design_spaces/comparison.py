@@ -1,19 +1,12 @@
 """Comparison of design spaces: distributions, differences, efficiency of random search and size of the samples."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
 from zenfront.pipeline.analysis.distributions.complexity import Binning, automatic_bins, share_bins, shared_limits
-from zenfront.pipeline.analysis.distributions.difference import (
-    Difference,
-    Pool,
-    asymptotic_p,
-    bootstrap,
-    permutation_p,
-)
 from zenfront.pipeline.analysis.distributions.edf import Edf, area, edf
 from zenfront.pipeline.analysis.distributions.studies import (
     Spread,
@@ -24,44 +17,11 @@ from zenfront.pipeline.analysis.distributions.studies import (
 )
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.evaluation.design_spaces.model_sample import ModelSample
-from zenfront.pipeline.seeds import numpy_generator
+from zenfront.pipeline.evaluation.design_spaces.pair import Pair, compare_pair
+from zenfront.pipeline.evaluation.design_spaces.settings import INTERVAL, Settings
 
-INTERVAL = (2.5, 97.5)
-SIGNIFICANT = 0.05
-CROSSING = 0.5
-"""Part of D by which the other sample must lie ahead elsewhere for the distributions to count as crossing."""
 GRID = 200
 """Errors at which a band is drawn."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a comparison computes.
-
-    Attributes:
-        complexities: Names of one or two complexities at which samples are made comparable; empty: none.
-        limits: Limits of complexities, strict; models outside are left out of everything.
-        bins: Bins of each complexity; None: as many as the samples allow, at most 40.
-        epsilon: Largest error that counts for the area; None: the largest of all.
-        resamples: Resamples of the bootstrap, and permutations of the tests.
-        seed: Seed of everything random.
-    """
-
-    complexities: Sequence[str] = ()
-    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    bins: int | None = None
-    epsilon: float | None = None
-    resamples: int = 1000
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A statistic with its 95 % bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,49 +53,6 @@ class Distribution:
     random_search: Sequence[Spread]
     sample_sizes: Sequence[Spread]
     best_ranges: Mapping[str, tuple[float, float, float]]
-
-
-@dataclass(frozen=True)
-class DifferenceTest:
-    """The difference of two distributions with its tests.
-
-    Attributes:
-        difference: D, and its two sides.
-        interval: D with its bootstrap interval.
-        p: p-value of the permutation test.
-        asymptotic_p: p-value by the limit distribution; None for weighted samples.
-    """
-
-    difference: Difference
-    interval: Interval
-    p: float
-    asymptotic_p: float | None = None
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two samples compared.
-
-    Attributes:
-        first: Name of the first sample.
-        second: Name of the second sample.
-        plain: All models with equal weights.
-        normalised: At equal complexity; None without complexities.
-    """
-
-    first: str
-    second: str
-    plain: DifferenceTest
-    normalised: DifferenceTest | None
-
-    @property
-    def better(self) -> str | None:
-        """Name of the sample that lies at lower errors, at equal complexity if known; None if neither does."""
-        test = self.normalised or self.plain
-        ahead, behind = test.difference.above, test.difference.below
-        if test.p >= SIGNIFICANT or min(ahead, behind) >= CROSSING * test.difference.d:
-            return None
-        return self.first if ahead > behind else self.second
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +118,7 @@ def compare(samples: Sequence[ModelSample], settings: Settings, measure: str = "
         epsilon,
         binning,
         [_describe(known, i, binning, epsilon, settings) for i in range(len(known))],
-        [_pair(known, i, j, binning, settings) for i, j in combinations(range(len(known)), 2)],
+        [compare_pair(known, i, j, binning, settings) for i, j in combinations(range(len(known)), 2)],
     )
 
 
@@ -228,16 +145,16 @@ def _describe(
         edf(sample.errors),
         None if weights is None else edf(sample.errors, weights),
         grid,
-        _band(sample.errors, grid, settings.resamples, _generator(settings, "band", sample.name)),
+        _band(sample.errors, grid, settings.resamples, settings.generator("band", sample.name)),
         None if signed else float(area(sample.errors, equal, epsilon)),
         None if signed or weights is None else float(area(sample.errors, weights, epsilon)),
         random_search_efficiency(
             sample.errors,
             equal if weights is None else weights,
             powers_of_two(n),
-            _generator(settings, "random search", sample.name),
+            settings.generator("random search", sample.name),
         ),
-        sample_size_study(sample.errors, powers_of_two(n), _generator(settings, "sample size", sample.name)),
+        sample_size_study(sample.errors, powers_of_two(n), settings.generator("sample size", sample.name)),
         _best_ranges(sample, settings),
     )
 
@@ -250,7 +167,7 @@ def _best_ranges(sample: ModelSample, settings: Settings) -> dict[str, tuple[flo
         if np.isfinite(values).all() and len(np.unique(values)) > 1
     }
     return {
-        name: best_range(values, sample.errors, _generator(settings, "best range", sample.name, name))
+        name: best_range(values, sample.errors, settings.generator("best range", sample.name, name))
         for name, values in varied.items()
     }
 
@@ -265,47 +182,3 @@ def _band(errors: np.ndarray, grid: np.ndarray, resamples: int, generator: np.ra
     cells = np.diff(np.concatenate([[0], below, [n]])) / n
     counts = generator.multinomial(n, cells / cells.sum(), size=resamples)
     return np.asarray(np.percentile(np.cumsum(counts[:, :-1], axis=1) / n, INTERVAL, axis=0))
-
-
-def _pair(samples: Sequence[ModelSample], first: int, second: int, binning: Binning | None, settings: Settings) -> Pair:
-    one, other = samples[first], samples[second]
-    pool = Pool(one.errors, other.errors)
-    sizes = (len(one.errors), len(other.errors))
-    names = (one.name, other.name)
-
-    def apart(counts: np.ndarray, others: np.ndarray) -> np.ndarray:
-        drawn = [pool.signed(counts / sizes[0], others / sizes[1])]
-        if binning:
-            drawn.append(pool.signed(binning.weights(first, counts), binning.weights(second, others)))
-        return np.array([np.maximum(*pool.extremes(signed)) for signed in drawn]).T
-
-    spread = np.percentile(
-        bootstrap(sizes, apart, _generator(settings, "bootstrap", *names), settings.resamples), INTERVAL, axis=0
-    ).T
-    equal = (np.full(sizes[0], 1 / sizes[0]), np.full(sizes[1], 1 / sizes[1]))
-    anywhere = (np.zeros(sizes[0]), np.zeros(sizes[1]))
-    plain = _test(pool, equal, anywhere, spread[0], settings, names)
-    plain = DifferenceTest(plain.difference, plain.interval, plain.p, asymptotic_p(one.errors, other.errors))
-    if not binning:
-        return Pair(*names, plain, None)
-    weights = (binning.weights(first), binning.weights(second))
-    cells = (binning.cells[first], binning.cells[second])
-    return Pair(*names, plain, _test(pool, weights, cells, spread[1], settings, names))
-
-
-def _test(
-    pool: Pool,
-    weights: tuple[np.ndarray, np.ndarray],
-    cells: tuple[np.ndarray, np.ndarray],
-    spread: np.ndarray,
-    settings: Settings,
-    names: tuple[str, str],
-) -> DifferenceTest:
-    difference = pool.difference(*weights)
-    generator = _generator(settings, "permutations", *names)
-    p = permutation_p(pool, weights, cells, generator, settings.resamples)
-    return DifferenceTest(difference, Interval(difference.d, float(spread[0]), float(spread[1])), p)
-
-
-def _generator(settings: Settings, *names: str) -> np.random.Generator:
-    return numpy_generator(settings.seed, "edf", *names)

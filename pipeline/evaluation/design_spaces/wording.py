@@ -2,13 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from zenfront.pipeline.evaluation.design_spaces.comparison import (
-    SIGNIFICANT,
-    Comparison,
-    DifferenceTest,
-    Interval,
-    Pair,
-)
+from zenfront.pipeline.evaluation.design_spaces.comparison import Comparison
+from zenfront.pipeline.evaluation.design_spaces.pair import SIGNIFICANT, DifferenceTest, Interval, Pair
 from zenfront.pipeline.wording import number
 
 READING = (

@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 import zenfront as zf
-from zenfront.pipeline.evaluation.design_spaces.comparison import Settings, compare
+from zenfront.pipeline.evaluation.design_spaces.comparison import compare
 from zenfront.pipeline.evaluation.design_spaces.error_table import read_sweep
 from zenfront.pipeline.evaluation.design_spaces.model_sample import ModelSample
 from zenfront.pipeline.evaluation.design_spaces.report import Study, document
+from zenfront.pipeline.evaluation.design_spaces.settings import Settings
 
 Zenfront = Callable[..., tuple[int, str, str]]
 RNG = np.random.default_rng(0)
