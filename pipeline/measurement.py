@@ -4,7 +4,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import TypeVar
@@ -12,9 +12,10 @@ from typing import TypeVar
 import torch
 
 from zenfront.pipeline.device import deterministic_algorithms
-from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.errors import ScoreUndefined, TimeIsUp, reason, shortened
 from zenfront.pipeline.proxies import Batch, Proxy
-from zenfront.pipeline.seeds import torch_generator
+from zenfront.pipeline.proxies._containment import PARAMETERS, Picture, contained, is_foreign
+from zenfront.pipeline.seeds import seed_for, torch_generator
 from zenfront.spaces import Init, Network
 
 Result = TypeVar("Result")
@@ -52,25 +53,26 @@ class Measurement:
     seconds: dict[str, float] = field(default_factory=dict)
     undefined: dict[str, str] = field(default_factory=dict)
 
-    def take_costs(self, costs: Sequence[Proxy], network: Network) -> None:
-        """Take proxies that need no weights, on a network on the meta device.
+    def take_costs(self, costs: Sequence[Proxy], networks: "Lender") -> None:
+        """Take proxies that need no weights.
+
+        Args:
+            costs: The proxies.
+            networks: Lends a network on the meta device.
 
         Raises:
             ScoreUndefined: A cost is undefined, unless `keep_partial`.
         """
         for proxy in costs:
-            with self._kept([proxy.name]):
-                self.values[proxy.name] = self._take(proxy, network, 0)
+            with self._kept(proxy.name):
+                self.values[proxy.name] = self._take(proxy, networks, 0)
 
-    def take_samples(
-        self, proxies: Sequence[Proxy], network: Network, draw: Callable[[torch.Generator, Init], None]
-    ) -> None:
+    def take_samples(self, proxies: Sequence[Proxy], networks: "Lender") -> None:
         """Take proxies that need weights.
 
         Args:
             proxies: The proxies.
-            network: On `device`.
-            draw: Gives the network fresh weights: (CPU generator, initialisation).
+            networks: Lends a network on `device`.
 
         Raises:
             ScoreUndefined: A score is undefined, unless `keep_partial`.
@@ -79,46 +81,58 @@ class Measurement:
         samples: dict[str, list[float]] = {proxy.name: [] for proxy in proxies}
         for repeat in range(self.repeats):
             for weights in dict.fromkeys(proxy.weights for proxy in proxies):
-                assert weights != "none"
-                group = [proxy for proxy in proxies if proxy.weights == weights]
-                with self._kept([proxy.name for proxy in group]):
-                    self._draw(draw, weights, repeat)
-                for proxy in (proxy for proxy in group if proxy.name not in self.undefined):
-                    with self._kept([proxy.name]):
-                        samples[proxy.name].append(self._take(proxy, network, repeat))
+                for proxy in proxies:
+                    if proxy.weights == weights and proxy.name not in self.undefined:
+                        with self._kept(proxy.name):
+                            samples[proxy.name].append(self._take(proxy, networks, repeat))
         for name, sample in samples.items():
             if name not in self.undefined:
                 self._summarise(name, sample)
 
-    def attempt(self, name: str, work: Callable[[], Result]) -> Result:
+    def attempt(self, name: str, work: Callable[[], Result], *, foreign: bool) -> Result:
         """Return the result of a piece of work whose seconds are counted under a name.
+
+        Args:
+            name: Name of the work, with which a reason begins.
+            work: The work.
+            foreign: Whether it runs code of other authors. Whatever that raises is a failure, unless a signal has
+                raised it, and the global state of the process is restored.
 
         Raises:
             ScoreUndefined: The work raised; its error is the reason.
+            TimeIsUp: The time limit was reached.
             torch.OutOfMemoryError: The GPU has not enough memory left, unless `alone`.
         """
-        with _timed(self.seconds, name):
+        seed = seed_for(self.seed, self.key, name, "global generators")
+        guard: AbstractContextManager[list[int]] = contained(seed, self.device) if foreign else nullcontext([])
+        with _timed(self.seconds, name), guard as signals:
             try:
                 return work()
-            except ScoreUndefined as reason:
-                raise ScoreUndefined(f"{name}: {reason}") from reason
+            except TimeIsUp as late:
+                raise TimeIsUp(f"{name}: TimeoutError: {late}") from late
             except torch.OutOfMemoryError as error:
                 if not self.alone:
                     raise  # other work on the GPU may be the cause
-                raise ScoreUndefined(f"{name}: out of GPU memory: {error}") from error
-            except Exception as error:
-                raise ScoreUndefined(f"{name}: {type(error).__name__}: {error}") from error
+                raise ScoreUndefined(shortened(f"{name}: out of GPU memory: {error}")) from error
+            except BaseException as error:
+                if signals or not (foreign or isinstance(error, Exception)):
+                    raise
+                raise ScoreUndefined(reason(error, name)) from error
 
-    def _draw(self, draw: Callable[[torch.Generator, Init], None], weights: Init, repeat: int) -> None:
-        generator = torch_generator(self.seed, self.key, weights, str(repeat))
-        self.attempt("build", lambda: draw(generator, weights))
-
-    def _take(self, proxy: Proxy, network: Network, repeat: int) -> float:
+    def _take(self, proxy: Proxy, networks: "Lender", repeat: int) -> float:
         generator = torch_generator(self.seed, self.key, proxy.name, str(repeat), device=self.device)
         options = self.options.get(proxy.name, {})
-        batch = self.batch.to("meta" if proxy.is_cost else self.device)
-        with deterministic_algorithms(self.device):
-            return self.attempt(proxy.name, lambda: _finite(proxy.score(network, batch, generator, **options)))
+        batch, foreign = self.batch.to("meta" if proxy.is_cost else self.device), is_foreign(proxy.score)
+        given = batch.copy() if foreign else batch
+        with networks.lend(self, proxy, repeat) as network, deterministic_algorithms(self.device):
+            value = self.attempt(
+                proxy.name,
+                lambda: _finite(proxy.score(network, given, generator, **options)),
+                foreign=foreign or networks.foreign,
+            )
+        if given is not batch and not given.equals(batch):
+            raise ScoreUndefined(f"{proxy.name}: the score changed the mini-batch, which it must leave as it is")
+        return value
 
     def _summarise(self, name: str, sample: Sequence[float]) -> None:
         self.values[name] = statistics.fmean(sample)
@@ -126,13 +140,66 @@ class Measurement:
             self.errors[name] = statistics.stdev(sample) / math.sqrt(len(sample))
 
     @contextmanager
-    def _kept(self, names: Sequence[str]) -> Iterator[None]:
+    def _kept(self, name: str) -> Iterator[None]:
         try:
             yield
-        except ScoreUndefined as reason:
+        except ScoreUndefined as undefined:
             if not self.keep_partial:
                 raise
-            self.undefined.update(dict.fromkeys(names, str(reason)))
+            self.undefined[name] = str(undefined)
+
+
+class Lender:
+    """Lends a network to one proxy after the other. One that a proxy failed on, or changed, is not lent again.
+
+    Args:
+        build: Returns a network whose weights have not been drawn: on the meta device, say.
+        draw: Gives a network fresh weights: (network, CPU generator, initialisation).
+        foreign: Whether the network, or what builds it, is code of other authors.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[], Network],
+        draw: Callable[[Network, torch.Generator, Init], None] | None = None,
+        *,
+        foreign: bool,
+    ) -> None:
+        self.foreign = foreign
+        self._build, self._draw = build, draw
+        self._network: Network | None = None
+        self._drawn: tuple[Init, int] | None = None
+        self._picture: Picture | None = None
+
+    @contextmanager
+    def lend(self, taken: Measurement, proxy: Proxy, repeat: int) -> Iterator[Network]:
+        """Yield a network with the weights of a repeat, unless the proxy is a cost, which needs none.
+
+        Raises:
+            ScoreUndefined: The network cannot be built; or a proxy that is not part of Zenfront has changed it.
+        """
+        network, self._network = self._ready(taken, proxy, repeat), None
+        watched = self.foreign or is_foreign(proxy.score)
+        if watched and not self._picture:
+            self._picture = Picture(network)
+        yield network
+        change = self._picture.change() if watched and self._picture else None
+        if not change:
+            self._network = network
+        elif is_foreign(proxy.score) and (change == PARAMETERS or not self.foreign):
+            raise ScoreUndefined(f"{proxy.name}: the score changed the network, which it must leave as it is: {change}")
+
+    def _ready(self, taken: Measurement, proxy: Proxy, repeat: int) -> Network:
+        network = self._network
+        if network is None:
+            network = taken.attempt("build", self._build, foreign=self.foreign)
+            self._drawn = self._picture = None
+        if proxy.weights != "none" and self._draw and self._drawn != (proxy.weights, repeat):
+            weights, draw = proxy.weights, self._draw
+            generator = torch_generator(taken.seed, taken.key, weights, str(repeat))
+            taken.attempt("build", lambda: draw(network, generator, weights), foreign=self.foreign)
+            self._drawn, self._picture = (weights, repeat), None
+        return network
 
 
 def _finite(value: object) -> float:

@@ -9,11 +9,12 @@ import torch
 
 from zenfront import spaces
 from zenfront.pipeline import proxies
-from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.errors import ScoreUndefined, TimeIsUp, shortened
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.measurement import Measurement
+from zenfront.pipeline.measurement import Lender, Measurement
 from zenfront.pipeline.objectives import Constraint
 from zenfront.pipeline.proxies import Batch, Proxy
+from zenfront.pipeline.proxies._containment import is_foreign
 from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.seeds import torch_generator
 from zenfront.pipeline.training import data
@@ -99,28 +100,36 @@ class Scoring:
         taken = Measurement(
             self.batch, self.seed, architecture.id, self.repeats, self.options, self.device, keep_partial=partial
         )
+        reason = ""
         try:
             self._measure(architecture, taken)
-        except ScoreUndefined as reason:
-            undefined = dict.fromkeys(self.names, str(reason)) if partial else {}
-            return Scores(architecture, {}, str(reason), self.seed, seconds=taken.seconds, undefined=undefined)
-        undefined = {name: taken.undefined[name] for name in self.names if name in taken.undefined}
+        except (ScoreUndefined, TimeIsUp) as error:
+            reason = str(error)
+        if reason and not partial:
+            return Scores(architecture, {}, reason, self.seed, seconds=taken.seconds)
+        undefined = {
+            name: taken.undefined.get(name, reason)
+            for name in self.names
+            if name in taken.undefined or (reason and name not in taken.values)
+        }
         failure = None if taken.values else next(iter(undefined.values()))
         return Scores(architecture, taken.values, failure, self.seed, taken.errors, taken.seconds, undefined)
 
     def _measure(self, architecture: Architecture, taken: Measurement) -> None:
-        if violation := self.space.violation(architecture, self.task):
-            raise ScoreUndefined(violation)
-        network = taken.attempt("build", lambda: self.space.network(architecture, self.task))
-        taken.take_costs([proxy for proxy in self._proxies if proxy.is_cost], network)
-        if self._feasible(taken.values):
-            self._sample(taken, network)
+        foreign = is_foreign(self.space.build)
+        if violation := taken.attempt("build", lambda: self.space.violation(architecture, self.task), foreign=foreign):
+            raise ScoreUndefined(shortened(violation))
 
-    def _sample(self, taken: Measurement, network: Network) -> None:
-        def draw(generator: torch.Generator, weights: Init) -> None:
+        def build() -> Network:
+            return self.space.network(architecture, self.task)
+
+        def draw(network: Network, generator: torch.Generator, weights: Init) -> None:
             initialise(network, generator, weights, self.device)
 
-        taken.take_samples([proxy for proxy in self._proxies if not proxy.is_cost], network, draw)
+        networks = Lender(build, draw, foreign=foreign)
+        taken.take_costs([proxy for proxy in self._proxies if proxy.is_cost], networks)
+        if self._feasible(taken.values):
+            taken.take_samples([proxy for proxy in self._proxies if not proxy.is_cost], networks)
 
     @cached_property
     def _proxies(self) -> Sequence[Proxy]:

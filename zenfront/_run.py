@@ -15,7 +15,7 @@ from zenfront.pipeline.objectives import violations
 from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
-from zenfront.pipeline.results.stage_rows import Scores
+from zenfront.pipeline.record.score_record import latest, row_reader
 from zenfront.pipeline.user_code import allow
 
 
@@ -54,7 +54,7 @@ class Run:
         Raises:
             UserError: The record is damaged; the space is code of the experiment that was not allowed.
         """
-        rows = read_values(RunFolder(self.path).scores, Scores.from_row)
+        rows = latest(read_values(RunFolder(self.path).scores, row_reader(self.experiment, partial=True)))
         space = spaces.load(self.experiment.space, self.experiment.code)
         feasible = violations(rows, self.experiment.constraints) <= 0
         names = self.experiment.score_names()

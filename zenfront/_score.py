@@ -79,8 +79,8 @@ def score(
         zf.score("nasbench201", "|nor_conv_3x3~0|+|...|", ["meco"], task=(3, 32, 32, 10))
 
     Args:
-        network: Any module (N, C, H, W) -> (N, K). Scores are taken on a copy, in float32 and on the module's device;
-            the module stays as it is.
+        network: Any module (N, C, H, W) -> (N, K). Scores are taken on a copy without hooks, in float32 and on the
+            module's device; the module stays as it is.
         space: Name of a search space (``zf.spaces.names()``), or ``"./file.py"`` with one of your own, which is run.
         architecture: Architecture in the notation of the space, as `zenfront spaces NAME --sample 5` shows it.
         names: Names of the scores (``zf.proxies.names()``), or ``"./file.py"`` with one of your own, which is run.

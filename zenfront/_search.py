@@ -23,6 +23,7 @@ def search(
     runs: str | PathLike[str] = "runs",
     address: str | None = None,
     allow_code: bool = False,
+    retry_failed: bool = False,
     tracking: bool = True,
     progress: bool = True,
 ) -> Run:
@@ -42,6 +43,7 @@ def search(
         address: Ray cluster to work on, such as ``"auto"``; the experiment's if not given.
         allow_code: Run the Python files that the experiment names as its space or its scores. Read them first: they run
             with all your rights. Files that an override names are allowed.
+        retry_failed: Score the architectures again that are recorded as failed, after their cause was removed.
         tracking: Mirror the run in MLflow, as the command line does; `zenfront sync` can do so later.
         progress: Print the progress.
 
@@ -59,7 +61,7 @@ def search(
         raise UserError(f"address= goes with backend='ray', but got address={address!r} and backend='serial'.")
     stages = _stages(config, overrides, runs, address, allow_code, tracking, progress)
     with stages.driving(), stages.mirrored() as mirror:
-        stages.search(mirror, backend)
+        stages.search(mirror, backend, retry_failed=retry_failed)
         stages.select()
     return Run(stages.folder.path)
 

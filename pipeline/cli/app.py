@@ -66,14 +66,24 @@ def search_command(
     runs: Runs = RUNS,
     address: Address = None,
     allow_code: AllowCode = False,
+    retry_failed: Annotated[
+        bool,
+        typer.Option(
+            "--retry-failed",
+            help="Score the architectures again that are recorded as failed, after their cause was removed.",
+        ),
+    ] = False,
 ) -> None:
     """Search for architectures without training them (stage 1).
 
     Ends when `search.evaluations` architectures are scored. Continues an interrupted search.
     """
+    from dataclasses import replace
+
     from zenfront.pipeline.cli.run_commands import RunCommands
 
-    RunCommands.start(config, overrides or [], runs, address, allow_code).do("search")
+    commands = RunCommands.start(config, overrides or [], runs, address, allow_code)
+    replace(commands, retry_failed=retry_failed).do("search")
 
 
 @app.command("select", epilog="Example: zenfront select quickstart")

@@ -28,10 +28,12 @@ class RunCommands:
     Attributes:
         experiment: The experiment of the run.
         folder: The run folder.
+        retry_failed: Whether a search scores again what is recorded as failed.
     """
 
     experiment: Experiment
     folder: RunFolder
+    retry_failed: bool = False
 
     @staticmethod
     def start(
@@ -60,7 +62,7 @@ class RunCommands:
             )
         from zenfront.pipeline.cluster import head_node
 
-        there = RunCommands(with_overrides(self.experiment, ["cluster.address=auto"]), self.folder)
+        there = replace(self, experiment=with_overrides(self.experiment, ["cluster.address=auto"]))
         try:
             head_node.call(address, _do_there, there, command, sys.argv)
         except KeyboardInterrupt as interrupt:  # the head node has printed the message
@@ -80,7 +82,7 @@ class RunCommands:
     def search(self) -> None:
         """Run stage 1."""
         with self._driving(), self._stages.mirrored() as mirror:
-            self._stages.search(mirror)
+            self._stages.search(mirror, retry_failed=self.retry_failed)
         typer.echo(f"Scores: {self.folder.scores}. Continue with `zenfront select {self._again}`.")
 
     def select(self) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from zenfront.pipeline.errors import TimeIsUp
+
 
 def _last(seconds: float) -> float:
     """Return the seconds until the process is ended. A block that hangs in native code never sees the exception."""
@@ -25,7 +27,7 @@ def time_limit(seconds: float, *, end_process: bool = True) -> Iterator[None]:
     """
 
     def late(number: int, frame: FrameType | None) -> None:
-        raise TimeoutError(f"no result after {seconds:g} s")
+        raise TimeIsUp(f"no result after {seconds:g} s")
 
     handler = signal.signal(signal.SIGALRM, late)
     timer = signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -33,6 +35,8 @@ def time_limit(seconds: float, *, end_process: bool = True) -> Iterator[None]:
         faulthandler.dump_traceback_later(_last(seconds), exit=True)  # a native thread: no interpreter
     try:
         yield
+    except TimeIsUp as late_work:
+        raise TimeoutError(str(late_work)) from late_work
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)

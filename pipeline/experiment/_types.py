@@ -7,6 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+LONGEST = 10_000_000.0
+"""The longest time limit in seconds, some 116 days: timers of the operating system overflow at larger numbers."""
+TimeLimit = Annotated[float, Field(ge=0.01, le=LONGEST)]
 Option = bool | int | float | str
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 

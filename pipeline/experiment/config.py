@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from zenfront.pipeline.experiment._types import Name, Option, Positive, Seed, Strict
+from zenfront.pipeline.experiment._types import Name, Option, Positive, Seed, Strict, TimeLimit
 from zenfront.pipeline.experiment.places import Cluster, Resources, Tracking
 from zenfront.pipeline.experiment.train_config import Train
 from zenfront.pipeline.objectives import Constraint, Objective
@@ -32,7 +32,7 @@ class Search(Strict):
     """Generations in flight; with 2, the next one starts before the slowest batch of the current one has finished."""
     candidates_per_trial: Literal["auto"] | Positive = "auto"
     """Candidates in a Ray Tune trial; `auto` chooses as many as take some seconds. Does not change the result."""
-    time_limit: Annotated[float, Field(gt=0)] = 600
+    time_limit: TimeLimit = 600
     """Time limit in seconds for a candidate; one that takes longer is recorded as failed."""
 
 

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from zenfront.pipeline.experiment._types import LONGEST
 from zenfront.pipeline.experiment.config import Experiment
 
 BEFORE: Mapping[tuple[str, ...], Any] = {
@@ -23,7 +24,11 @@ def completed(stored: Mapping[str, Any]) -> dict[str, Any]:
         section = _section(experiment, sections)
         if section is not None:
             section.setdefault(key, before)
-    options = experiment.get("proxies", {}).get("ntk", {})
+    for stage, key in (("search", "time_limit"), ("train", "time_limit"), ("cluster", "patience")):
+        section = _section(experiment, [stage]) or {}
+        if isinstance(section.get(key), int | float):
+            section[key] = min(section[key], LONGEST)  # no timer keeps a longer one
+    options = _section(experiment, ["proxies", "ntk"]) or {}
     if options.get("mode") in NTK_METHODS:
         renamed = {name: value for name, value in options.items() if name != "mode"}
         renamed["method"] = NTK_METHODS[options["mode"]]
@@ -50,12 +55,12 @@ def continued(experiment: Experiment, stored: Mapping[str, Any]) -> Experiment:
         experiment: As it is asked for today.
         stored: JSON form of the run's experiment, as its version stored it.
     """
-    train, select = dict(stored.get("train", {})), dict(stored.get("select", {}))
+    train, select = _section(stored, ["train"]) or {}, _section(stored, ["select"]) or {}
     updates: dict[str, Any] = {}
     today: dict[str, Any] = {}
     if "objectives" not in train and experiment.train.objectives is None:
         today["objectives"] = ("accuracy",)
-    if "rules" not in (data := dict(train.get("data", {}))):
+    if "rules" not in (data := _section(train, ["data"]) or {}):
         kept = {"rules": 1}
         if experiment.train.data.validation is None and "validation" in data:
             kept |= {"validation": data["validation"]}
@@ -92,4 +97,4 @@ def _section(document: Mapping[str, Any], sections: Sequence[str]) -> Any:
     section: Any = document
     for name in sections:
         section = section.get(name) if isinstance(section, Mapping) else None
-    return section
+    return section if isinstance(section, Mapping) else None

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from zenfront.pipeline.experiment._types import Positive, Strict
+from zenfront.pipeline.experiment._types import LONGEST, Positive, Strict
 
 
 class Workers(Strict):
@@ -48,7 +48,7 @@ class Cluster(Strict):
     """Address of a running cluster, `auto` or `ray://...`; Ray is started on this machine if not given."""
     storage: str | None = None
     """Storage for a copy of run folder and checkpoints: `s3://bucket/folder`, `gs://...`, or an absolute path."""
-    patience: Annotated[float, Field(ge=0)] = 1800
+    patience: Annotated[float, Field(ge=0, le=LONGEST)] = 1800
     """Seconds to wait for a new machine after all machines are lost; then the run ends and can be resumed."""
 
     @field_validator("storage")

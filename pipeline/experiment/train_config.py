@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from zenfront.pipeline.experiment._types import Fraction, Positive, Seed, Strict
+from zenfront.pipeline.experiment._types import Fraction, Positive, Seed, Strict, TimeLimit
 
 Split = Annotated[float, Field(gt=0, lt=1)]
 
@@ -127,7 +127,7 @@ class Train(Strict):
     """Early stopping of runs."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     """Seeds. The scheduler compares architectures on the first one; survivors are also trained with the others."""
-    time_limit: Annotated[float, Field(gt=0)] = 86_400
+    time_limit: TimeLimit = 86_400
     """Time limit in seconds for an epoch; one that takes longer is tried again, then recorded as failed."""
 
     @field_validator("objectives")

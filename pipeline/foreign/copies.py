@@ -1,7 +1,8 @@
 """Copies of a user's module, so that scores never change the module itself."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from zenfront.pipeline.errors import UserError
 
 
 def private_copy(module: nn.Module) -> nn.Module:
-    """Return a copy with the same weights, in float32 and on the same device.
+    """Return a copy with the same weights, in float32, on the same device and without hooks.
 
     Raises:
         UserError: The module cannot be copied, or has no weights yet.
@@ -26,7 +27,7 @@ def private_copy(module: nn.Module) -> nn.Module:
 
 
 def meta_copy(module: nn.Module) -> nn.Module:
-    """Return a copy on the meta device, in train mode: shapes without memory.
+    """Return a copy on the meta device, in train mode and without hooks: shapes without memory.
 
     Raises:
         UserError: The module cannot be copied.
@@ -44,9 +45,30 @@ def _copied(module: nn.Module, made: Callable[[Tensor], Tensor]) -> nn.Module:
             elif isinstance(tensor, Tensor):
                 replaced[id(tensor)] = made(tensor)
     try:
-        return copy.deepcopy(module, replaced)
+        copied: nn.Module = copy.deepcopy(module, replaced)
     except Exception as error:
         raise UserError(
             f"scores are taken on a copy of the module, but {type(module).__name__} cannot be copied "
             f"({type(error).__name__}: {error}). Remove what copy.deepcopy cannot copy, or pass a part of the module."
         ) from error
+    for hooks, key in list(_hooks(copied)):
+        del hooks[key]
+    return copied
+
+
+def count_hooks(module: nn.Module) -> int:
+    """Return the number of hooks that copies of a module do not have."""
+    return len(list(_hooks(module)))
+
+
+def _hooks(module: nn.Module) -> Iterator[tuple[dict[int, Any], int]]:
+    """Yield the hooks that run in a forward or backward pass: the dictionary that holds each, and its key there.
+
+    They observe a network and are not part of it, and on a copy they would still reach the objects of the user. Hooks
+    of `torch.nn.utils` are left out, because they compute the weights.
+    """
+    for part in module.modules():
+        for hooks in (part._forward_pre_hooks, part._forward_hooks, part._backward_pre_hooks, part._backward_hooks):
+            for key, hook in hooks.items():
+                if not str(getattr(hook, "__module__", None)).startswith("torch.nn.utils."):
+                    yield hooks, key

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 import torch
 from torch import nn
 
+from zenfront.pipeline.foreign.copies import count_hooks
 from zenfront.pipeline.foreign.network import Layout
 from zenfront.pipeline.foreign.steps import ForwardPass
 from zenfront.pipeline.foreign.weights import drawn_by_themselves, kept
@@ -53,6 +54,8 @@ def about(
             "MultiheadAttention: scores over convolutions and linear layers leave out its projections of query, key "
             "and value, which are one parameter"
         )
+    if hooks := count_hooks(module):
+        found.append(f"hooks: scores are taken without the {hooks} forward and backward hooks of the module")
     if sampled and not given.real:
         found.append("images: standard normal noise of the task's shape")
     if dtypes := {p.dtype for p in module.parameters() if p.is_floating_point()} - {torch.float32}:

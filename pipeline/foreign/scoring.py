@@ -14,8 +14,9 @@ from zenfront.pipeline.foreign.network import ForeignNetwork, Layout
 from zenfront.pipeline.foreign.steps import ForwardPass
 from zenfront.pipeline.foreign.weights import draw_anew
 from zenfront.pipeline.given_batch import GivenBatch
-from zenfront.pipeline.measurement import Measurement
+from zenfront.pipeline.measurement import Lender, Measurement
 from zenfront.pipeline.proxies import Proxy
+from zenfront.pipeline.proxies._containment import contained
 from zenfront.pipeline.proxies._state import borrowed
 from zenfront.pipeline.results.score_result import ScoreResult
 from zenfront.pipeline.seeds import torch_generator
@@ -64,19 +65,22 @@ def score_module(
     given.check_classes(_logits(passed).shape[1])
     shortcuts = passed.joins and _joins_elsewhere(copy, seen, seed)
     layout = _layout(copy, passed, features, shortcuts)
-    network = _network(copy, layout, features)
     lacking = {proxy.name: reason for proxy in asked if (reason := given.lacks(proxy) or _no_score(proxy, copy))}
     taken = Measurement(given.batch, seed, "module", repeats, options or {}, device, keep_partial=True, alone=True)
     wanted = [proxy for proxy in asked if proxy.name not in lacking]
-    if costs := [proxy for proxy in wanted if proxy.is_cost]:
-        taken.take_costs(costs, _network(meta_copy(module), layout, features))
 
-    def draw(generator: torch.Generator, init: Init) -> None:
+    def draw(network: nn.Module, generator: torch.Generator, init: Init) -> None:
         if weights == "fresh":
-            draw_anew(copy.to("cpu"), generator, init)
-            copy.to(device)
+            draw_anew(network.to("cpu"), generator, init)
+            network.to(device)
 
-    taken.take_samples([proxy for proxy in wanted if not proxy.is_cost], network, draw)
+    on_meta = Lender(lambda: _network(meta_copy(module), layout, features), foreign=True)
+    taken.take_costs([proxy for proxy in wanted if proxy.is_cost], on_meta)
+    copies = [copy]
+    with_weights = Lender(
+        lambda: _network(copies.pop() if copies else private_copy(module), layout, features), draw, foreign=True
+    )
+    taken.take_samples([proxy for proxy in wanted if not proxy.is_cost], with_weights)
     names, undefined = [proxy.name for proxy in asked], lacking | taken.undefined
     return ScoreResult(
         values={name: taken.values[name] for name in names if name in taken.values},
@@ -89,7 +93,8 @@ def score_module(
 
 
 def _recorded(module: nn.Module, images: Tensor, seed: int) -> ForwardPass:
-    with borrowed(module, torch_generator(seed, "module", "recorded")):
+    generator = torch_generator(seed, "module", "recorded")
+    with contained(generator.initial_seed()), borrowed(module, generator):
         try:
             return ForwardPass.record(module, images.to(torch.float32, copy=True))
         except Exception as error:

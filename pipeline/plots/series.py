@@ -10,7 +10,6 @@ import numpy as np
 from zenfront.pipeline import proxies
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.objectives import Objective, violations
-from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results.front import Member
 from zenfront.pipeline.results.stage_rows import Scores
@@ -130,7 +129,7 @@ def front_group(record: RunRecord, name: str, position: int) -> Group:
 
 
 def _feasible(record: RunRecord) -> list[Scores]:
-    scored = read_values(record.folder.scores, Scores.from_row)
+    scored = record.scores()
     violation = violations(scored, record.experiment.constraints)
     return [scores for scores, excess in zip(scored, violation, strict=True) if excess <= 0]
 

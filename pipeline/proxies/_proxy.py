@@ -31,6 +31,16 @@ class Batch:
         """Return the batch on the given device."""
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
+    def copy(self) -> "Batch":
+        """Return a copy that shares no memory with this batch."""
+        return Batch(self.images.clone(), self.labels.clone())
+
+    def equals(self, other: "Batch") -> bool:
+        """Return whether the numbers are the same; on the meta device, only the shapes are compared."""
+        if self.images.is_meta:
+            return self.images.shape == other.images.shape and self.labels.shape == other.labels.shape
+        return torch.equal(self.images, other.images) and torch.equal(self.labels, other.labels)
+
 
 @dataclass(frozen=True)
 class Proxy:

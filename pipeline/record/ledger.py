@@ -108,7 +108,8 @@ def _values(path: Path, rows: Sequence[Mapping[str, Any]], from_row: Callable[[o
             values.append(from_row(row))
         except ValueError as error:
             raise UserError(
-                f"{path}, line {number}: {error}. Zenfront did not write this: restore the file from a copy."
+                f"{path}, line {number}: {error}. Restore the file from a copy, or delete it from that line on and run "
+                "the command again."
             ) from error
     return values
 

@@ -8,9 +8,10 @@ from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.json_file import read_document
 from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.record.score_record import read_scores
 from zenfront.pipeline.record.training_result import find_trained_front
 from zenfront.pipeline.results.front import Front, Member
-from zenfront.pipeline.results.stage_rows import Epoch, Generation, Trained, TrainedRun, trial_name
+from zenfront.pipeline.results.stage_rows import Epoch, Generation, Scores, Trained, TrainedRun, trial_name
 from zenfront.pipeline.results.trained_networks import TrainedFront
 
 
@@ -71,6 +72,15 @@ class RunRecord:
             trained.trials,
             found,
         )
+
+    def scores(self) -> list[Scores]:
+        """Return the scores of all architectures, each once, in the order of recording.
+
+        Raises:
+            UserError: The ledger is damaged, or holds fewer architectures than front.json was made of.
+        """
+        counted = self.front.evaluations if self.front else 0
+        return read_scores(self.folder, self.experiment, counted, self.folder.front)
 
     @property
     def members(self) -> Sequence[Member]:

@@ -73,8 +73,8 @@ class RunStages:
             self.train(mirror)
             self.report()
 
-    def search(self, mirror: Mirror | None, backend: Backend = "ray") -> None:
-        """Run stage 1."""
+    def search(self, mirror: Mirror | None, backend: Backend = "ray", *, retry_failed: bool = False) -> None:
+        """Run stage 1; with `retry_failed`, score again what is recorded as failed."""
         from zenfront.pipeline.stages.search.stage import search
 
         self._warn_of_data()
@@ -82,7 +82,7 @@ class RunStages:
             self.warn(f"{self.experiment.name}: {caution}")
         self._say(f"searching {self.experiment.space} for {self.experiment.search.evaluations} architectures")
         with self.view() as view:
-            search(self.experiment, self.folder, view, backend)
+            search(self.experiment, self.folder, view, backend, retry_failed=retry_failed)
         _poke(mirror)
 
     def select(self) -> None:

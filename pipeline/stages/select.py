@@ -21,6 +21,7 @@ from zenfront.pipeline.ranking import log_rank_sum
 from zenfront.pipeline.record.json_file import write_json
 from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.record.score_record import read_scores
 from zenfront.pipeline.record.training_result import search_costs
 from zenfront.pipeline.results.front import Front, Member
 from zenfront.pipeline.results.stage_rows import Box, Generation, Scores
@@ -38,8 +39,9 @@ def select(experiment: Experiment, folder: RunFolder) -> Front:
     Raises:
         UserError: Nothing has been scored, or no architecture is feasible.
     """
-    scored = read_values(folder.scores, Scores.from_row)
     generations = read_values(folder.generations, Generation.from_row)
+    counted = generations[-1].evaluations if generations else 0
+    scored = read_scores(folder, experiment, counted, folder.generations)
     front = find_front(experiment, scored, next((row.box for row in generations if row.box), None))
     write_json(folder.front, front.to_row())
     return front

@@ -15,7 +15,6 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from zenfront import spaces
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.record.whole_file import write_whole
 from zenfront.pipeline.results.stage_rows import Generation, Scores
@@ -50,8 +49,7 @@ def save_study(path: Path, record: RunRecord) -> None:
     )
     with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
         study.set_metric_names([objective.score for objective in experiment.objectives])
-    scored = read_values(record.folder.scores, Scores.from_row)
-    study.add_trials(_trials(experiment, scored, record.generations))
+    study.add_trials(_trials(experiment, record.scores(), record.generations))
     with write_whole(path) as aside:
         JournalFileBackend(str(aside)).append_logs(memory.logs)
 

@@ -9,6 +9,7 @@ from zenfront.pipeline.algorithms import FixedList, Problem
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.progress import SearchProgress, View
 from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.score_record import latest, row_reader
 from zenfront.pipeline.results.stage_rows import Generation, Scores
 from zenfront.pipeline.scoring import Scoring
 from zenfront.pipeline.stages.search.loop import SearchLoop
@@ -26,12 +27,14 @@ class SearchDriver:
         generations: Ledger with one row per generation.
         view: Shows the progress.
         given: Score these architectures instead of searching, and keep the scores that are defined if others are not.
+        retry_failed: Hand architectures out again that are recorded as failed.
 
     Attributes:
         experiment: The experiment.
         loop: Hands out the architectures.
         statistics: Statistics of the generations told so far.
         found: Number of architectures in the ledger when the driver was made.
+        lost: Number of architectures that the generations count, but that are not in the ledger.
     """
 
     def __init__(
@@ -41,17 +44,21 @@ class SearchDriver:
         generations: Ledger,
         view: View,
         given: Sequence[Architecture] | None = None,
+        *,
+        retry_failed: bool = False,
     ) -> None:
         settings = experiment.search
         objectives, constraints = experiment.objectives, experiment.constraints
         self.experiment = experiment
         self.statistics = SearchStatistics(objectives if given is None else objectives[:1], constraints)
-        self.found = len(scores.rows)
+        known = latest(scores.values(row_reader(experiment, partial=given is not None)))
+        self.found = len(known)
         self._scores, self._generations, self._view = scores, generations, view
         self._keep_partial = given is not None
         self._total = settings.evaluations if given is None else len(given)
         self._start = time.monotonic()
         self._replayed = generations.values(Generation.from_row)
+        self.lost = max(0, (self._replayed[-1].evaluations if self._replayed else 0) - self.found)
         self._before = self._replayed[-1].seconds if self._replayed else 0.0
         self._scored, self._busy = 0, 0.0
         space = load_space(experiment.space, experiment.code)
@@ -61,7 +68,7 @@ class SearchDriver:
             population=settings.population,
             evaluations=self._total,
             lookahead=settings.lookahead,
-            known=scores.values(Scores.from_row),
+            known=[found for found in known if not (retry_failed and found.failure)],
             told=self._told,
         )
         self.loop.start()

@@ -10,7 +10,7 @@ from zenfront.pipeline.cluster import session, tuner, workers
 from zenfront.pipeline.cluster.memory_advice import MemoryAdvisor
 from zenfront.pipeline.cluster.metrics import SearchMetrics
 from zenfront.pipeline.cluster.watchdog import ClusterWatchdog
-from zenfront.pipeline.errors import passing_errors_to
+from zenfront.pipeline.errors import UserError, passing_errors_to
 from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.stages.search.driver import SearchDriver
 from zenfront.pipeline.stages.search.loop import REPORTS, trial_seconds, trial_size
@@ -103,6 +103,15 @@ class Batches(tuner.NotPickled):
         with passing_errors_to(self._fail):
             self._driver.receive(map(Scores.from_row, fresh))
 
+    def stop(self, error: str) -> None:
+        """End the search after an error outside the candidates, for which none of them is blamed."""
+        self._fail(
+            UserError(
+                f"search: a worker failed outside the scores: {error}. No candidate is recorded as failed for it. "
+                "When the cause is removed, the same command continues."
+            )
+        )
+
     def end(self, trial: str, died: bool) -> None:
         """Take note that a batch has left its worker, or that its worker has died."""
         unscored = list(self._out.pop(trial).values())
@@ -153,6 +162,8 @@ class _BatchSearcher(tuner.NotPickled, tuner.ForgetfulSearcher):
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Take rows of a batch that is not done yet."""
         self._batches.receive(trial_id, result["rows"], result["again"])
+        if error := result.get("error"):
+            self._batches.stop(error)
         result["rows"].clear()  # Tune keeps the last result of every trial, and writes all of them when it ends
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:

@@ -1,17 +1,27 @@
 """Stage 1: search a space for a Pareto front, without training."""
 
 from collections.abc import Callable, Sequence
+from itertools import count
 
+from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.progress import Backend, View
 from zenfront.pipeline.record.ledger import Ledger, read_values
 from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.record.score_record import latest, read_scores, row_reader
 from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.stages.search.driver import SearchDriver
 from zenfront.spaces import Architecture
 
 
-def search(experiment: Experiment, folder: RunFolder, view: View, backend: Backend = "ray") -> None:
+def search(
+    experiment: Experiment,
+    folder: RunFolder,
+    view: View,
+    backend: Backend = "ray",
+    *,
+    retry_failed: bool = False,
+) -> None:
     """Score as many architectures as the experiment asks for; go on where an interrupted run ended.
 
     Args:
@@ -20,13 +30,22 @@ def search(experiment: Experiment, folder: RunFolder, view: View, backend: Backe
         view: Shows the progress.
         backend: ``ray``: on the workers of a Ray cluster. ``serial``: in this process, without Ray; the scores and the
             front are the same, but a candidate that crashes the process ends the search.
+        retry_failed: Score again what is recorded as failed. Its new scores follow in the ledger, where the last line
+            of an architecture counts, and the search is replayed with them; generations.jsonl is set aside and
+            written anew.
 
     Raises:
-        UserError: No architecture is feasible; the record cannot be written; the cluster does not answer.
+        UserError: No architecture is feasible; the record cannot be written; the cluster does not answer; failures
+            are to be scored again, but the training has begun.
         KeyboardInterrupt: The search was interrupted; the record is complete up to here.
     """
+    failed = _failures(experiment, folder, view) if retry_failed else 0
+    if failed:
+        _set_generations_aside(folder, view)
     with Ledger(folder.scores) as scores, Ledger(folder.generations) as generations:
-        driver = SearchDriver(experiment, scores, generations, view)
+        driver = SearchDriver(experiment, scores, generations, view, retry_failed=bool(failed))
+        if lost := driver.lost:
+            view.notify(f"search: {folder.scores} lacks {lost} architectures that were scored; they are scored again")
         if driver.loop.done:
             view.notify(f"search: finished already, {driver.statistics.evaluations} architectures in {folder.scores}")
             return
@@ -57,8 +76,32 @@ def score_given(
         driver = SearchDriver(experiment, scores, generations, view, given)
         if not driver.loop.done:
             _run(backend)(driver)
-    known = {found.architecture.id: found for found in read_values(scores.path, Scores.from_row)}
+    scored = read_values(scores.path, row_reader(experiment, partial=True))
+    known = {found.architecture.id: found for found in latest(scored)}
     return [known[architecture.id] for architecture in given]
+
+
+def _failures(experiment: Experiment, folder: RunFolder, view: View) -> int:
+    """Return the number of architectures that are recorded as failed."""
+    if folder.epochs.exists():
+        raise UserError(
+            f"--retry-failed: {folder.epochs} shows that the training has begun, and other scores could change what is "
+            "selected for it. Search under another name (--set name=...)."
+        )
+    failed = sum(scores.failure is not None for scores in read_scores(folder, experiment))
+    view.notify(
+        f"search: {failed} architectures are recorded as failed" + ("; they are scored again" if failed else "")
+    )
+    return failed
+
+
+def _set_generations_aside(folder: RunFolder, view: View) -> None:
+    """Rename generations.jsonl, which tells what the search has done with the failures."""
+    if folder.generations.exists():
+        free = (folder.path / f"generations.before-retry-{number}.jsonl" for number in count(1))
+        aside = next(path for path in free if not path.exists())
+        folder.generations.rename(aside)
+        view.notify(f"search: the generations so far are kept in {aside}")
 
 
 def _run(backend: Backend) -> Callable[[SearchDriver], None]:

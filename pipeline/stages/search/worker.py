@@ -1,6 +1,7 @@
 """The Ray worker of the search stage: a Tune trial scores a batch of candidates and reports now and then."""
 
 import time
+import traceback
 from collections import deque
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ from zenfront.pipeline.cluster.memory import cap_memory
 from zenfront.pipeline.cluster.time_limit import time_limit
 from zenfront.pipeline.cluster.workers import show
 from zenfront.pipeline.device import resolve
+from zenfront.pipeline.errors import reason
 from zenfront.pipeline.scoring import Scoring
 from zenfront.pipeline.stages.search.candidate import score_candidate
 from zenfront.spaces import Architecture
@@ -22,8 +24,11 @@ class ScoringWorker(tune.Trainable):  # type: ignore[misc]
 
     The configuration of a trial holds ``candidates``, architectures as JSON; ``alone``, whether nothing else uses the
     GPU; and ``name``, which Ray shows. Every step reports the ledger ``rows`` that it made, each with its peak
-    ``memory`` in bytes, and the ids of candidates to score ``again``, because the GPU was full.
+    ``memory`` in bytes, and the ids of candidates to score ``again``, because the GPU was full. An ``error`` is one
+    outside the candidates: it ends the search, and no candidate is blamed for it.
     """
+
+    error: Exception | None = None
 
     def setup(
         self, config: dict[str, Any], scoring: Scoring, threads: int, gpus: float, seconds: float, period: float
@@ -38,11 +43,14 @@ class ScoringWorker(tune.Trainable):  # type: ignore[misc]
             seconds: Time limit of a candidate.
             period: Seconds between two reports.
         """
-        torch.set_num_threads(threads)
-        cap_memory(gpus)
-        self.scoring = replace(scoring, device=resolve(scoring.device))
-        self.seconds, self.period = seconds, period
-        self.reset_config(config)
+        try:
+            torch.set_num_threads(threads)
+            cap_memory(gpus)
+            self.scoring = replace(scoring, device=resolve(scoring.device))
+            self.seconds, self.period = seconds, period
+            self.reset_config(config)
+        except Exception as error:  # raised here it would be the death of a worker, and so the candidates' fault
+            self.error = error
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next batch in the same process."""
@@ -53,9 +61,18 @@ class ScoringWorker(tune.Trainable):  # type: ignore[misc]
 
     def step(self) -> dict[str, Any]:
         """Score until the batch is done or it is time to report."""
-        show(f"ScoringWorker: {self.name}")
         rows: list[dict[str, Any]] = []
         again: list[str] = []
+        try:
+            if self.error:
+                raise self.error
+            self._score(rows, again)
+        except Exception as error:
+            return {"rows": rows, "again": again, "done": True, "error": _described(error)}
+        return {"rows": rows, "again": again, "done": not self.candidates}
+
+    def _score(self, rows: list[dict[str, Any]], again: list[str]) -> None:
+        show(f"ScoringWorker: {self.name}")
         deadline = time.monotonic() + self.period
         while self.candidates and time.monotonic() < deadline:
             architecture = self.candidates.popleft()
@@ -63,4 +80,9 @@ class ScoringWorker(tune.Trainable):  # type: ignore[misc]
                 rows.append(scores.to_row())
             else:
                 again.append(architecture.id)
-        return {"rows": rows, "again": again, "done": not self.candidates}
+
+
+def _described(error: Exception) -> str:
+    """Return an error with the place in the code that raised it."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{reason(error)} ({place.filename}, line {place.lineno})"
