@@ -1,7 +1,7 @@
 """Contain what code of other authors does: global state is restored, and changes of the network are found."""
 
 import os
-import random
+import random  # noqa: TID251 - to seed and restore it
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -83,7 +83,7 @@ def contained(seed: int, device: str = "cpu") -> Iterator[list[int]]:
 
 def _seed(seed: int, device: str) -> None:
     random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002
+    np.random.seed(seed % 2**32)  # noqa: NPY002, TID251
     torch.default_generator.manual_seed(seed)
     if device.startswith("cuda"):
         torch.cuda.manual_seed(seed)

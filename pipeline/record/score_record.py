@@ -27,8 +27,8 @@ def read_scores(folder: RunFolder, experiment: Experiment, counted: int = 0, by:
     found = latest(read_values(folder.scores, row_reader(experiment)))
     if by and len(found) < counted:
         raise UserError(
-            f"{folder.scores} holds {len(found)} architectures, but {by.name} counts {counted}: a part of the record is "
-            f"missing. Restore the file from a copy; or run `zenfront search {folder.path.name}`, which scores the "
+            f"{folder.scores} holds {len(found)} architectures, but {by.name} counts {counted}: a part of the record "
+            f"is missing. Restore the file from a copy; or run `zenfront search {folder.path.name}`, which scores the "
             "missing ones again."
         )
     return found

@@ -52,6 +52,7 @@ class SearchDriver:
         self.experiment = experiment
         self.statistics = SearchStatistics(objectives if given is None else objectives[:1], constraints)
         known = latest(scores.values(row_reader(experiment, partial=given is not None)))
+        failed = [scores for scores in known if retry_failed and scores.failure]
         self.found = len(known)
         self._scores, self._generations, self._view = scores, generations, view
         self._keep_partial = given is not None
@@ -68,7 +69,8 @@ class SearchDriver:
             population=settings.population,
             evaluations=self._total,
             lookahead=settings.lookahead,
-            known=[found for found in known if not (retry_failed and found.failure)],
+            known=[scores for scores in known if not (retry_failed and scores.failure)],
+            again=[scores.architecture for scores in failed],
             told=self._told,
         )
         self.loop.start()

@@ -62,6 +62,7 @@ class SearchLoop:
         evaluations: Architectures to ask in all.
         lookahead: Generations in flight.
         known: Scores of an interrupted run.
+        again: Architectures to score first, whether the algorithm asks for them or not; none of them is known.
         told: Called for every generation that was told, in order, with its number from 0 and its scores.
 
     Attributes:
@@ -78,6 +79,7 @@ class SearchLoop:
         lookahead: int,
         known: Iterable[Scores],
         told: Told,
+        again: Iterable[Architecture] = (),
     ) -> None:
         self._algorithm = algorithm
         self._population = population
@@ -86,7 +88,8 @@ class SearchLoop:
         self._told = told
         self._known = {scores.architecture.id: scores for scores in known}
         self._in_flight: deque[list[Architecture]] = deque()
-        self._queue: deque[Architecture] = deque()
+        self._queue: deque[Architecture] = deque(again)
+        self._expected = {architecture.id for architecture in self._queue}
         self._suspects: deque[list[Architecture]] = deque()
         self._deaths: Counter[str] = Counter()
         self.generations = 0
@@ -98,8 +101,8 @@ class SearchLoop:
 
     @property
     def done(self) -> bool:
-        """Whether every generation is told and no more will be asked."""
-        return not self._in_flight
+        """Whether every generation is told, no more will be asked, and what was to be scored first is scored."""
+        return not self._in_flight and not self._expected
 
     @property
     def waiting(self) -> int:
@@ -117,7 +120,9 @@ class SearchLoop:
 
     def receive(self, scored: Iterable[Scores]) -> None:
         """Take scores, in any order, and go on as far as they allow."""
-        self._known.update((scores.architecture.id, scores) for scores in scored)
+        fresh = {scores.architecture.id: scores for scores in scored}
+        self._known |= fresh
+        self._expected -= fresh.keys()
         self._advance()
 
     def worker_died(self, architectures: Sequence[Architecture]) -> Architecture | None:
@@ -159,7 +164,7 @@ class SearchLoop:
         self.exhausted = not asked
         if asked:
             self._left -= len(asked)
-            out = self._ids_in_flight()
+            out = self._ids_in_flight() | self._expected
             self._in_flight.append(asked)
             self._queue.extend(a for a in dict.fromkeys(asked) if a.id not in self._known and a.id not in out)
 

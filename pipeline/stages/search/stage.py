@@ -30,8 +30,8 @@ def search(
         view: Shows the progress.
         backend: ``ray``: on the workers of a Ray cluster. ``serial``: in this process, without Ray; the scores and the
             front are the same, but a candidate that crashes the process ends the search.
-        retry_failed: Score again what is recorded as failed. Its new scores follow in the ledger, where the last line
-            of an architecture counts, and the search is replayed with them; generations.jsonl is set aside and
+        retry_failed: First score again what is recorded as failed. The new scores follow in the ledger, where the last
+            line of an architecture counts, and the search is replayed with them; generations.jsonl is set aside and
             written anew.
 
     Raises:

@@ -1,7 +1,7 @@
 """What code of other authors does to the process, to the network or to the mini-batch changes no other score."""
 
 import os
-import random
+import random  # noqa: TID251
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ def with_trick(monkeypatch: pytest.MonkeyPatch) -> Iterator[WithTrick]:
     def make(trick: Trick) -> Scoring:
         def own(network: Network, batch: Batch, generator: torch.Generator) -> float:
             trick(network, batch)
-            return random.random() + np.random.rand() + float(torch.rand((), device="cpu"))  # noqa: NPY002
+            return random.random() + np.random.rand() + float(torch.rand((), device="cpu"))  # noqa: NPY002, TID251
 
         known = {"own": Proxy("own", own, "1", "maximise", "a test", weights="gaussian")}
         monkeypatch.setattr(proxies, "load", lambda name, code=(): known.get(name) or load(name))
@@ -94,8 +94,8 @@ def test_a_score_that_changes_the_mini_batch_fails_by_name(with_trick: WithTrick
 
 def seed_all() -> None:
     random.seed(1)
-    np.random.seed(1)  # noqa: NPY002
-    torch.manual_seed(1)
+    np.random.seed(1)  # noqa: NPY002, TID251
+    torch.manual_seed(1)  # noqa: TID251
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_score_that_draws_from_the_global_generators_is_the_same_again(with_tr
     scoring = with_trick(lambda network, batch: None)
     first = scoring.score(SMALL)
     with torch.random.fork_rng():
-        torch.manual_seed(1)
+        torch.manual_seed(1)  # noqa: TID251
         assert scoring.score(SMALL).values == first.values
 
 
