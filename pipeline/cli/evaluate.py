@@ -26,7 +26,7 @@ from zenfront.pipeline.evaluation.sample import (
     score_sample,
     train_sample,
 )
-from zenfront.pipeline.evaluation.truth_table import TruthTable, read_truth
+from zenfront.pipeline.evaluation.truth_table import TruthTable, check_columns, read_truth
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import load_experiment
 from zenfront.pipeline.experiment.references import read_named, with_named
@@ -50,12 +50,25 @@ class Request:
     accuracy: str | None
     scores: Path | None
     sample: int | None
+    column: Sequence[str] = ()
     allow_code: bool = False
 
     @property
     def names(self) -> list[str] | None:
         """Names of the scores; None if not given."""
         return [name.strip() for name in self.proxies.split(",")] if self.proxies else None
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Columns of the tables, by the names that they have here.
+
+        Raises:
+            UserError: An entry does not have the form NAME=COLUMN.
+        """
+        pairs = [(text, *text.partition("=")) for text in self.column]
+        if wrong := [text for text, ours, _, theirs in pairs if not ours or not theirs]:
+            raise UserError(f"--column: NAME=COLUMN is needed, such as architecture=arch, but got {wrong[0]!r}.")
+        return {ours: theirs for _, ours, _, theirs in pairs}
 
     def experiment(self) -> Experiment:
         """Return the experiment with the space and the scores of the options.
@@ -65,8 +78,8 @@ class Request:
         """
         if (self.truth is None) == (self.train is None):
             raise UserError("give either --truth TABLE, with accuracies, or --train N, to train N architectures.")
-        if self.train is not None and (self.scores or self.sample or self.accuracy):
-            raise UserError("--scores, --sample and --accuracy go with --truth, not with --train.")
+        if self.train is not None and (self.scores or self.sample or self.accuracy or self.column):
+            raise UserError("--scores, --sample, --accuracy and --column go with --truth, not with --train.")
         for option, count in (("--train", self.train), ("--sample", self.sample)):
             if count is not None and count < LEAST:
                 raise UserError(f"{option}: at least {LEAST} architectures are needed, but got {count}.")
@@ -97,11 +110,13 @@ class Request:
             truth = _train(asked, experiment, folder, self.train)
         else:
             assert self.truth is not None
-            table = read_truth(self.truth, load_space(experiment.space, experiment.code), self.accuracy)
+            check_columns(self.columns, [path for path in (self.truth, self.scores) if path])
+            space = load_space(experiment.space, experiment.code)
+            table = read_truth(self.truth, space, self.accuracy, self.columns)
             truth = draw(table, self.sample, experiment.search.seed)
             if self.scores:
                 names = read_named("proxies", self.names)[1] if self.names else None
-                return read_sample(experiment, self.scores, truth, names)
+                return read_sample(experiment, self.scores, truth, names, self.columns)
             typer.echo(f"{experiment.name}: scoring {len(truth.architectures)} architectures")
         with ConsoleView() as view:
             return score_sample(experiment, folder, view, truth)

@@ -34,7 +34,7 @@ Truth = Annotated[
     typer.Option(
         "--truth",
         metavar="TABLE",
-        help="Parquet table with a column `architecture` in the space's notation and an accuracy.",
+        help="Table, parquet or CSV, with a column `architecture` in the space's notation and an accuracy.",
     ),
 ]
 Accuracy = Annotated[
@@ -46,7 +46,17 @@ Accuracy = Annotated[
 Scores = Annotated[
     Path | None,
     typer.Option(
-        "--scores", metavar="TABLE", help="Parquet table with a column `architecture` and one column per score."
+        "--scores",
+        metavar="TABLE",
+        help="Table, parquet or CSV, with a column `architecture` and one column per score.",
+    ),
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        metavar="NAME=COLUMN",
+        help="Column of the tables that holds NAME, such as architecture=arch. Repeatable.",
     ),
 ]
 Count = Annotated[
@@ -66,6 +76,7 @@ def correlate_command(
     accuracy: Accuracy = None,
     scores: Scores = None,
     sample: Count = None,
+    column: Columns = None,
     where: Annotated[
         list[str] | None,
         typer.Option(
@@ -86,7 +97,7 @@ def correlate_command(
     """
     from zenfront.pipeline.cli.evaluate import Request, correlate
 
-    chosen = (space, proxies, truth, train, accuracy, scores, sample)
+    chosen = (space, proxies, truth, train, accuracy, scores, sample, column or [])
     request = Request(config, overrides or [], runs, address, *chosen, allow_code)
     correlate(request, where or [])
 
@@ -100,6 +111,7 @@ def regret_command(
     accuracy: Accuracy = None,
     scores: Scores = None,
     sample: Count = None,
+    column: Columns = None,
     rule: Annotated[
         list[str] | None,
         typer.Option(
@@ -126,6 +138,6 @@ def regret_command(
     """
     from zenfront.pipeline.cli.evaluate import Request, regret
 
-    chosen = (space, proxies, truth, train, accuracy, scores, sample)
+    chosen = (space, proxies, truth, train, accuracy, scores, sample, column or [])
     request = Request(config, overrides or [], runs, address, *chosen, allow_code)
     regret(request, rule or [], nets, seeds, share, rounds)

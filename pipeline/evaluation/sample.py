@@ -11,7 +11,7 @@ from zenfront.pipeline import proxies
 from zenfront.pipeline.analysis.assessment import LEAST, ReferenceData
 from zenfront.pipeline.analysis.conditions import Condition, Value, categories, properties
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.evaluation.truth_table import TruthTable, read_scores
+from zenfront.pipeline.evaluation.truth_table import UNCHANGED, TruthTable, read_scores
 from zenfront.pipeline.experiment.config import Experiment, Select
 from zenfront.pipeline.experiment.train_config import SchedulerConfig
 from zenfront.pipeline.objectives import Objective
@@ -137,30 +137,37 @@ def score_sample(experiment: Experiment, folder: RunFolder, view: View, truth: T
     return _join(experiment, truth, [row.values for row in rows], experiment.score_names())
 
 
-def read_sample(experiment: Experiment, path: Path, truth: TruthTable, names: Sequence[str] | None) -> Sample:
+def read_sample(
+    experiment: Experiment,
+    path: Path,
+    truth: TruthTable,
+    names: Sequence[str] | None,
+    columns: Mapping[str, str] = UNCHANGED,
+) -> Sample:
     """Read the scores of the architectures from a table; those that it does not hold are left out.
 
     Args:
         experiment: Names the space.
-        path: Path of the parquet file.
+        path: Path of the table.
         truth: Architectures with accuracies.
         names: Names of the scores; None: all columns that have the name of a proxy.
+        columns: Columns of the table, by the names that they have here.
 
     Raises:
         UserError: A column is missing, or the table holds none of the architectures.
     """
-    table = read_scores(path, load_space(experiment.space, experiment.code))
-    columns = list(dict.fromkeys(name for row in table.values() for name in row))
+    table = read_scores(path, load_space(experiment.space, experiment.code), columns)
+    held = list(dict.fromkeys(name for row in table.values() for name in row))
     known = proxies.names(experiment.code)
-    wanted = dict.fromkeys([*BASELINES, *PROPERTIES, *(names or [n for n in columns if n in known])])
+    wanted = dict.fromkeys([*BASELINES, *PROPERTIES, *(names or [n for n in held if n in known])])
     needed = [*(names or []), "flops"]
-    if missing := [name for name in needed if name not in columns]:
-        raise UserError(f"{path} has no column {missing[0]!r}. It has: {', '.join(columns)}.")
+    if missing := [name for name in needed if name not in held]:
+        raise UserError(f"{path} has no column {missing[0]!r}. It has: {', '.join(held)}.")
     here = np.array([architecture.id in table for architecture in truth.architectures])
     if not here.any():
         raise UserError(f"{path} holds none of the {len(here)} architectures whose accuracy is known.")
     rows = [table.get(architecture.id, {}) for architecture in truth.architectures]
-    return _join(experiment, truth, rows, [name for name in wanted if name in columns]).select(here)
+    return _join(experiment, truth, rows, [name for name in wanted if name in held]).select(here)
 
 
 def _join(

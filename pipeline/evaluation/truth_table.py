@@ -1,8 +1,9 @@
-"""Parquet tables of the user: accuracies and scores of architectures."""
+"""Tables of the user, parquet or CSV: accuracies and scores of architectures."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from zenfront.pipeline.errors import UserError
 from zenfront.spaces import Architecture, Space
 
 ARCHITECTURE = "architecture"
+UNCHANGED: Mapping[str, str] = MappingProxyType({})
 ACCURACIES = ("test_accuracy", "accuracy", "validation_accuracy")
 
 
@@ -36,20 +38,21 @@ class TruthTable:
         return TruthTable(chosen, self.accuracy[rows], self.seeds[rows], self.source)
 
 
-def read_truth(path: Path, space: Space, column: str | None) -> TruthTable:
+def read_truth(path: Path, space: Space, column: str | None, columns: Mapping[str, str] = UNCHANGED) -> TruthTable:
     """Read accuracies: a column ``architecture`` in the space's notation, an accuracy, and optionally one per seed.
 
     Args:
-        path: Path of the parquet file.
+        path: Path of the table, CSV if it ends in .csv, else parquet.
         space: Space of the architectures.
         column: Column of the accuracy; None: the first of test_accuracy, accuracy, validation_accuracy that exists.
             Columns ``<column>_seed<i>`` hold single training runs.
+        columns: Columns of the table, by the names that they have here.
 
     Raises:
         UserError: The file or a column is missing, a row is not an architecture of the space, or an accuracy is not a
             number.
     """
-    table = _read(path)
+    table = _read(path, columns)
     column = column or next((name for name in ACCURACIES if name in table), ACCURACIES[0])
     accuracy = _numbers(table, column, path)
     seeds = [_numbers(table, name, path) for name in table if name.startswith(f"{column}_seed")]
@@ -62,8 +65,13 @@ def read_truth(path: Path, space: Space, column: str | None) -> TruthTable:
     return TruthTable(list(rows), means, np.array([runs[same].mean(0) for same in rows.values()]), column)
 
 
-def read_scores(path: Path, space: Space) -> dict[str, Mapping[str, float]]:
+def read_scores(path: Path, space: Space, columns: Mapping[str, str] = UNCHANGED) -> dict[str, Mapping[str, float]]:
     """Read scores: a column ``architecture``, and one column per score, where an empty cell means undefined.
+
+    Args:
+        path: Path of the table, CSV if it ends in .csv, else parquet.
+        space: Space of the architectures.
+        columns: Columns of the table, by the names that they have here.
 
     Returns:
         The scores by name, by id of the architecture.
@@ -71,23 +79,48 @@ def read_scores(path: Path, space: Space) -> dict[str, Mapping[str, float]]:
     Raises:
         UserError: The file or the column is missing, or a row is not an architecture of the space.
     """
-    table = _read(path)
+    table = _read(path, columns)
     names = [name for name, values in table.items() if all(isinstance(v, int | float | None) for v in values)]
     rows = ({name: table[name][i] for name in names if table[name][i] is not None} for i in range(_length(table)))
     return {a.id: row for a, row in zip(_architectures(table, space, path), rows, strict=True)}
 
 
-def _read(path: Path) -> dict[str, list[Any]]:
-    import pyarrow as pa
-    from pyarrow import parquet
+def check_columns(columns: Mapping[str, str], paths: Sequence[Path]) -> None:
+    """Check that every column that is to be renamed is in one of the tables.
 
+    Raises:
+        UserError: A table cannot be read, or a column is in none of them.
+    """
+    known = list(dict.fromkeys(name for path in paths for name in (_load(path, None).column_names if columns else ())))
+    if missing := [name for name in columns.values() if name not in known]:
+        tables = " nor ".join(map(str, paths))
+        raise UserError(f"--column: there is no column {missing[0]!r} in {tables}. There are: {', '.join(known)}.")
+
+
+def _read(path: Path, columns: Mapping[str, str]) -> dict[str, list[Any]]:
+    table = _load(path, columns.get(ARCHITECTURE, ARCHITECTURE))
+    names = table.column_names
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"{path} has two columns {twice[0]!r}; a name must be that of one column.")
+    found: dict[str, list[Any]] = table.to_pydict()
+    found |= {ours: found[theirs] for ours, theirs in columns.items() if theirs in names}
+    if ARCHITECTURE not in found:
+        raise _missing(path, ARCHITECTURE, names)
+    return found
+
+
+def _load(path: Path, text: str | None) -> Any:
+    """Return the Arrow table of a file; the column `text` of a CSV file is one of texts: 0012 is not the number 12."""
+    import pyarrow as pa
+    from pyarrow import csv, parquet
+
+    is_csv = path.suffix.lower() == ".csv"
+    types = csv.ConvertOptions(column_types={text: pa.string()} if text else None, strings_can_be_null=False)
     try:
-        table: dict[str, list[Any]] = parquet.read_table(path).to_pydict()
+        return csv.read_csv(path, convert_options=types) if is_csv else parquet.read_table(path)
     except (OSError, pa.ArrowException) as error:
-        raise UserError(f"cannot read {path} as parquet: {str(error).splitlines()[0]}") from error
-    if ARCHITECTURE not in table:
-        raise _missing(path, ARCHITECTURE, table)
-    return table
+        kind = "CSV" if is_csv else "parquet"
+        raise UserError(f"cannot read {path} as {kind}: {str(error).splitlines()[0]}") from error
 
 
 def _length(table: Mapping[str, Sequence[Any]]) -> int:
@@ -110,8 +143,11 @@ def _numbers(table: Mapping[str, list[Any]], column: str, path: Path) -> np.ndar
 def _architectures(table: Mapping[str, list[Any]], space: Space, path: Path) -> list[Architecture]:
     found = []
     for number, text in enumerate(table[ARCHITECTURE], start=1):
+        if not isinstance(text, str):
+            rule = "an architecture must be a text (a number has no leading zeros)"
+            raise UserError(f"{path}, row {number}: {rule}, but got {text!r}.")
         try:
-            found.append(space.architecture(space.parse(str(text))))
+            found.append(space.architecture(space.parse(text)))
         except UserError as error:
             raise UserError(f"{path}, row {number}: {text!r} is not in space {space.name!r}: {error}") from error
     return found
