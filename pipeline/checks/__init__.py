@@ -2,7 +2,7 @@
 
 from zenfront.pipeline.checks.evidence import cautions
 from zenfront.pipeline.checks.experiment import check, check_option, options
-from zenfront.pipeline.checks.images import are_local, check_data, describe_data
+from zenfront.pipeline.checks.images import are_local, check_data, describe_data, read_task
 from zenfront.pipeline.checks.places import check_room, check_store
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "check_store",
     "describe_data",
     "options",
+    "read_task",
 ]

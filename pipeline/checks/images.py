@@ -1,34 +1,47 @@
 """Images of an experiment: all of them are looked at before anything is computed, and described."""
 
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 
 from zenfront.pipeline import proxies
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.train_config import Data
+from zenfront.pipeline.results.overview import Overview
 from zenfront.pipeline.training import data
-from zenfront.pipeline.training.images.look import Overview, look
+from zenfront.pipeline.training.images.look import look
 from zenfront.pipeline.training.images.source import DIGITS
 from zenfront.pipeline.wording import number
 from zenfront.spaces import Task
 
 LISTED = 20
 """Classes up to which each one is listed."""
+_SEEN: dict[tuple[Data, Task], Overview] = {}
 
 
-def check_data(experiment: Experiment) -> None:
+def check_data(experiment: Experiment) -> Overview:
     """Look at the images of all parts, and decode those of the training, so that a mistake is found before the search.
 
     Raises:
         UserError: The data are missing, damaged, too few for the batch of a proxy, or not what the task says.
     """
     settings, task = experiment.train.data, experiment.task
-    _overview(settings, task)
+    found = _overview(settings, task)
     training, batch = len(data.load(settings, task, experiment.search.seed).train), experiment.search.batch
     if reads_images(experiment) and batch > training:
         raise UserError(f"search.batch must be at most the {training} training images, but got {batch}.")
+    return found
+
+
+def read_task(settings: Data) -> Task:
+    """Return the task of the data, for ``task: auto``.
+
+    Raises:
+        UserError: As `look`.
+    """
+    found = look(settings, None)
+    _SEEN[settings, found.task] = found
+    return found.task
 
 
 def reads_images(experiment: Experiment) -> bool:
@@ -48,8 +61,7 @@ def describe_data(experiment: Experiment) -> Iterator[str]:
     Raises:
         UserError: As `check_data`.
     """
-    check_data(experiment)
-    found = _overview(experiment.train.data, experiment.task)
+    found = check_data(experiment)
     task, roles = experiment.task, " + ".join(part.role for part in found.parts)
     yield (
         f"{', '.join(f'{number(part.images)} {part.role}' for part in found.parts)} images, read as {task.height} × "
@@ -69,6 +81,8 @@ def _listed(counts: dict[str, int]) -> str:
     return ", ".join([*shown, *([f"{len(counts) - 5} more"] if len(counts) > 5 else [])])
 
 
-@lru_cache(maxsize=2)
 def _overview(settings: Data, task: Task) -> Overview:
-    return look(settings, task)
+    """Look at the data, once per process."""
+    if (settings, task) not in _SEEN:
+        _SEEN[settings, task] = look(settings, task)
+    return _SEEN[settings, task]

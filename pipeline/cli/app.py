@@ -197,10 +197,12 @@ def score_command(
 
     The experiment gives the task, the batch, the seed and the options of the proxies. Its constraints do not apply.
     """
+    from zenfront.pipeline.checks import read_task
     from zenfront.pipeline.cli.catalogue import score
     from zenfront.pipeline.experiment.config_file import load_experiment
 
-    experiment = load_experiment(config, [*(overrides or []), f"search.repeats={repeats}"], allow_code=allow_code)
+    changes = [*(overrides or []), f"search.repeats={repeats}"]
+    experiment = load_experiment(config, changes, allow_code=allow_code, read_task=read_task)
     score(experiment, architecture, space, names.split(",") if names else None)
 
 

@@ -24,9 +24,10 @@ def schema_command() -> None:
 @config_app.command("show", epilog="Example: zenfront config show cifar10 --set search.seed=3")
 def show_command(config: Config = "quickstart", overrides: Overrides = None) -> None:
     """Print an experiment with all its defaults."""
+    from zenfront.pipeline.checks import read_task
     from zenfront.pipeline.experiment.config_file import load_experiment, to_yaml
 
-    typer.echo(to_yaml(load_experiment(config, overrides or [])), nl=False)
+    typer.echo(to_yaml(load_experiment(config, overrides or [], read_task=read_task)), nl=False)
 
 
 @config_app.command("check", epilog="Example: zenfront config check tune_configs/*.yaml")
@@ -49,7 +50,7 @@ def check_command(
     from zenfront.pipeline.experiment.config_file import load_experiment
 
     for config in configs:
-        experiment = load_experiment(config, overrides or [], allow_code=allow_code)
+        experiment = load_experiment(config, overrides or [], allow_code=allow_code, read_task=checks.read_task)
         checks.check(experiment)
         for code in experiment.own_code():
             typer.echo(f"{config}: {code}")

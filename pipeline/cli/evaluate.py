@@ -10,7 +10,7 @@ import typer
 from zenfront.pipeline import proxies, tracking
 from zenfront.pipeline.analysis.assessment import LEAST
 from zenfront.pipeline.analysis.conditions import Condition
-from zenfront.pipeline.checks import check, check_data
+from zenfront.pipeline.checks import check, check_data, read_task
 from zenfront.pipeline.cli.console import ConsoleView, print_table
 from zenfront.pipeline.cli.signals import resumable
 from zenfront.pipeline.errors import UserError
@@ -83,7 +83,7 @@ class Request:
         for option, count in (("--train", self.train), ("--sample", self.sample)):
             if count is not None and count < LEAST:
                 raise UserError(f"{option}: at least {LEAST} architectures are needed, but got {count}.")
-        experiment = load_experiment(self.config, self.overrides, allow_code=self.allow_code)
+        experiment = load_experiment(self.config, self.overrides, allow_code=self.allow_code, read_task=read_task)
         experiment, [space] = with_named(experiment, "spaces", [self.space or experiment.space])
         experiment, names = with_named(experiment, "proxies", self.names or [])
         changes: dict[str, object] = {"space": space}

@@ -68,7 +68,7 @@ class Experiment(Strict):
     space: str
     """Name of a search space (`zenfront spaces` lists them)."""
     task: Task
-    """Shape of the images and number of classes."""
+    """Shape of the images and number of classes; `auto`, the default, reads them from the data."""
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1)]
     """Scores to optimise."""
     constraints: tuple[Constraint, ...] = ()

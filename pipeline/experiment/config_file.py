@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,29 @@ from zenfront.pipeline.experiment._messages import unfit
 from zenfront.pipeline.experiment._yaml_positions import Document, Place, SourcePlace, dump, parse, written
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.references import resolve, with_references
+from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.user_code import UserCode, allow
 from zenfront.pipeline.wording import suggestion
+from zenfront.spaces import Task
 
 MAX_BYTES = 1_000_000
 SHIPPED = Path(__file__).parents[2] / "tune_configs"
+AUTO = "auto"
+"""Value of `task` that is read from the data; so is a task that is not given."""
+UNKNOWN = {"channels": 1, "height": 1, "width": 1, "classes": 2}
+"""Stands for a task that is not read yet."""
+ReadTask = Callable[[Data], Task]
 _KEY = re.compile(r"[^.\[\]]+(\[\d+\]|\.[^.\[\]]+)*")
 _SEGMENT = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
-def load_experiment(path: str | Path, overrides: Sequence[str] = (), *, allow_code: bool = False) -> Experiment:
+def load_experiment(
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    allow_code: bool = False,
+    read_task: ReadTask | None = None,
+) -> Experiment:
     """Read an experiment.
 
     Args:
@@ -31,6 +45,7 @@ def load_experiment(path: str | Path, overrides: Sequence[str] = (), *, allow_co
         overrides: Texts ``key=value`` with dots and indices, such as ``search.population=128`` or
             ``objectives[0].direction=minimise``; the value is YAML.
         allow_code: Whether Python files that the experiment names may run; those that an override names may.
+        read_task: Function that reads the task from the data, for ``task: auto`` (`checks.read_task`).
 
     Raises:
         UserError: The file or an override is wrong. The message has a line for every mistake, with its place and rule.
@@ -40,10 +55,12 @@ def load_experiment(path: str | Path, overrides: Sequence[str] = (), *, allow_co
     if not isinstance(document.value, dict):
         got = "nothing" if document.value is None else f"a {type(document.value).__name__}"
         raise UserError(f"{file}: an experiment must be a mapping of keys to values, but the file holds {got}.")
-    return _overridden(document, overrides, file.parent, allow_code=allow_code)
+    return _overridden(document, overrides, file.parent, allow_code=allow_code, read_task=read_task)
 
 
-def with_overrides(experiment: Experiment, overrides: Sequence[str], *, allow_code: bool = False) -> Experiment:
+def with_overrides(
+    experiment: Experiment, overrides: Sequence[str], *, allow_code: bool = False, read_task: ReadTask | None = None
+) -> Experiment:
     """Return the experiment with some keys changed, as `load_experiment` does it.
 
     Raises:
@@ -51,7 +68,7 @@ def with_overrides(experiment: Experiment, overrides: Sequence[str], *, allow_co
     """
     origins: dict[Place, SourcePlace] = {(): SourcePlace(f"experiment {experiment.name}")}
     document = Document(experiment.model_dump(mode="json", exclude={"code"}), origins)
-    return _overridden(document, overrides, None, experiment.code, allow_code=allow_code)
+    return _overridden(document, overrides, None, experiment.code, allow_code=allow_code, read_task=read_task)
 
 
 def to_yaml(experiment: Experiment) -> str:
@@ -61,7 +78,15 @@ def to_yaml(experiment: Experiment) -> str:
 
 def schema() -> str:
     """Return the JSON schema of an experiment, for editors."""
-    return json.dumps(Experiment.model_json_schema(), indent=1, ensure_ascii=False) + "\n"
+    whole = Experiment.model_json_schema()
+    task = whole["properties"]["task"]
+    whole["properties"]["task"] = {
+        "anyOf": [task, {"const": AUTO}],
+        "default": AUTO,
+        "description": task["description"],
+    }
+    whole["required"].remove("task")
+    return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
 
 
 def shipped() -> list[str]:
@@ -136,14 +161,20 @@ def _overridden(
     known: Sequence[UserCode] = (),
     *,
     allow_code: bool,
+    read_task: ReadTask | None,
 ) -> Experiment:
     for override in overrides:
         _apply(override, document)
     resolve(document, folder, known)
-    experiment = _validated(document)
+    automatic = document.value.get("task", AUTO) == AUTO
+    experiment = _validated(replace(document, value=document.value | {"task": UNKNOWN}) if automatic else document)
     if allow_code:
         allow(experiment.code)
-    return experiment
+    if not automatic:
+        return experiment
+    if read_task is None:
+        raise UserError("task: `auto` is read from the data, which this command does not read. Write the task out.")
+    return experiment.model_copy(update={"task": read_task(experiment.train.data)})
 
 
 def _validated(document: Document) -> Experiment:

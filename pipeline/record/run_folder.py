@@ -59,6 +59,11 @@ class RunFolder:
         return self.path / "trained.json"
 
     @property
+    def data(self) -> Path:
+        """Path of what the data of the run hold: parts, classes, sizes."""
+        return self.path / "data.json"
+
+    @property
     def report(self) -> Path:
         """Path of the folder of tables, figures and the HTML page."""
         return self.path / "report"

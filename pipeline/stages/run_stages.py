@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from zenfront.pipeline.checks import are_local, cautions, check, check_data, check_room
+from zenfront.pipeline.checks import are_local, cautions, check, check_data, check_room, read_task
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import find_config, load_experiment, with_overrides
 from zenfront.pipeline.experiment.earlier_versions import continued, note_on
 from zenfront.pipeline.progress import Backend, View
 from zenfront.pipeline.record.backup import Backup, copied_experiment, storage_of
+from zenfront.pipeline.record.data_file import keep_overview
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.training_result import compared_costs
 from zenfront.pipeline.tracking import Mirror
@@ -119,14 +120,21 @@ class RunStages:
         return self.folder.trained.exists() and (self.folder.report / "index.html").exists()
 
     def _check_training(self) -> None:
-        check_data(self.experiment)
+        self._check_data()
         check_room(self.experiment, self.folder.path.parent)
+
+    def _check_data(self) -> None:
+        """Look at the data, keep what they hold with the run, and tell the user once what is to be known."""
+        found = check_data(self.experiment)
+        if keep_overview(self.folder, found):
+            for note in found.notes:
+                self._say(f"data: {note}")
 
     def _warn_of_data(self) -> None:
         """Tell the user of images that training will refuse: the search may be all that is wanted."""
         try:
             if are_local(self.experiment.train.data):
-                check_data(self.experiment)
+                self._check_data()
         except UserError as error:
             self.warn(f"{self.experiment.name}: training will need this, the search does not: {error}")
 
@@ -162,10 +170,11 @@ def start_run(
         UserError: There is neither, or the experiment is wrong.
     """
     if isinstance(config, Experiment):
-        return _checked(with_overrides(config, overrides, allow_code=allow_code), runs, address)
+        return _checked(with_overrides(config, overrides, allow_code=allow_code, read_task=read_task), runs, address)
     if not find_config(Path(config)) and find_run(config, runs):
         return resume_run(config, overrides, runs, address, allow_code)
-    return _checked(load_experiment(config, overrides, allow_code=allow_code), runs, address)
+    experiment = load_experiment(config, overrides, allow_code=allow_code, read_task=read_task)
+    return _checked(experiment, runs, address)
 
 
 def resume_run(
@@ -179,7 +188,7 @@ def resume_run(
     folder = find_run(run, runs)
     if folder is None:
         return start_run(run, overrides, runs, address, allow_code)
-    experiment = with_overrides(folder.experiment(), overrides, allow_code=allow_code)
+    experiment = with_overrides(folder.experiment(), overrides, allow_code=allow_code, read_task=read_task)
     return _checked(experiment, folder.path.parent, address)
 
 

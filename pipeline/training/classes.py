@@ -50,6 +50,12 @@ def describe_classes(images: Images, metric: str) -> Iterator[str]:
     if high > SKEWED * low:
         advice = ": the accuracy counts the large ones most, train.metric=balanced_accuracy counts all alike"
         yield (
-            f"training: warning: class {sizes.index(high)} has {number(high)} images, class {sizes.index(low)} has "
+            f"training: warning: class {_named(images, high)} has {number(high)} images, class {_named(images, low)} has "
             f"{number(low)}{advice if metric == 'accuracy' else ''}"
         )
+
+
+def _named(images: Images, size: int) -> str:
+    """Return the name of the first class of a size."""
+    index = class_sizes(images).index(size)
+    return images.names[index] if images.names else str(index)

@@ -3,14 +3,12 @@
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from pydantic import TypeAdapter
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Data
-from zenfront.pipeline.results.rows import CLOSED, Count, Text, read_row
+from zenfront.pipeline.results.overview import Overview, Part
 from zenfront.pipeline.training.images._classes import check_classes
 from zenfront.pipeline.training.images._convert import check_mode
 from zenfront.pipeline.training.images._decoder import Header, check_form, read_header, resize_option, size_text
@@ -32,68 +30,6 @@ SAMPLE = 16
 """Images of each part that are decoded."""
 GREY = {"1", "L", "LA"}
 """Modes without colours; so is I;16."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of a data set.
-
-    Attributes:
-        role: ``train``, ``validation`` or ``test``.
-        place: Folder or file.
-        counts: Number of images of each class.
-    """
-
-    __pydantic_config__ = CLOSED
-
-    role: Text
-    place: Text
-    counts: tuple[Count, ...]
-
-    @property
-    def images(self) -> int:
-        """Number of images."""
-        return sum(self.counts)
-
-
-@dataclass(frozen=True)
-class Overview:
-    """What a data set holds.
-
-    Attributes:
-        task: Task that the images are read for.
-        classes: Names of the classes, in the order of the networks' outputs.
-        parts: Parts; the validation images are among those of ``train`` unless they are a part.
-        sizes: Number of images of each size, as ``height x width``.
-        modes: Number of images of each mode of Pillow.
-        notes: Lines for the user: what is left out, converted, absent or unbalanced.
-    """
-
-    __pydantic_config__ = CLOSED
-
-    task: Task
-    classes: tuple[Text, ...]
-    parts: tuple[Part, ...]
-    sizes: dict[Text, Count]
-    modes: dict[Text, Count]
-    notes: tuple[Text, ...]
-
-    def to_row(self) -> dict[str, object]:
-        """Return the overview as JSON objects."""
-        row: dict[str, object] = _ADAPTER.dump_python(self, mode="json")
-        return row
-
-    @staticmethod
-    def from_row(row: object) -> "Overview":
-        """Return the overview that JSON objects stand for.
-
-        Raises:
-            ValueError: A key is missing or unknown, or has a wrong type.
-        """
-        return read_row(_ADAPTER, row)
-
-
-_ADAPTER = TypeAdapter(Overview)
 
 
 def look(data: Data, task: Task | None) -> Overview:
