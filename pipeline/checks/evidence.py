@@ -26,6 +26,11 @@ def cautions(experiment: Experiment) -> Iterator[str]:
                 yield _caution(objective.score, experiment.space, space, measured, known)
 
 
+def measured_family(space: str) -> bool:
+    """Return whether a space, or one of its family, is among the measured ones: they are spaces of cells."""
+    return any(space == name or space in measured["family"] for name, measured in _measured().items())
+
+
 @cache
 def _measured() -> dict[str, Any]:
     measured: dict[str, Any] = json.loads(MEASURED.read_text(encoding="utf-8"))

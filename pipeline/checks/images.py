@@ -61,8 +61,12 @@ def describe_data(experiment: Experiment) -> Iterator[str]:
     Raises:
         UserError: As `check_data`.
     """
-    found = check_data(experiment)
-    task, roles = experiment.task, " + ".join(part.role for part in found.parts)
+    yield from describe(check_data(experiment))
+
+
+def describe(found: Overview) -> Iterator[str]:
+    """Yield lines for the user about what data hold."""
+    task, roles = found.task, " + ".join(part.role for part in found.parts)
     yield (
         f"{', '.join(f'{number(part.images)} {part.role}' for part in found.parts)} images, read as {task.height} × "
         f"{task.width} pixels, {task.channels} channel{'' if task.channels == 1 else 's'}"

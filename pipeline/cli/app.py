@@ -10,6 +10,7 @@ import typer
 from zenfront.pipeline.cli.config_commands import config_app
 from zenfront.pipeline.cli.edf_command import EDF, edf_command
 from zenfront.pipeline.cli.evaluate_commands import CORRELATE, REGRET, correlate_command, regret_command
+from zenfront.pipeline.cli.init_command import INIT, init_command
 from zenfront.pipeline.cli.options import RUNS, Address, AllowCode, Config, Overrides, Run, Runs
 from zenfront.pipeline.errors import UserError
 
@@ -35,6 +36,9 @@ def main() -> None:
     except UserError as error:
         _complain(str(error))
         sys.exit(2)
+
+
+app.command("init", epilog=INIT)(init_command)
 
 
 @app.command(

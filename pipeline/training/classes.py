@@ -50,8 +50,8 @@ def describe_classes(images: Images, metric: str) -> Iterator[str]:
     if high > SKEWED * low:
         advice = ": the accuracy counts the large ones most, train.metric=balanced_accuracy counts all alike"
         yield (
-            f"training: warning: class {_named(images, high)} has {number(high)} images, class {_named(images, low)} has "
-            f"{number(low)}{advice if metric == 'accuracy' else ''}"
+            f"training: warning: class {_named(images, high)} has {number(high)} images, class {_named(images, low)} "
+            f"has {number(low)}{advice if metric == 'accuracy' else ''}"
         )
 
 

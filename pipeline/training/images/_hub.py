@@ -27,6 +27,17 @@ def find_on_hub(data: Data) -> Layout:
     return Layout({role: _reader(data, splits[name]) for role, name in found.items()}, data.source)
 
 
+def columns(name: str) -> dict[str, str]:
+    """Return the columns of a data set on the hub, and whether each may hold ``images`` or ``labels``."""
+    from datasets import ClassLabel
+    from datasets import Image as Encoding
+
+    features = next(iter(_load(name).values())).features
+    uses = {column: "images" for column, kind in features.items() if isinstance(kind, Encoding)}
+    named = {column: "labels" for column, kind in features.items() if isinstance(kind, ClassLabel)}
+    return uses | (named or {column: "labels" for column in features if column not in uses})
+
+
 @lru_cache(maxsize=1)
 def _load(name: str) -> Mapping[str, Any]:
     from datasets import load_dataset

@@ -100,6 +100,17 @@ def _tables(folder: Path) -> dict[Role, list[Path]]:
     return {}
 
 
+def first_table(path: Path) -> Path | None:
+    """Return the table of the training data, if they are a table."""
+    if path.is_file():
+        return path
+    for folder in (path, path / "data"):
+        if folder.is_dir() and (tables := _tables(folder)):
+            return tables["train"][0]
+    folder = _part_folders(path).get("train", path)
+    return next((folder / e.name for e in entries(folder) if e.name.endswith(".parquet") or e.name in METADATA), None)
+
+
 def _role(name: str) -> Role | None:
     """Return the part that a file name stands for: its first word."""
     word = re.split(r"[-_.\s]", name.lower(), maxsplit=1)[0]

@@ -72,15 +72,21 @@ def read_parquet(path: Path, folder: Path, root: Path, image: str, label: str) -
     return images, labels
 
 
-def columns(path: Path) -> pa.Schema:
-    """Return the columns of a parquet file with their types.
+def columns(path: Path) -> dict[str, str]:
+    """Return the columns of a parquet file, and whether each may hold ``images``, ``labels``, or ``both``.
 
     Raises:
         UserError: The file is only a pointer of git-lfs.
         Exception: The file is damaged.
     """
     _require_content(path)
-    return pq.read_schema(path)
+    return {field.name: _use(field.type) for field in pq.read_schema(path)}
+
+
+def _use(kind: pa.DataType) -> str:
+    if pa.types.is_struct(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or is_array(kind):
+        return "images"
+    return "both" if _is_text(kind) else "labels"
 
 
 def class_names(path: Path, label: str) -> tuple[str, ...] | None:

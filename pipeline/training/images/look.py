@@ -68,6 +68,16 @@ def look(data: Data, task: Task | None) -> Overview:
     )
 
 
+def sizes(data: Data) -> Counter[tuple[int, int]]:
+    """Return the number of images of each height and width, over all parts.
+
+    Raises:
+        UserError: The data are missing, damaged or unlabelled, or the parts do not fit each other.
+    """
+    headers = (header for part in _parts(data).values() for header in _headers(part, data, None))
+    return Counter((header.height, header.width) for header in headers)
+
+
 def decode_sample(data: Data, task: Task, role: Role, count: int) -> np.ndarray:
     """Return images (n, C, H, W), uint8, spread evenly over a part, at most `count`.
 
@@ -165,13 +175,13 @@ def _form_notes(headers: Sequence[Header], form: Form) -> Iterator[str]:
     """Yield what is done to images."""
     for mode, count in _counted(header.mode for header in headers).items():
         if mode != form.mode:
-            yield f"{count:,} of {len(headers):,} images of mode {mode} are read as {form.mode}"
+            yield f"mode {mode} is read as {form.mode}: {count:,} of {len(headers):,} images"
     if turned := sum(header.orientation > 1 for header in headers):
-        yield f"{turned:,} of {len(headers):,} images are turned upright, as their EXIF says"
+        yield f"turned upright, as EXIF says: {turned:,} of {len(headers):,} images"
     if form.resize:
         small = sum(min(header.height, header.width) < min(_before_crop(form)) for header in headers)
         if small:
-            yield f"{small:,} of {len(headers):,} images are smaller than train.data.resize and are enlarged"
+            yield f"enlarged, because they are smaller than train.data.resize: {small:,} of {len(headers):,} images"
 
 
 def _before_crop(form: Form) -> tuple[int, ...]:
