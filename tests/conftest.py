@@ -159,7 +159,8 @@ def _global_generators_are_left_alone(request: pytest.FixtureRequest) -> Iterato
 def zenfront(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Zenfront:
     """Calls the console script in an empty folder: (exit code, standard output, standard error)."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ZENFRONT_RUNS", raising=False)
+    for name in ("ZENFRONT_RUNS", "RAY_ADDRESS", "ZENFRONT_STORAGE", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
 
     def call(*words: str) -> tuple[int, str, str]:
         monkeypatch.setattr("sys.argv", ["zenfront", *words])

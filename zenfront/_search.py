@@ -24,6 +24,7 @@ def search(
     address: str | None = None,
     allow_code: bool = False,
     retry_failed: bool = False,
+    trust_config: bool = False,
     tracking: bool = True,
     progress: bool = True,
 ) -> Run:
@@ -44,6 +45,9 @@ def search(
         allow_code: Run the Python files that the experiment names as its space or its scores. Read them first: they run
             with all your rights. Files that an override names are allowed.
         retry_failed: Score the architectures again that are recorded as failed, after their cause was removed.
+        trust_config: Connect, read and write where a YAML file says (`cluster.address`, `cluster.storage`,
+            `tracking.uri`). Without it, these are taken from `overrides`, `address`, the environment and the user's
+            settings alone. Those of an `Experiment` count, since this program made it.
         tracking: Mirror the run in MLflow, as the command line does; `zenfront sync` can do so later.
         progress: Print the progress.
 
@@ -59,7 +63,7 @@ def search(
         raise UserError(f"backend= must be 'ray' or 'serial', but got {backend!r}.")
     if backend == "serial" and address:
         raise UserError(f"address= goes with backend='ray', but got address={address!r} and backend='serial'.")
-    stages = _stages(config, overrides, runs, address, allow_code, tracking, progress)
+    stages = _stages(config, overrides, runs, address, allow_code, trust_config, tracking, progress, backend)
     with stages.driving(), stages.mirrored() as mirror:
         stages.search(mirror, backend, retry_failed=retry_failed)
         stages.select()
@@ -73,6 +77,7 @@ def run(
     runs: str | PathLike[str] = "runs",
     address: str | None = None,
     allow_code: bool = False,
+    trust_config: bool = False,
     tracking: bool = True,
     progress: bool = True,
 ) -> Run:
@@ -86,6 +91,7 @@ def run(
         runs: As for `search`.
         address: As for `search`.
         allow_code: As for `search`.
+        trust_config: As for `search`.
         tracking: As for `search`.
         progress: As for `search`.
 
@@ -96,7 +102,7 @@ def run(
         UserError: As `search`; the images are missing or not what the task says; no worker could train anything.
         KeyboardInterrupt: The run was interrupted; the same call goes on.
     """
-    stages = _stages(config, overrides, runs, address, allow_code, tracking, progress)
+    stages = _stages(config, overrides, runs, address, allow_code, trust_config, tracking, progress)
     with stages.driving():
         if not stages.finished:
             stages.run()
@@ -109,12 +115,14 @@ def _stages(
     runs: str | PathLike[str],
     address: str | None,
     allow_code: bool,
+    trust_config: bool,
     tracking: bool,
     progress: bool,
+    backend: Backend = "ray",
 ) -> RunStages:
     given = config if isinstance(config, Experiment) else str(config)
-    experiment, folder = start_run(given, overrides, Path(runs), address, allow_code)
-    if (experiment.cluster.address or "").startswith("ray://"):
+    experiment, folder = start_run(given, overrides, Path(runs), address, allow_code, trust_config)
+    if backend == "ray" and (experiment.cluster.address or "").startswith("ray://"):
         raise UserError(
             f"{experiment.cluster.address} reaches Ray's client only, and a run is driven from the head node: use "
             "`zenfront search --address ray://...`, or run this on the cluster with address='auto'."

@@ -12,6 +12,7 @@ import numpy as np
 from zenfront import spaces
 from zenfront.pipeline import proxies
 from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.addresses import shown
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.scoring import Scoring, noise_batch
 from zenfront.pipeline.seeds import numpy_generator
@@ -41,15 +42,15 @@ def check_store(uri: str | None) -> None:
     scheme = urlsplit(uri).scheme.partition("+")[0] or ("databricks" if uri in OTHERS else "file")
     if scheme == "file" and os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() not in ("true", "1"):
         raise UserError(
-            f"tracking.uri: MLflow no longer keeps runs in a folder, but got {uri!r}. Use a database, "
+            f"tracking.uri: MLflow no longer keeps runs in a folder, but got {shown(uri)!r}. Use a database, "
             "sqlite:///mlflow.db, or a server, http://host:port, or remove the key: runs/mlflow.db is used then."
         )
     if scheme in SERVED and not urlsplit(uri).hostname:
-        raise UserError(f"tracking.uri: a server is {scheme}://host:port, but got {uri!r}.")
+        raise UserError(f"tracking.uri: a server is {scheme}://host:port, but got {shown(uri)!r}.")
     known = {*DATABASES, *SERVED, *OTHERS, "file", *(e.name for e in entry_points(group="mlflow.tracking_store"))}
     if scheme not in known:
         raise UserError(
-            f"tracking.uri: MLflow knows no stores {scheme}://, but got {uri!r}. Use sqlite:///mlflow.db, "
+            f"tracking.uri: MLflow knows no stores {scheme}://, but got {shown(uri)!r}. Use sqlite:///mlflow.db, "
             f"http://host:port, or {', '.join(f'{name}://' for name in DATABASES[1:])}."
         )
     file = re.fullmatch(r"sqlite(?:\+\w+)?:///([^?]+)", uri)

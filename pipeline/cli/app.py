@@ -11,7 +11,7 @@ from zenfront.pipeline.cli.config_commands import config_app
 from zenfront.pipeline.cli.edf_command import EDF, edf_command
 from zenfront.pipeline.cli.evaluate_commands import CORRELATE, REGRET, correlate_command, regret_command
 from zenfront.pipeline.cli.init_command import INIT, init_command
-from zenfront.pipeline.cli.options import RUNS, Address, AllowCode, Config, Overrides, Run, Runs
+from zenfront.pipeline.cli.options import RUNS, Address, AllowCode, Config, Overrides, Run, Runs, TrustConfig
 from zenfront.pipeline.errors import UserError
 
 app = typer.Typer(
@@ -52,6 +52,7 @@ def run_command(
     runs: Runs = RUNS,
     address: Address = None,
     allow_code: AllowCode = False,
+    trust_config: TrustConfig = False,
 ) -> None:
     """Run the whole pipeline: search, select, train, report.
 
@@ -60,7 +61,7 @@ def run_command(
     """
     from zenfront.pipeline.cli.run_commands import RunCommands
 
-    RunCommands.start(config, overrides or [], runs, address, allow_code).do("run")
+    RunCommands.start(config, overrides or [], runs, address, allow_code, trust_config).do("run")
 
 
 @app.command("search", epilog="Examples: zenfront search smoke · zenfront search --set search.seed=1 --set name=second")
@@ -77,6 +78,7 @@ def search_command(
             help="Score the architectures again that are recorded as failed, after their cause was removed.",
         ),
     ] = False,
+    trust_config: TrustConfig = False,
 ) -> None:
     """Search for architectures without training them (stage 1).
 
@@ -86,18 +88,22 @@ def search_command(
 
     from zenfront.pipeline.cli.run_commands import RunCommands
 
-    commands = RunCommands.start(config, overrides or [], runs, address, allow_code)
+    commands = RunCommands.start(config, overrides or [], runs, address, allow_code, trust_config)
     replace(commands, retry_failed=retry_failed).do("search")
 
 
 @app.command("select", epilog="Example: zenfront select quickstart")
 def select_command(
-    run: Run = "quickstart", overrides: Overrides = None, runs: Runs = RUNS, allow_code: AllowCode = False
+    run: Run = "quickstart",
+    overrides: Overrides = None,
+    runs: Runs = RUNS,
+    allow_code: AllowCode = False,
+    trust_config: TrustConfig = False,
 ) -> None:
     """Compute the Pareto front and choose what to train (stage 2)."""
     from zenfront.pipeline.cli.run_commands import RunCommands
 
-    RunCommands.resume(run, overrides or [], runs, allow_code=allow_code).do("select")
+    RunCommands.resume(run, overrides or [], runs, None, allow_code, trust_config).do("select")
 
 
 @app.command("train", epilog="Example: zenfront train quickstart --address auto")
@@ -107,6 +113,7 @@ def train_command(
     runs: Runs = RUNS,
     address: Address = None,
     allow_code: AllowCode = False,
+    trust_config: TrustConfig = False,
 ) -> None:
     """Train the selected architectures (stage 3).
 
@@ -114,7 +121,7 @@ def train_command(
     """
     from zenfront.pipeline.cli.run_commands import RunCommands
 
-    RunCommands.resume(run, overrides or [], runs, address, allow_code).do("train")
+    RunCommands.resume(run, overrides or [], runs, address, allow_code, trust_config).do("train")
 
 
 @app.command("report", epilog="Examples: zenfront report quickstart · zenfront report first second")
@@ -138,15 +145,24 @@ def report_command(
     report(names or ["quickstart"], runs, allow_code)
 
 
-@app.command("sync", epilog="Example: zenfront sync quickstart")
-def sync_command(run: Run = "quickstart", runs: Runs = RUNS, allow_code: AllowCode = False) -> None:
+@app.command(
+    "sync",
+    epilog="Examples: zenfront sync quickstart · zenfront sync quickstart --set tracking.uri=http://localhost:5000",
+)
+def sync_command(
+    run: Run = "quickstart",
+    overrides: Overrides = None,
+    runs: Runs = RUNS,
+    allow_code: AllowCode = False,
+    trust_config: TrustConfig = False,
+) -> None:
     """Send to MLflow what it does not have yet of a run.
 
     Every stage does this by itself. The command is for a store that could not be reached; repeating it is harmless.
     """
     from zenfront.pipeline.cli.run_commands import RunCommands
 
-    RunCommands.resume(run, [], runs, allow_code=allow_code).do("sync")
+    RunCommands.resume(run, overrides or [], runs, None, allow_code, trust_config).do("sync")
 
 
 @app.command("ui", epilog="Example: zenfront ui --port 5001")
@@ -206,7 +222,8 @@ def score_command(
     from zenfront.pipeline.experiment.config_file import load_experiment
 
     changes = [*(overrides or []), f"search.repeats={repeats}"]
-    experiment = load_experiment(config, changes, allow_code=allow_code, read_task=read_task)
+    trusted = True  # the command connects nowhere
+    experiment = load_experiment(config, changes, allow_code=allow_code, trust_config=trusted, read_task=read_task)
     score(experiment, architecture, space, names.split(",") if names else None)
 
 
@@ -254,7 +271,8 @@ app.command("edf", epilog=EDF)(edf_command)
 
 
 def _complain(message: str) -> None:
+    from zenfront.pipeline.experiment.addresses import shown
     from zenfront.pipeline.wording import clean
 
     for line in f"zenfront: {message}".splitlines():
-        typer.echo(clean(line), err=True)
+        typer.echo(clean(shown(line)), err=True)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from zenfront.pipeline.cli.options import AllowCode, Config, Overrides
+from zenfront.pipeline.cli.options import AllowCode, Config, Overrides, TrustConfig
 
 config_app = typer.Typer(
     help="Check or show experiments, or print their JSON schema.",
@@ -27,7 +27,7 @@ def show_command(config: Config = "quickstart", overrides: Overrides = None) -> 
     from zenfront.pipeline.checks import read_task
     from zenfront.pipeline.experiment.config_file import load_experiment, to_yaml
 
-    typer.echo(to_yaml(load_experiment(config, overrides or [], read_task=read_task)), nl=False)
+    typer.echo(to_yaml(load_experiment(config, overrides or [], trust_config=True, read_task=read_task)), nl=False)
 
 
 @config_app.command("check", epilog="Example: zenfront config check tune_configs/*.yaml")
@@ -37,6 +37,7 @@ def check_command(
     ],
     overrides: Overrides = None,
     allow_code: AllowCode = False,
+    trust_config: TrustConfig = False,
     with_data: Annotated[
         bool, typer.Option("--data/--no-data", help="Read the images as well, if they are on this machine.")
     ] = True,
@@ -50,7 +51,9 @@ def check_command(
     from zenfront.pipeline.experiment.config_file import load_experiment
 
     for config in configs:
-        experiment = load_experiment(config, overrides or [], allow_code=allow_code, read_task=checks.read_task)
+        experiment = load_experiment(
+            config, overrides or [], allow_code=allow_code, trust_config=trust_config, read_task=checks.read_task
+        )
         checks.check(experiment)
         for code in experiment.own_code():
             typer.echo(f"{config}: {code}")

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from zenfront.pipeline.errors import passing_errors_to
+from zenfront.pipeline.experiment.addresses import shown
 from zenfront.pipeline.progress import SearchProgress, TrialProgress
 from zenfront.pipeline.wording import clean, duration, number, percent
 
@@ -69,7 +70,7 @@ class ConsoleView:
 
     def notify(self, text: str) -> None:
         """Write one line that stays."""
-        self._line(clean(text))
+        self._line(clean(shown(text)))
 
     def _line(self, text: str) -> None:
         self._show(lambda: self._console.print(Text(text), soft_wrap=True))

@@ -22,6 +22,7 @@ from zenfront.pipeline.evaluation.design_spaces.sampling import PRESETS, Drawing
 from zenfront.pipeline.evaluation.design_spaces.settings import Settings
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import load_experiment, with_overrides
+from zenfront.pipeline.experiment.own_places import own_places
 from zenfront.pipeline.experiment.references import with_named
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.spaces import load as load_space
@@ -36,6 +37,7 @@ class Request:
     runs: Path
     address: str | None
     allow_code: bool
+    trust_config: bool
     spaces: Sequence[str]
     train: int
     sample: int
@@ -61,10 +63,13 @@ class Request:
         Raises:
             UserError: It fails a check.
         """
-        experiment = load_experiment(self.config, self.overrides, allow_code=self.allow_code)
-        if self.address:
-            cluster = experiment.cluster.model_copy(update={"address": self.address})
-            experiment = experiment.model_copy(update={"cluster": cluster})
+        experiment = load_experiment(
+            self.config,
+            self.overrides,
+            allow_code=self.allow_code,
+            trust_config=self.trust_config,
+            places=own_places(self.address),
+        )
         check(experiment)
         return experiment
 

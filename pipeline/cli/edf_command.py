@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from zenfront.pipeline.cli.options import RUNS, Address, AllowCode, Config, Overrides, Runs
+from zenfront.pipeline.cli.options import RUNS, Address, AllowCode, Config, Overrides, Runs, TrustConfig
 
 EDF = (
     "Examples: zenfront edf --table models.csv --by family --complexity params · zenfront edf cifar10 --space resnet "
@@ -101,6 +101,7 @@ def edf_command(
     runs: Runs = RUNS,
     address: Address = None,
     allow_code: AllowCode = False,
+    trust_config: TrustConfig = False,
 ) -> None:
     """Compare design spaces by the distributions of their errors.
 
@@ -113,6 +114,6 @@ def edf_command(
 
     columns = Columns(error, accuracy, unit, by, [v.strip() for v in only.split(",")] if only else (), ranges or ())
     limits = parse_limits(preset, {"params": params, "flops": flops}, limit or [])
-    where = (config, overrides or [], runs, address, allow_code)
+    where = (config, overrides or [], runs, address, allow_code, trust_config)
     drawn = (spaces or [], train, sample, scores, vary or [])
     edf(Request(*where, *drawn, table or [], nds or [], columns, complexity, limits, bins, epsilon, resamples))

@@ -29,6 +29,7 @@ from zenfront.pipeline.evaluation.sample import (
 from zenfront.pipeline.evaluation.truth_table import TruthTable, check_columns, read_truth
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import load_experiment
+from zenfront.pipeline.experiment.own_places import own_places
 from zenfront.pipeline.experiment.references import read_named, with_named
 from zenfront.pipeline.objectives import Objective
 from zenfront.pipeline.record.run_folder import RunFolder
@@ -52,6 +53,7 @@ class Request:
     sample: int | None
     column: Sequence[str] = ()
     allow_code: bool = False
+    trust_config: bool = False
 
     @property
     def names(self) -> list[str] | None:
@@ -83,15 +85,20 @@ class Request:
         for option, count in (("--train", self.train), ("--sample", self.sample)):
             if count is not None and count < LEAST:
                 raise UserError(f"{option}: at least {LEAST} architectures are needed, but got {count}.")
-        experiment = load_experiment(self.config, self.overrides, allow_code=self.allow_code, read_task=read_task)
+        experiment = load_experiment(
+            self.config,
+            self.overrides,
+            allow_code=self.allow_code,
+            trust_config=self.trust_config,
+            places=own_places(self.address),
+            read_task=read_task,
+        )
         experiment, [space] = with_named(experiment, "spaces", [self.space or experiment.space])
         experiment, names = with_named(experiment, "proxies", self.names or [])
         changes: dict[str, object] = {"space": space}
         if names and not self.scores:
             directions = {name: proxies.load(name, experiment.code).direction for name in names}
             changes["objectives"] = tuple(Objective(score=name, direction=way) for name, way in directions.items())
-        if self.address:
-            changes["cluster"] = experiment.cluster.model_copy(update={"address": self.address})
         experiment = experiment.model_copy(update=changes)
         check(experiment)
         return experiment

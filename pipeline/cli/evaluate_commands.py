@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from zenfront.pipeline.cli.options import RUNS, Address, AllowCode, Config, Overrides, Runs
+from zenfront.pipeline.cli.options import RUNS, Address, AllowCode, Config, Overrides, Runs, TrustConfig
 
 CORRELATE = (
     "Examples: zenfront correlate --train 30 · zenfront correlate cells --truth nasbench201.parquet --sample 300 "
@@ -88,6 +88,7 @@ def correlate_command(
     runs: Runs = RUNS,
     address: Address = None,
     allow_code: AllowCode = False,
+    trust_config: TrustConfig = False,
 ) -> None:
     """Correlate scores with the accuracy on a space.
 
@@ -98,7 +99,7 @@ def correlate_command(
     from zenfront.pipeline.cli.evaluate import Request, correlate
 
     chosen = (space, proxies, truth, train, accuracy, scores, sample, column or [])
-    request = Request(config, overrides or [], runs, address, *chosen, allow_code)
+    request = Request(config, overrides or [], runs, address, *chosen, allow_code, trust_config)
     correlate(request, where or [])
 
 
@@ -130,6 +131,7 @@ def regret_command(
     runs: Runs = RUNS,
     address: Address = None,
     allow_code: AllowCode = False,
+    trust_config: TrustConfig = False,
 ) -> None:
     """Measure the accuracy that selection rules lose.
 
@@ -139,5 +141,5 @@ def regret_command(
     from zenfront.pipeline.cli.evaluate import Request, regret
 
     chosen = (space, proxies, truth, train, accuracy, scores, sample, column or [])
-    request = Request(config, overrides or [], runs, address, *chosen, allow_code)
+    request = Request(config, overrides or [], runs, address, *chosen, allow_code, trust_config)
     regret(request, rule or [], nets, seeds, share, rounds)

@@ -32,13 +32,20 @@ AllowCode = Annotated[
         "with all your rights.",
     ),
 ]
+TrustConfig = Annotated[
+    bool,
+    typer.Option(
+        "--trust-config",
+        help="Connect, read and write where the YAML file says (cluster.address, cluster.storage, tracking.uri). Read "
+        "it first: whoever answers at cluster.address can run code with your rights.",
+    ),
+]
 Runs = Annotated[Path, typer.Option("--runs", metavar="DIR", envvar="ZENFRONT_RUNS", help="Folder of the run folders.")]
 Address = Annotated[
     str | None,
     typer.Option(
         metavar="ADDRESS",
-        envvar="RAY_ADDRESS",
-        help="Ray cluster to use: `auto`, host:port or ray://host:port.  [default: start Ray on this machine]",
+        help="Ray cluster to use: `auto`, host:port or ray://host:port.  [default: RAY_ADDRESS, or this machine]",
     ),
 ]
 RUNS = Path("runs")

@@ -37,17 +37,27 @@ class RunCommands:
 
     @staticmethod
     def start(
-        config: str, overrides: Sequence[str], runs: Path, address: str | None = None, allow_code: bool = False
+        config: str,
+        overrides: Sequence[str],
+        runs: Path,
+        address: str | None = None,
+        allow_code: bool = False,
+        trust_config: bool = False,
     ) -> "RunCommands":
         """Return the commands for a run that may be new: a file gives the experiment, or else a run folder."""
-        return RunCommands(*start_run(config, overrides, runs, address, allow_code))
+        return RunCommands(*start_run(config, overrides, runs, address, allow_code, trust_config))
 
     @staticmethod
     def resume(
-        run: str, overrides: Sequence[str], runs: Path, address: str | None = None, allow_code: bool = False
+        run: str,
+        overrides: Sequence[str],
+        runs: Path,
+        address: str | None = None,
+        allow_code: bool = False,
+        trust_config: bool = False,
     ) -> "RunCommands":
         """Return the commands for a run that exists: its folder gives the experiment, unless `run` names a file."""
-        return RunCommands(*resume_run(run, overrides, runs, address, allow_code))
+        return RunCommands(*resume_run(run, overrides, runs, address, allow_code, trust_config))
 
     def do(self, command: str) -> None:
         """Run the command of that name: here, or on the head node of a cluster that is reached by ``ray://``."""

@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import NoReturn
 
+from zenfront.pipeline.experiment.addresses import shown
+
 PATIENCE = 7.0
 """Seconds that the work has to end in order. A preempted machine often has ten."""
 
@@ -19,7 +21,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def resumable() -> AbstractContextManager[None]:
     """End the command at Ctrl-C or SIGTERM, with one line that says how to continue."""
-    again = shlex.join(["zenfront", *sys.argv[1:]])
+    again = shown(shlex.join(["zenfront", *sys.argv[1:]]))
     return ending_at_signals(f"zenfront: interrupted; the record is kept. To continue: {again}")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from pydantic_core import ErrorDetails
 
+from zenfront.pipeline.experiment import addresses
 from zenfront.pipeline.wording import suggestion
 
 # Rules that pydantic states with the names of JSON's and Python's types, in those of YAML.
@@ -36,4 +37,5 @@ def unfit(details: Sequence[ErrorDetails]) -> str:
 def shown(value: object) -> str:
     """Return a value as one short line for a message."""
     text = "nothing" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
+    text = addresses.shown(text)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ from pydantic_core import ErrorDetails
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment._messages import unfit
 from zenfront.pipeline.experiment._yaml_positions import Document, Place, SourcePlace, dump, parse, written
+from zenfront.pipeline.experiment.addresses import shown
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.experiment.own_places import PLACES, OwnPlace, held, settings_file
 from zenfront.pipeline.experiment.references import resolve, with_references
 from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.user_code import UserCode, allow
@@ -36,6 +38,8 @@ def load_experiment(
     overrides: Sequence[str] = (),
     *,
     allow_code: bool = False,
+    trust_config: bool = False,
+    places: Sequence[OwnPlace] = (),
     read_task: ReadTask | None = None,
 ) -> Experiment:
     """Read an experiment.
@@ -45,17 +49,28 @@ def load_experiment(
         overrides: Texts ``key=value`` with dots and indices, such as ``search.population=128`` or
             ``objectives[0].direction=minimise``; the value is YAML.
         allow_code: Whether Python files that the experiment names may run; those that an override names may.
+        trust_config: Whether the file may say where to connect, read and write (`PLACES`); an override may.
+        places: Places that the user gave. They replace those of the file, but not a trusted one by a general one.
         read_task: Function that reads the task from the data, for ``task: auto`` (`checks.read_task`).
 
     Raises:
-        UserError: The file or an override is wrong. The message has a line for every mistake, with its place and rule.
+        UserError: The file or an override is wrong, or the file names a place and is not trusted. The message has a
+            line for every mistake, with its place and rule.
     """
     file = _find(Path(path))
     document = parse(_text(file), str(file))
     if not isinstance(document.value, dict):
         got = "nothing" if document.value is None else f"a {type(document.value).__name__}"
         raise UserError(f"{file}: an experiment must be a mapping of keys to values, but the file holds {got}.")
-    return _overridden(document, overrides, file.parent, allow_code=allow_code, read_task=read_task)
+    named = {key: document.origins[key] for key in PLACES if held(document.value, key) is not None}
+    for place in places:
+        if place.key not in named or not (trust_config and place.general):
+            _put(document, place.key, Document(place.value, {place.key: SourcePlace(place.source)}), place.source)
+    for override in overrides:
+        _apply(override, document)
+    if not trust_config:
+        _refuse_places(document, named)
+    return _resolved_experiment(document, file.parent, allow_code=allow_code, read_task=read_task)
 
 
 def with_overrides(
@@ -68,7 +83,9 @@ def with_overrides(
     """
     origins: dict[Place, SourcePlace] = {(): SourcePlace(f"experiment {experiment.name}")}
     document = Document(experiment.model_dump(mode="json", exclude={"code"}), origins)
-    return _overridden(document, overrides, None, experiment.code, allow_code=allow_code, read_task=read_task)
+    for override in overrides:
+        _apply(override, document)
+    return _resolved_experiment(document, None, experiment.code, allow_code=allow_code, read_task=read_task)
 
 
 def to_yaml(experiment: Experiment) -> str:
@@ -125,11 +142,15 @@ def _text(file: Path) -> str:
 
 def _apply(override: str, document: Document) -> None:
     key, equals, text = override.partition("=")
-    source = f"--set {override}" if len(override) <= 80 else f"--set {override[:77]}..."
+    quoted = re.sub(r"(?<=://).*", "...", override, flags=re.DOTALL)  # a wrong address may hold a password anywhere
+    source = f"--set {quoted}" if len(quoted) <= 80 else f"--set {quoted[:77]}..."
     if not _KEY.fullmatch(key) or not equals:
         raise UserError(f"{source}: write an override as key=value, for instance search.population=128.")
     place: Place = tuple(int(index) if index else name for name, index in _SEGMENT.findall(key))
-    value = parse(text, source, place)
+    _put(document, place, parse(text, source, place), source)
+
+
+def _put(document: Document, place: Place, value: Document, source: str) -> None:
     parent = _parent(document.value, place, source)
     parent[place[-1]] = value.value
     for inside in [p for p in document.origins if p[: len(place)] == place]:
@@ -154,17 +175,29 @@ def _parent(top: Any, place: Place, source: str) -> Any:
     return holder
 
 
-def _overridden(
+def _refuse_places(document: Document, named: Mapping[tuple[str, str], SourcePlace]) -> None:
+    """Refuse the places that the file named, unless something that the user gave has replaced them."""
+    lines = []
+    for key, origin in named.items():
+        if document.origins.get(key) is origin:
+            name = written(key)
+            lines.append(
+                f"{origin.where}: {name}: an experiment does not decide where to connect, read or write, but this one "
+                f"names {shown(str(held(document.value, key)))[:200]}. Give the place yourself (--set {name}=..., "
+                f"{PLACES[key]}, {settings_file() or 'zenfront.toml'}), or trust the file: --trust-config."
+            )
+    if lines:
+        raise UserError("\n".join(lines))
+
+
+def _resolved_experiment(
     document: Document,
-    overrides: Sequence[str],
     folder: Path | None,
     known: Sequence[UserCode] = (),
     *,
     allow_code: bool,
     read_task: ReadTask | None,
 ) -> Experiment:
-    for override in overrides:
-        _apply(override, document)
     resolve(document, folder, known)
     automatic = document.value.get("task", AUTO) == AUTO
     experiment = _validated(replace(document, value=document.value | {"task": UNKNOWN}) if automatic else document)

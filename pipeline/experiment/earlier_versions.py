@@ -6,6 +6,7 @@ from typing import Any
 
 from zenfront.pipeline.experiment._types import LONGEST
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.experiment.own_places import without_places
 
 BEFORE: Mapping[tuple[str, ...], Any] = {
     ("train", "objectives"): ["accuracy"],
@@ -19,7 +20,7 @@ NTK_METHODS = {"paper": "fast", "reference": "exact"}
 
 def completed(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Return a stored experiment with the keys that its version did not know, at the value of what it did."""
-    experiment: dict[str, Any] = copy.deepcopy(dict(stored))
+    experiment: dict[str, Any] = copy.deepcopy(without_places(stored))
     for (*sections, key), before in BEFORE.items():
         section = _section(experiment, sections)
         if section is not None:
@@ -37,11 +38,11 @@ def completed(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_stored(experiment: Experiment, stored: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the JSON form of an experiment for its run folder.
+    """Return the JSON form of an experiment for its run folder, without places.
 
     Keys of `BEFORE` that are absent from the stored form stay absent: they mark what the run began with.
     """
-    document: dict[str, Any] = experiment.model_dump(mode="json")
+    document = without_places(experiment.model_dump(mode="json"))
     for *sections, key in BEFORE if stored else ():
         if stored and key not in (_section(stored, sections) or {}):
             del (_section(document, sections) or {})[key]

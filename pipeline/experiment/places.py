@@ -3,9 +3,19 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from zenfront.pipeline.experiment._types import LONGEST, Positive, Strict
+from zenfront.pipeline.experiment.addresses import fault, has_secrets
+
+
+def _readable(address: str) -> str:
+    if problem := fault(address):
+        raise ValueError(problem)
+    return address
+
+
+Address = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_readable)]
 
 
 class Workers(Strict):
@@ -35,8 +45,8 @@ class Resources(Strict):
 class Tracking(Strict):
     """MLflow tracking. It does not change the result."""
 
-    uri: str | None = None
-    """Tracking server or store; SQLite beside the runs if not given."""
+    uri: Address | None = None
+    """Tracking server or store; SQLite beside the runs if not given. In a file, it needs `--trust-config`."""
     experiment: str = "zenfront"
     """Name of the MLflow experiment."""
 
@@ -44,18 +54,27 @@ class Tracking(Strict):
 class Cluster(Strict):
     """Ray cluster. It does not change the result."""
 
-    address: str | None = None
-    """Address of a running cluster, `auto` or `ray://...`; Ray is started on this machine if not given."""
-    storage: str | None = None
-    """Storage for a copy of run folder and checkpoints: `s3://bucket/folder`, `gs://...`, or an absolute path."""
+    address: Address | None = None
+    """Running cluster: `auto`, `host:port` or `ray://host:port`; Ray is started on this machine if not given. In a
+    file, it needs `--trust-config`."""
+    storage: Address | None = None
+    """Storage for a copy of run folder and checkpoints: `s3://bucket/folder`, `gs://...`, or an absolute path. In a
+    file, it needs `--trust-config`."""
     patience: Annotated[float, Field(ge=0, le=LONGEST)] = 1800
     """Seconds to wait for a new machine after all machines are lost; then the run ends and can be resumed."""
+
+    @field_validator("address")
+    @classmethod
+    def _address_of_ray(cls, address: str | None) -> str | None:
+        if address and not re.fullmatch(r"auto|(ray://)?[^/@?#]+:[0-9]{1,5}", address):
+            raise ValueError("must be auto, host:port or ray://host:port")
+        return address
 
     @field_validator("storage")
     @classmethod
     def _place_without_credentials(cls, storage: str | None) -> str | None:
         if storage and not re.match(r"/|[a-z][a-z0-9+]*://", storage):
-            raise ValueError(f"`storage` must be scheme://... or an absolute path, but got {storage!r}")
-        if storage and "@" in storage.partition("?")[0]:
+            raise ValueError("`storage` must be scheme://... or an absolute path")
+        if storage and has_secrets(storage):
             raise ValueError("`storage` must not hold credentials: they come from the environment of each machine")
         return storage

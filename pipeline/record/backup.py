@@ -78,7 +78,7 @@ class Backup:
             self._send,
             self._say,
             name="run-copy",
-            complaint=lambda error: f"{storage.uri} cannot be written ({error}).",
+            complaint=lambda error: f"{storage} cannot be written ({error}).",
             reason=str,
             period=period,
         )
@@ -88,7 +88,7 @@ class Backup:
             self._take_over()
         except OSError as error:
             raise UserError(
-                f"cluster.storage: {self._storage.uri} cannot be used ({error}). "
+                f"cluster.storage: {self._storage} cannot be used ({error}). "
                 "Put that right, or work without it: --set cluster.storage=null."
             ) from error
         self._sender.start()
@@ -98,7 +98,7 @@ class Backup:
         if not self._sender.close(self._patience):
             reason = f" ({self._sender.trouble})" if self._sender.trouble else ""
             self._say(
-                f"The copy in {self._storage.uri} lacks a part of this run{reason}. {self._folder.path} is complete; "
+                f"The copy in {self._storage} lacks a part of this run{reason}. {self._folder.path} is complete; "
                 "the same command sends what is missing."
             )
 
@@ -129,7 +129,7 @@ class Backup:
         found = Experiment.model_validate(completed(stored)).identity() if stored else identity
         if difference := list(differences(found, identity)):
             raise UserError(
-                f"{self._storage.uri} holds a run of another experiment under the same name:\n  "
+                f"{self._storage} holds a run of another experiment under the same name:\n  "
                 + "\n  ".join(difference)
                 + "\nChoose another name (--set name=...), or another storage."
             )

@@ -13,6 +13,7 @@ from typing import Any
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.earlier_versions import as_stored, completed, continued
+from zenfront.pipeline.experiment.own_places import named_places, own_places, with_own_places
 from zenfront.pipeline.record.json_file import read_json, write_json
 from zenfront.pipeline.results.rows import SCHEMA
 
@@ -71,6 +72,8 @@ class RunFolder:
     def experiment(self) -> Experiment:
         """Return the experiment that this folder belongs to; an earlier version's with what that version did.
 
+        Its places are those that the user gave (`own_places`): none comes from the folder.
+
         Raises:
             UserError: The folder holds no run, or one of another version of Zenfront.
         """
@@ -80,9 +83,10 @@ class RunFolder:
                 f"{self.path} holds no run: {self.config.name} is missing. Start one with `zenfront search`."
             )
         try:
-            return Experiment.model_validate(completed(stored))
+            experiment = Experiment.model_validate(completed(stored))
         except ValueError as error:
             raise UserError(f"{self.config} holds no experiment ({error}). Restore it, or use another name.") from error
+        return with_own_places(experiment, own_places())
 
     def stored_experiment(self) -> dict[str, Any] | None:
         """Return the experiment as it is stored, without the keys that are newer than the run; None without a run.
@@ -102,6 +106,20 @@ class RunFolder:
         if not isinstance(experiment, dict):
             raise UserError(f"{self.config} holds no experiment. Restore it, or use another name.")
         return experiment
+
+    def keeps_places(self) -> bool:
+        """Return whether an earlier version stored places in this folder, and no driver has removed them since."""
+        return any(named_places(self.stored_experiment() or {}))
+
+    def places_before(self) -> list[str]:
+        """Return the keys of the places that the last driver worked with; the places themselves are not kept.
+
+        Raises:
+            UserError: As `stored_experiment`.
+        """
+        stored = self.stored_experiment()
+        names = read_json(self.config).get("places", []) if stored else []
+        return [str(name) for name in names if isinstance(names, list)] + list(named_places(stored or {}))
 
     @contextmanager
     def driving(self, experiment: Experiment) -> Iterator[Experiment]:
@@ -145,7 +163,9 @@ class RunFolder:
                     + "\nChoose another name (--set name=...), or delete the folder. "
                     f"`zenfront train {self.path.name}` goes on with the run as it is stored."
                 )
-        write_json(self.config, {"schema": SCHEMA, "experiment": as_stored(experiment, stored)})
+        places = list(named_places(experiment))
+        document = {"schema": SCHEMA, "experiment": as_stored(experiment, stored)}
+        write_json(self.config, document | ({"places": places} if places else {}))
         return experiment
 
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from zenfront.pipeline.experiment.addresses import shown
 from zenfront.pipeline.record.whole_file import PARTIAL, write_whole
 
 _WHOLE_OR_NOT = ("s3", "gcs", "abfs")
@@ -28,6 +29,9 @@ class Storage:
     """
 
     uri: str
+
+    def __str__(self) -> str:
+        return shown(self.uri)
 
     def __truediv__(self, name: str) -> "Storage":
         address, mark, options = self.uri.partition("?")

@@ -11,6 +11,7 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import find_config, load_experiment, with_overrides
 from zenfront.pipeline.experiment.earlier_versions import continued, note_on
+from zenfront.pipeline.experiment.own_places import note_on_places, own_places, with_own_places
 from zenfront.pipeline.progress import Backend, View
 from zenfront.pipeline.record.backup import Backup, copied_experiment, storage_of
 from zenfront.pipeline.record.data_file import keep_overview
@@ -43,7 +44,8 @@ class RunStages:
         """Return the stages with what an earlier version did that began the run, and say so if it differs."""
         stored = self.folder.stored_experiment() or self._stored_copy()
         experiment = continued(self.experiment, stored) if stored else self.experiment
-        if note := note_on(self.experiment, experiment):
+        notes = (note_on(self.experiment, experiment), note_on_places(experiment, self.folder.places_before()))
+        for note in filter(None, notes):
             self._say(note)
         return replace(self, experiment=experiment)
 
@@ -163,22 +165,32 @@ def start_run(
     runs: Path,
     address: str | None = None,
     allow_code: bool = False,
+    trust_config: bool = False,
 ) -> tuple[Experiment, RunFolder]:
     """Return experiment and folder of a run that may be new: a file gives the experiment, or else a run folder.
+
+    The places of an `Experiment` are those of the program that made it, and count.
 
     Raises:
         UserError: There is neither, or the experiment is wrong.
     """
+    places = own_places(address)
     if isinstance(config, Experiment):
-        return _checked(with_overrides(config, overrides, allow_code=allow_code, read_task=read_task), runs, address)
+        experiment = with_own_places(config, places)
+        return _checked(with_overrides(experiment, overrides, allow_code=allow_code, read_task=read_task), runs)
     if not find_config(Path(config)) and find_run(config, runs):
         return resume_run(config, overrides, runs, address, allow_code)
-    experiment = load_experiment(config, overrides, allow_code=allow_code, read_task=read_task)
-    return _checked(experiment, runs, address)
+    how: dict[str, Any] = {"allow_code": allow_code, "trust_config": trust_config, "read_task": read_task}
+    return _checked(load_experiment(config, overrides, places=places, **how), runs)
 
 
 def resume_run(
-    run: str, overrides: Sequence[str], runs: Path, address: str | None = None, allow_code: bool = False
+    run: str,
+    overrides: Sequence[str],
+    runs: Path,
+    address: str | None = None,
+    allow_code: bool = False,
+    trust_config: bool = False,
 ) -> tuple[Experiment, RunFolder]:
     """Return experiment and folder of a run that exists: its folder gives the experiment, unless `run` names a file.
 
@@ -187,9 +199,10 @@ def resume_run(
     """
     folder = find_run(run, runs)
     if folder is None:
-        return start_run(run, overrides, runs, address, allow_code)
-    experiment = with_overrides(folder.experiment(), overrides, allow_code=allow_code, read_task=read_task)
-    return _checked(experiment, folder.path.parent, address)
+        return start_run(run, overrides, runs, address, allow_code, trust_config)
+    experiment = with_own_places(folder.experiment(), own_places(address))
+    experiment = with_overrides(experiment, overrides, allow_code=allow_code, read_task=read_task)
+    return _checked(experiment, folder.path.parent)
 
 
 def find_run(run: str, runs: Path) -> RunFolder | None:
@@ -200,11 +213,8 @@ def find_run(run: str, runs: Path) -> RunFolder | None:
     return None
 
 
-def _checked(experiment: Experiment, runs: Path, address: str | None) -> tuple[Experiment, RunFolder]:
+def _checked(experiment: Experiment, runs: Path) -> tuple[Experiment, RunFolder]:
     check(experiment)
-    if address:
-        cluster = experiment.cluster.model_copy(update={"address": address})
-        experiment = experiment.model_copy(update={"cluster": cluster})
     return experiment, RunFolder(runs / experiment.name)
 
 

@@ -192,4 +192,5 @@ def _pick_tag(front: TrainedFront | None, architecture: str) -> dict[str, str]:
 def _files(record: RunRecord) -> tuple[Path, ...]:
     folder = record.folder
     names = ("index.html", "front.html", "front.png", "front.csv", "trained.png")
-    return (folder.config, folder.front, folder.trained, *(folder.report / name for name in names))
+    config = () if folder.keeps_places() else (folder.config,)  # of an earlier version, until it is driven again
+    return (*config, folder.front, folder.trained, *(folder.report / name for name in names))

@@ -7,10 +7,12 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.addresses import shown
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.background import BackgroundSender
 from zenfront.pipeline.record.ledger import read_ledger
@@ -20,7 +22,7 @@ from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.tracking._entries import Status, children, parent, resting_status
 from zenfront.pipeline.tracking._notes import drawn
 from zenfront.pipeline.tracking._picture import send_picture
-from zenfront.pipeline.tracking._store import Store, shown_uri, without_password
+from zenfront.pipeline.tracking._store import Store, shown_uri
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +85,7 @@ class Mirror:
             self._say,
             name="mlflow-mirror",
             complaint=lambda error: trouble(folder, experiment, error),
-            reason=_first_line,
+            reason=partial(_first_line, experiment),
             period=period,
             delay=period,
         )
@@ -192,11 +194,11 @@ def _columns(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if not isinstance(value, Mapping)} | nested
 
 
-def _first_line(error: BaseException) -> str:
-    return without_password(f"{type(error).__name__}: {error}".splitlines()[0])[:120]
+def _first_line(experiment: Experiment, error: BaseException) -> str:
+    return shown(f"{type(error).__name__}: {error}".splitlines()[0], experiment.tracking.uri)[:120]
 
 
 def trouble(folder: RunFolder, experiment: Experiment, error: BaseException) -> str:
     """Return a line for the user if MLflow has not stored a run, without passwords that addresses may hold."""
-    uri = shown_uri(experiment, folder.path.parent)
-    return f"MLflow at {uri} did not store the run ({_first_line(error)}). Check `tracking.uri` and that it is up."
+    uri, line = shown_uri(experiment, folder.path.parent), _first_line(experiment, error)
+    return f"MLflow at {uri} did not store the run ({line}). Check `tracking.uri` and that it is up."

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.addresses import shown
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.tracking._entries import Entry, Point
 from zenfront.pipeline.tracking._limits import METRICS_A_CALL, NOTE, PAIRS_A_CALL, VALUE, chunks, cut, finite, key
@@ -43,12 +44,7 @@ def tracking_uri(experiment: Experiment, runs: Path) -> str:
 
 def shown_uri(experiment: Experiment, runs: Path) -> str:
     """Return the store for display, without a password."""
-    return without_password(tracking_uri(experiment, runs))
-
-
-def without_password(text: str) -> str:
-    """Return the text without the user and password of its addresses."""
-    return re.sub(r"//[^/@\s]*@", "//", text)
+    return shown(tracking_uri(experiment, runs))
 
 
 def _client(uri: str) -> "MlflowClient":

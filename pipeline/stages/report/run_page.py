@@ -14,7 +14,6 @@ from zenfront.pipeline.record.provenance import Origin, read_origin
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results.front import Front, Member
 from zenfront.pipeline.stages.report.trained_blocks import TRAINED_PICTURE, drawable, trained_blocks
-from zenfront.pipeline.tracking import shown_uri
 from zenfront.pipeline.user_code import UserCode
 from zenfront.pipeline.wording import duration, mean_percent, number, percent
 
@@ -63,7 +62,6 @@ def report_page(record: RunRecord, front: go.Figure) -> str:
         *_training(record),
         html.heading("Files"),
         html.links(_places(record)),
-        html.paragraph(f"In MLflow: {shown_uri(record.experiment, record.folder.path.parent)}"),
     ]
     return html.page(f"{record.experiment.name}: report", parts)
 

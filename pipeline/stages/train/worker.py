@@ -96,7 +96,7 @@ class Training:
             return None
         try:
             if self.storage.read(DRIVER) is None:
-                raise OSError(f"{self.storage.uri} holds no run: is it mounted on this machine?")
+                raise OSError(f"{self.storage} holds no run: is it mounted on this machine?")
             for path in self.storage.files(f"checkpoints/{name}"):
                 local = self.checkpoints.parent / path
                 if not local.exists():

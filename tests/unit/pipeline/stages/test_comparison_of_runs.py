@@ -13,7 +13,6 @@ from zenfront.pipeline.tracking import default_uri
 
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]
 TWO = [("zen", "maximise"), ("flops", "minimise")]
-CLOSED = {"uri": "http://127.0.0.1:9"}
 
 
 def _selected(fake_run: FakeRun, name: str, **settings: object) -> RunFolder:
@@ -66,9 +65,10 @@ def test_a_run_against_itself_or_without_a_front_is_refused(fake_run: FakeRun) -
 
 
 def test_the_order_of_objectives_does_not_matter_and_conditions_are_stated(
-    fake_run: FakeRun, caplog: pytest.LogCaptureFixture
+    fake_run: FakeRun, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = _selected(fake_run, "first", objectives=TWO, tracking=CLOSED)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    first = _selected(fake_run, "first", objectives=TWO)
     second = _selected(
         fake_run, "second", objectives=TWO[::-1], search={"batch": 64, "population": 24, "evaluations": 48}
     )

@@ -21,9 +21,13 @@ from zenfront.pipeline.tracking import default_uri
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]
 FakeTraining = Callable[[Experiment, RunFolder, Front], None]
 Run = Callable[..., RunFolder]
-CLOSED = {"uri": "http://127.0.0.1:9"}
 ZEN, NTK, FLOPS, PARAMS = ("zen", "maximise"), ("ntk", "minimise"), ("flops", "minimise"), ("params", "minimise")
 Networks = list[tuple[dict[str, float], list[float]]]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
 
 
 @pytest.fixture
@@ -31,9 +35,7 @@ def run(fake_run: FakeRun, fake_training: FakeTraining) -> Run:
     """Makes a trained run with the given (costs, test accuracies by seed) of its networks, the others being stopped."""
 
     def make(name: str, networks: Networks | None = None, **settings: Any) -> RunFolder:
-        experiment, folder = fake_run(
-            name, count=72, **{"tracking": CLOSED, "objectives": [ZEN, NTK, FLOPS]} | settings
-        )
+        experiment, folder = fake_run(name, count=72, **{"objectives": [ZEN, NTK, FLOPS]} | settings)
         front = select(experiment, folder)
         if networks:
             front = _with_costs(folder, front, [costs for costs, _ in networks])
@@ -98,10 +100,11 @@ def test_one_seed_has_no_interval(run: Run) -> None:
     assert "with one seed, the binomial error" in page.read_text(encoding="utf-8")
 
 
-def test_the_page_shows_trained_fronts_first(run: Run) -> None:
+def test_the_page_shows_trained_fronts_first(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
 
-    first, second = run("first", tracking={}), run("second", seed=1)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    first, second = run("first"), run("second", seed=1)
     page = compare([first, second])
     markup = page.read_text(encoding="utf-8")
     assert markup.index("Trained fronts") < markup.index("Fronts of the searches")
