@@ -96,7 +96,7 @@ class Scoring:
         Raises:
             torch.OutOfMemoryError: The GPU has not enough memory left; alone on it, the architecture may have a score.
         """
-        partial = self.keep_partial and len(self.names) > 1
+        partial = self.keep_partial
         taken = Measurement(
             self.batch, self.seed, architecture.id, self.repeats, self.options, self.device, keep_partial=partial
         )

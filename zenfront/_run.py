@@ -110,7 +110,7 @@ class Run:
             UserError: The folder holds no run, or its record is damaged.
         """
         record = RunRecord.read(RunFolder(self.path))
-        notations = {member.id: member.notation for member in record.members}
+        notations = {member.id: member.notation for member in record.shown}
         columns = ["seed", "status", "epochs", "val_accuracy", "test_accuracy", "test_loss", "failure"]
         if record.experiment.train.metric == "balanced_accuracy":
             columns += ["val_balanced_accuracy", "test_balanced_accuracy"]

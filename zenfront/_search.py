@@ -104,8 +104,7 @@ def run(
     """
     stages = _stages(config, overrides, runs, address, allow_code, trust_config, tracking, progress)
     with stages.driving():
-        if not stages.finished:
-            stages.run()
+        stages.run()
     return Run(stages.folder.path)
 
 

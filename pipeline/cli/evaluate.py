@@ -25,6 +25,7 @@ from zenfront.pipeline.evaluation.sample import (
     read_sample,
     score_sample,
     train_sample,
+    with_scores_of,
 )
 from zenfront.pipeline.evaluation.truth_table import TruthTable, check_columns, read_truth
 from zenfront.pipeline.experiment.config import Experiment
@@ -109,7 +110,7 @@ class Request:
         asked = self.experiment()
         experiment = evaluation_experiment(asked, asked.score_names())
         folder = RunFolder(self.runs / experiment.name)
-        with resumable(), folder.driving(experiment):
+        with resumable(), folder.driving(with_scores_of(experiment, folder), score_by_score=True):
             yield experiment, folder, self._sample(asked, experiment, folder)
 
     def _sample(self, asked: Experiment, experiment: Experiment, folder: RunFolder) -> Sample:

@@ -83,8 +83,7 @@ class RunCommands:
         with self._driving():
             if self._stages.finished:
                 typer.echo(f"{self.experiment.name}: finished already, nothing left to do")
-            else:
-                self._stages.run()
+            self._stages.run()
         show_front(self.folder)
         show_training(self.folder)
         show_places(self.folder, self.experiment)

@@ -16,13 +16,11 @@ from zenfront.pipeline.experiment.config import Experiment, Select
 from zenfront.pipeline.experiment.train_config import SchedulerConfig
 from zenfront.pipeline.objectives import Objective
 from zenfront.pipeline.progress import View
-from zenfront.pipeline.record.json_file import read_document
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.results.stage_rows import Trained, TrainedRun
 from zenfront.pipeline.scoring import Scoring, noise_batch
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.stages.search.stage import score_given
-from zenfront.pipeline.stages.train.stage import train_given
+from zenfront.pipeline.stages.train.stage import read_trained, train_given
 from zenfront.pipeline.structure import Describer
 from zenfront.pipeline.user_code import UserCode
 from zenfront.spaces import Architecture, Space, Task
@@ -131,6 +129,16 @@ def evaluation_experiment(experiment: Experiment, names: Sequence[str]) -> Exper
     return experiment.model_copy(update=changes | {"name": f"{experiment.name}.study"})
 
 
+def with_scores_of(experiment: Experiment, folder: RunFolder) -> Experiment:
+    """Return the experiment with the scores that its folder has of earlier calls in front of its own."""
+    if not folder.computed().scores:
+        return experiment
+    before = folder.experiment().objectives
+    names = {objective.score for objective in before}
+    added = tuple(objective for objective in experiment.objectives if objective.score not in names)
+    return experiment.model_copy(update={"objectives": (*before, *added)})
+
+
 def score_sample(experiment: Experiment, folder: RunFolder, view: View, truth: TruthTable) -> Sample:
     """Take the scores of the experiment on the cluster; those that are in the folder are not taken again."""
     rows = score_given(experiment, folder, view, truth.architectures)
@@ -190,7 +198,7 @@ def train_sample(
     experiment: Experiment, folder: RunFolder, view: View, architectures: Sequence[Architecture]
 ) -> TruthTable:
     """Train the architectures to the end with all seeds of the experiment; return test accuracies in percent."""
-    runs = _read_trained(folder)
+    runs = read_trained(folder)
     if not {architecture.id for architecture in architectures} <= {run.architecture for run in runs}:
         runs = train_given(experiment, folder, view, architectures)
     accuracies: dict[str, dict[int, float]] = {}
@@ -200,11 +208,6 @@ def train_sample(
     here = [a for a in architectures if a.id in accuracies]
     seeds = np.array([[accuracies[a.id].get(s, np.nan) for s in experiment.train.seeds] for a in here])
     return TruthTable(here, np.nanmean(seeds, axis=1), seeds, "test accuracy after training")
-
-
-def _read_trained(folder: RunFolder) -> list[TrainedRun]:
-    trained = read_document(folder.trained, Trained.from_row)
-    return trained.trials if trained else []
 
 
 def draw_architectures(experiment: Experiment, count: int) -> list[Architecture]:

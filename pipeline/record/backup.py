@@ -6,7 +6,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,8 +14,9 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.earlier_versions import completed
 from zenfront.pipeline.record.background import BackgroundSender
+from zenfront.pipeline.record.changes import Computed, check_changes
 from zenfront.pipeline.record.json_file import write_json
-from zenfront.pipeline.record.run_folder import RunFolder, differences
+from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.storage import Storage
 from zenfront.pipeline.record.whole_file import PARTIAL
 
@@ -107,11 +108,12 @@ class Backup:
         there = _parse(self._storage.read(DRIVER) or b"{}")
         copied = [path for path in self._storage.files() if _is_copied(path)]
         if there and there["driver"] not in (local.get("driver"), local.get("before")):
-            self._check_same()
+            self._check_same(copied)
             self._set_aside(there["driver"])
             for path in copied:
                 self._storage.download(path, self._folder.path / path)
                 self._sent[path] = _stamp(self._folder.path / path)
+            self._folder.claim(self._experiment)
         else:
             self._sent = dict.fromkeys(copied)
         mine = {"driver": self._driver, "before": there.get("driver")}  # first here: a crash in between loses nothing
@@ -123,16 +125,12 @@ class Backup:
     def _claim(self) -> Path:
         return self._folder.path / "storage.json"
 
-    def _check_same(self) -> None:
-        stored = copied_experiment(self._folder, self._storage)
-        identity = self._experiment.identity()
-        found = Experiment.model_validate(completed(stored)).identity() if stored else identity
-        if difference := list(differences(found, identity)):
-            raise UserError(
-                f"{self._storage} holds a run of another experiment under the same name:\n  "
-                + "\n  ".join(difference)
-                + "\nChoose another name (--set name=...), or another storage."
-            )
+    def _check_same(self, copied: Sequence[str]) -> None:
+        """Check that the copy takes the experiment, before it replaces the content of this folder."""
+        if stored := copied_experiment(self._folder, self._storage):
+            before = Experiment.model_validate(completed(stored))
+            computed = Computed(self._folder.scores.name in copied, self._folder.epochs.name in copied)
+            check_changes(str(self._storage), before, self._experiment, computed)
 
     def _set_aside(self, successor: str) -> None:
         """Move the content of this folder out of the way of a later state."""

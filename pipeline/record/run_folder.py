@@ -1,20 +1,23 @@
 """Folder of one run: the files that one stage hands to the next."""
 
 import fcntl
-import json
 import os
 import socket
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.earlier_versions import as_stored, completed, continued
 from zenfront.pipeline.experiment.own_places import named_places, own_places, with_own_places
+from zenfront.pipeline.record.changes import WORKER_FAILED, Change, Computed, Grown, changes, check_changes
 from zenfront.pipeline.record.json_file import read_json, write_json
+from zenfront.pipeline.record.ledger import read_ledger
 from zenfront.pipeline.results.rows import SCHEMA
 
 
@@ -122,14 +125,16 @@ class RunFolder:
         return [str(name) for name in names if isinstance(names, list)] + list(named_places(stored or {}))
 
     @contextmanager
-    def driving(self, experiment: Experiment) -> Iterator[Experiment]:
-        """Hold the folder for one driver, and write the experiment to it or check that it is the same.
+    def driving(self, experiment: Experiment, *, score_by_score: bool = False) -> Iterator[Experiment]:
+        """Hold the folder for one driver, and `claim` it for the experiment.
 
-        Yields the experiment to drive: the given one, `continued` if an earlier version began the run.
+        Yields the experiment to drive: the given one, `continued` if an earlier version began the run. A new folder in
+        which nothing was scored is deleted if the block fails.
 
         Raises:
             UserError: Another driver holds the folder; it belongs to another experiment; it cannot be written.
         """
+        fresh = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = (self.path / "lock").open("a+", encoding="utf-8")
@@ -149,30 +154,74 @@ class RunFolder:
             lock.truncate(0)
             lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
             lock.flush()
-            yield self._claimed(experiment)
+            try:
+                yield self.claim(experiment, score_by_score=score_by_score)
+            except BaseException:
+                if fresh and not self.computed().scores:
+                    with suppress(OSError):
+                        rmtree(self.path)  # a first start that fails does not claim the name
+                raise
 
-    def _claimed(self, experiment: Experiment) -> Experiment:
-        stored = self.stored_experiment()
-        if stored:
+    def claim(self, experiment: Experiment, *, score_by_score: bool = False) -> Experiment:
+        """Write the experiment to the folder, and delete what does not belong to it any more; return it.
+
+        What has not been computed can be changed (`check_changes`). The front is made again if what it depends on has
+        changed, and so is the report; a training whose runs all failed is set aside.
+
+        Raises:
+            UserError: Something that is computed depends on a change; the folder cannot be written.
+        """
+        stored, grown = self.stored_experiment(), self.grown()
+        computed = self.computed()
+        if stored and computed.scores:
             experiment = continued(experiment, stored)
-            difference = list(differences(self.experiment().identity(), experiment.identity()))
-            if difference:
-                raise UserError(
-                    f"{self.path} holds a run of another experiment under the same name:\n  "
-                    + "\n  ".join(difference)
-                    + "\nChoose another name (--set name=...), or delete the folder. "
-                    f"`zenfront train {self.path.name}` goes on with the run as it is stored."
-                )
-        places = list(named_places(experiment))
-        document = {"schema": SCHEMA, "experiment": as_stored(experiment, stored)}
-        write_json(self.config, document | ({"places": places} if places else {}))
+            before = self.experiment()
+            found = check_changes(str(self.path), before, experiment, computed, score_by_score=score_by_score)
+            if found:
+                grown = self._make_room(found, before, grown, computed)
+        document: dict[str, Any] = {"schema": SCHEMA, "experiment": as_stored(experiment, stored if computed.scores else None)}
+        if places := list(named_places(experiment)):
+            document["places"] = places
+        write_json(self.config, document | ({"grown": grown.to_row()} if grown != Grown() else {}))
         return experiment
+
+    def computed(self) -> Computed:
+        """Return what is computed in this folder."""
+        scores = any(path.exists() and path.stat().st_size for path in (self.scores, self.path / "pilot.jsonl"))
+        rows = read_ledger(self.epochs)[0]
+        last = {row["trial"]: row.get("failure") for row in rows}  # the last row of each training run
+        failed = bool(rows) and all(str(failure).startswith(WORKER_FAILED) for failure in last.values())
+        return Computed(scores, not all(last.values()) if rows else self.trained.exists(), failed)
+
+    def grown(self) -> Grown:
+        """Return what the experiment asked for before it was made larger."""
+        return Grown.from_row(read_json(self.config).get("grown", {})) if self.config.exists() else Grown()
+
+    def _make_room(self, found: Sequence[Change], before: Experiment, grown: Grown, computed: Computed) -> Grown:
+        """Delete or set aside what does not belong to the experiment any more; return what it had asked for."""
+        keys = {each.key for each in found}
+        if "search.evaluations" in keys:
+            grown = grown.with_evaluations(before.search.evaluations)
+        if any(key == "search.evaluations" or key.startswith("select.") for key in keys):
+            if computed.epochs and self.front.exists():
+                grown = grown.with_selected(read_json(self.front).get("selected", []))
+            self.front.unlink(missing_ok=True)
+        if not computed.epochs and read_ledger(self.epochs)[0]:
+            self.set_training_aside()
+        (self.report / "index.html").unlink(missing_ok=True)
+        return grown
+
+    def set_training_aside(self) -> Path:
+        """Move the record of a training to a folder of its own, so that it begins anew; return that folder."""
+        number = next(n for n in count(1) if not (self.path / "superseded" / f"training-{n}").exists())
+        aside = self.path / "superseded" / f"training-{number}"
+        aside.mkdir(parents=True)
+        for path in (self.trained, self.checkpoints, self.epochs):
+            if path.exists():
+                path.rename(aside / path.name)
+        return aside
 
 
 def differences(before: Any, after: Any, place: str = "") -> Iterator[str]:
     """Yield the leaves in which two JSON values differ, as ``place: before -> after``."""
-    if isinstance(before, Mapping) and isinstance(after, Mapping):
-        for key in dict.fromkeys([*before, *after]):
-            yield from differences(before.get(key), after.get(key), f"{place}.{key}" if place else str(key))
-    elif before != after:
-        yield f"{place}: {json.dumps(before)} -> {json.dumps(after)}"
+    return map(str, changes(before, after, place))

@@ -87,6 +87,11 @@ class RunRecord:
         """Members of the front."""
         return self.front.members if self.front else ()
 
+    @property
+    def shown(self) -> Sequence[Member]:
+        """Members of the front, and the networks beside it that are trained."""
+        return (*self.front.members, *self.front.others) if self.front else ()
+
     def runs_of(self, architecture: str) -> list[TrainedRun]:
         """Return the training runs of an architecture, in the order of the experiment's seeds."""
         order = list(self.experiment.train.seeds)
@@ -100,13 +105,13 @@ class RunRecord:
         return [accuracy for accuracy in found if accuracy is not None]
 
     def iterate_epochs(self) -> Iterator[tuple[Run, Epoch]]:
-        """Yield the epochs of the front's members, each with its run, in the order of recording."""
+        """Yield the epochs of all networks that are trained, each with its run, in the order of recording."""
         seeds = self.experiment.train.seeds
-        runs = {trial_name(member.id, seed): Run(member.id, seed) for member in self.members for seed in seeds}
+        runs = {trial_name(member.id, seed): Run(member.id, seed) for member in self.shown for seed in seeds}
         return ((runs[epoch.trial], epoch) for epoch in self.epochs if epoch.trial in runs)
 
     def curves(self) -> dict[Run, list[Epoch]]:
-        """Return the epochs of the front's members by run, in the order of recording."""
+        """Return the epochs of all networks that are trained by run, in the order of recording."""
         curves: dict[Run, list[Epoch]] = {}
         for run, epoch in self.iterate_epochs():
             curves.setdefault(run, []).append(epoch)

@@ -1,6 +1,7 @@
 """The scores of a run as its stages read them: checked against the experiment, each architecture once."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from zenfront import spaces
@@ -8,8 +9,10 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.results.stage_rows import Scores
+from zenfront.pipeline.results.stage_rows import Generation, Scores
 from zenfront.spaces import Space
+
+PARTS = ("values", "errors", "seconds", "undefined")
 
 
 def read_scores(folder: RunFolder, experiment: Experiment, counted: int = 0, by: Path | None = None) -> list[Scores]:
@@ -39,6 +42,33 @@ def latest(scored: Iterable[Scores]) -> list[Scores]:
     return list({scores.architecture.id: scores for scores in scored}.values())
 
 
+def holds(scores: Scores, names: Iterable[str]) -> bool:
+    """Return whether each of these scores has a value, or a reason for which it has none."""
+    return all(name in scores.values or name in scores.undefined for name in names)
+
+
+def joined(scored: Iterable[Scores]) -> list[Scores]:
+    """Return the scores of each architecture in one, where some were taken after the others."""
+    found: dict[str, Scores] = {}
+    for scores in scored:
+        before = found.get(scores.architecture.id, scores)
+        parts = {name: {**getattr(before, name), **getattr(scores, name)} for name in PARTS}
+        failure = None if parts["values"] else scores.failure
+        found[scores.architecture.id] = replace(scores, failure=failure, **parts)
+    return list(found.values())
+
+
+def read_whole(folder: RunFolder, experiment: Experiment) -> list[Scores]:
+    """Return what `read_scores` does, if it is all that generations.jsonl counts.
+
+    Raises:
+        UserError: As `read_scores`.
+    """
+    generations = read_values(folder.generations, Generation.from_row)
+    counted = generations[-1].evaluations if generations else 0
+    return read_scores(folder, experiment, counted, folder.generations)
+
+
 def row_reader(experiment: Experiment, *, partial: bool = False) -> Callable[[object], Scores]:
     """Return a function that reads the rows of one ledger of scores, from the first to the last.
 
@@ -64,7 +94,9 @@ def row_reader(experiment: Experiment, *, partial: bool = False) -> Callable[[ob
         line, before = earlier.setdefault(scores.architecture.id, (lines, scores))
         if before.failure:
             earlier[scores.architecture.id] = (lines, scores)
-        elif before.values != scores.values:
+        elif any(before.values.get(name, value) != value for name, value in scores.values.items()) or (
+            not partial and before.values != scores.values
+        ):
             raise ValueError(f"{scores.architecture.id} has other scores than in line {line}, {_shown(before, scores)}")
         return scores
 

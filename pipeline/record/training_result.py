@@ -66,6 +66,16 @@ def costs_of(members: Sequence[Member], names: Sequence[str]) -> dict[str, tuple
     return {member.id: tuple(member.values[name] for name in names) for member in members}
 
 
+def covers(trials: Sequence[TrainedRun], selected: Sequence[str], seeds: Sequence[int]) -> bool:
+    """Return whether every selected network has an outcome for the first seed, and a finished one for all seeds."""
+    found = {(run.architecture, run.seed): run.status for run in trials}
+    return all(
+        (name, seed) in found
+        for name in selected
+        for seed in (seeds if found.get((name, seeds[0])) == "finished" else seeds[:1])
+    )
+
+
 def find_trained_front(
     experiment: Experiment, front: Front, trials: Sequence[TrainedRun], facts: DataFacts | None = None
 ) -> TrainedFront | None:

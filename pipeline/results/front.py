@@ -1,6 +1,6 @@
 """The front of a search and the members that are selected from it: the content of front.json."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal, Self
@@ -62,6 +62,7 @@ class Front:
         members: The front, by losses and then by id.
         selected: Ids of the members that are to be trained, the first choice first.
         rule: Rule of the selection.
+        others: Selected architectures that are no longer on the front: they were trained before more were scored.
     """
 
     space: str
@@ -76,6 +77,7 @@ class Front:
     members: tuple[Member, ...]
     selected: tuple[str, ...]
     rule: str
+    others: tuple[Member, ...] = ()
 
     def __post_init__(self) -> None:
         if strangers := [name for name in self.selected if name not in self.by_id]:
@@ -83,12 +85,12 @@ class Front:
 
     @cached_property
     def by_id(self) -> Mapping[str, Member]:
-        """The members by id."""
-        return {member.id: member for member in self.members}
+        """The members and the others by id."""
+        return {member.id: member for member in (*self.members, *self.others)}
 
     @property
     def chosen(self) -> list[Member]:
-        """The selected members, the first choice first."""
+        """The selected, the first choice first."""
         return [self.by_id[name] for name in self.selected]
 
     def to_row(self) -> dict[str, Any]:
@@ -107,6 +109,7 @@ class Front:
             "front": [member.to_row() for member in self.members],
             "selected": list(self.selected),
             "rule": self.rule,
+            **({"others": [member.to_row() for member in self.others]} if self.others else {}),
         }
 
     @classmethod
@@ -117,9 +120,12 @@ class Front:
             ValueError: A key is missing or unknown, or a value is not what the key takes; the message names it.
         """
         found = read_row(_FRONT, row)
-        members = (
-            Member(read_architecture(found.space, m.genes, m.id), m.notation, m.values, m.errors) for m in found.front
-        )
+
+        def read(rows: Sequence[_MemberRow]) -> tuple[Member, ...]:
+            return tuple(
+                Member(read_architecture(found.space, m.genes, m.id), m.notation, m.values, m.errors) for m in rows
+            )
+
         return cls(
             space=found.space,
             objectives=found.objectives,
@@ -130,9 +136,10 @@ class Front:
             failures=found.failures,
             hypervolume=found.hypervolume,
             box=found.box,
-            members=tuple(members),
+            members=read(found.front),
             selected=found.selected,
             rule=found.rule,
+            others=read(found.others),
         )
 
 
@@ -164,6 +171,7 @@ class _FrontRow:
     front: tuple[_MemberRow, ...]
     selected: tuple[Text, ...]
     rule: Text
+    others: tuple[_MemberRow, ...] = ()
 
 
 _FRONT = TypeAdapter(_FrontRow)

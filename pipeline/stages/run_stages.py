@@ -15,8 +15,12 @@ from zenfront.pipeline.experiment.own_places import note_on_places, own_places, 
 from zenfront.pipeline.progress import Backend, View
 from zenfront.pipeline.record.backup import Backup, copied_experiment, storage_of
 from zenfront.pipeline.record.data_file import keep_overview
-from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.record.training_result import compared_costs
+from zenfront.pipeline.record.json_file import read_document
+from zenfront.pipeline.record.run_folder import RunFolder, differences
+from zenfront.pipeline.record.score_record import read_whole
+from zenfront.pipeline.record.training_result import compared_costs, covers
+from zenfront.pipeline.results.front import Front
+from zenfront.pipeline.results.stage_rows import Trained
 from zenfront.pipeline.tracking import Mirror
 
 
@@ -42,7 +46,7 @@ class RunStages:
 
     def as_begun(self) -> "RunStages":
         """Return the stages with what an earlier version did that began the run, and say so if it differs."""
-        stored = self.folder.stored_experiment() or self._stored_copy()
+        stored = self.folder.stored_experiment() if self.folder.computed().scores else self._stored_copy()
         experiment = continued(self.experiment, stored) if stored else self.experiment
         notes = (note_on(self.experiment, experiment), note_on_places(experiment, self.folder.places_before()))
         for note in filter(None, notes):
@@ -60,7 +64,10 @@ class RunStages:
         self._check_folder_stays()
         storage = storage_of(self.experiment)
         copied = Backup(self.folder, self.experiment, storage, self.say) if storage else nullcontext()
+        before = self.folder.experiment() if self.folder.computed().scores else self.experiment
         with self.folder.driving(self.experiment), copied:
+            if changed := list(differences(before.identity(), self.experiment.identity())):
+                self._say(f"going on with other settings: {', '.join(changed)}")
             yield
 
     def mirrored(self) -> AbstractContextManager[Mirror | None]:
@@ -68,13 +75,18 @@ class RunStages:
         return Mirror(self.folder, self.experiment, self.say) if self.tracking else nullcontext()
 
     def run(self) -> None:
-        """Run all stages, mirrored. What training needs is checked before the search, and not after it."""
-        self._check_training()
+        """Run what is left of all stages, mirrored. What training needs is checked before the search."""
+        searched, trained = self._searched, self._trained
+        if not (searched and trained):
+            self._check_training()
         with self.mirrored() as mirror:
-            self.search(mirror)
+            if not searched:
+                self.search(mirror)
             self.select()
-            self.train(mirror)
-            self.report()
+            if not self._trained:
+                self.train(mirror)
+            if not (searched and trained and self._reported):
+                self.report()
 
     def search(self, mirror: Mirror | None, backend: Backend = "ray", *, retry_failed: bool = False) -> None:
         """Run stage 1; with `retry_failed`, score again what is recorded as failed."""
@@ -118,8 +130,32 @@ class RunStages:
 
     @property
     def finished(self) -> bool:
-        """Whether all stages are done."""
-        return self.folder.trained.exists() and (self.folder.report / "index.html").exists()
+        """Whether all stages are done.
+
+        Raises:
+            UserError: The record is damaged, or a part of it is missing.
+        """
+        return self._searched and self._trained and self._reported
+
+    @property
+    def _searched(self) -> bool:
+        """Whether nothing is left to score; a space that is smaller counts as searched once networks are trained."""
+        count = len(read_whole(self.folder, self.experiment))
+        front = read_document(self.folder.front, Front.from_row)
+        return count >= self.experiment.search.evaluations or (
+            front is not None and front.evaluations == count > 0 and self._trained
+        )
+
+    @property
+    def _trained(self) -> bool:
+        """Whether every selected network has its outcomes."""
+        front = read_document(self.folder.front, Front.from_row)
+        trained = read_document(self.folder.trained, Trained.from_row)
+        return bool(front and trained and covers(trained.trials, front.selected, self.experiment.train.seeds))
+
+    @property
+    def _reported(self) -> bool:
+        return (self.folder.report / "index.html").exists()
 
     def _check_training(self) -> None:
         self._check_data()

@@ -18,13 +18,13 @@ from zenfront.pipeline.pareto import (
     scaled_to_unit,
 )
 from zenfront.pipeline.ranking import log_rank_sum
-from zenfront.pipeline.record.json_file import write_json
+from zenfront.pipeline.record.json_file import read_document, write_json
 from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.record.score_record import read_scores
+from zenfront.pipeline.record.score_record import read_whole
 from zenfront.pipeline.record.training_result import search_costs
 from zenfront.pipeline.results.front import Front, Member
-from zenfront.pipeline.results.stage_rows import Box, Generation, Scores
+from zenfront.pipeline.results.stage_rows import Box, Epoch, Generation, Scores, trial_name
 from zenfront.spaces import Space
 
 BLOCK = 2**20
@@ -34,26 +34,43 @@ BLOCK = 2**20
 def select(experiment: Experiment, folder: RunFolder) -> Front:
     """Write front.json, the front of all feasible architectures and the selected members; return its content.
 
-    The result depends on the scores and the experiment alone: not on their order, and not on the time.
+    The result depends on the scores and the experiment alone: not on their order, and not on the time. Once networks
+    are in training they stay selected, and the front is made again only if more was scored or more are to be selected.
 
     Raises:
         UserError: Nothing has been scored, or no architecture is feasible.
     """
+    scored = read_whole(folder, experiment)
+    front, computed = read_document(folder.front, Front.from_row), folder.computed()
+    if front and computed.epochs and front.evaluations == len(scored):
+        return front
     generations = read_values(folder.generations, Generation.from_row)
-    counted = generations[-1].evaluations if generations else 0
-    scored = read_scores(folder, experiment, counted, folder.generations)
-    front = find_front(experiment, scored, next((row.box for row in generations if row.box), None))
+    box = next((row.box for row in generations if row.box), None)
+    kept = _in_training(experiment, folder, front, scored) if computed.epochs else ()
+    front = find_front(experiment, scored, box, kept)
     write_json(folder.front, front.to_row())
     return front
 
 
-def find_front(experiment: Experiment, scored: Sequence[Scores], box: Box | None = None) -> Front:
+def _in_training(experiment: Experiment, folder: RunFolder, front: Front | None, scored: Sequence[Scores]) -> list[str]:
+    """Return the ids of the networks that have been selected for training, the first ones first."""
+    before = [name for group in folder.grown().selected for name in group]
+    seeds = experiment.train.seeds
+    runs = {trial_name(each.architecture.id, seed): each.architecture.id for each in scored for seed in seeds}
+    trained = [runs[epoch.trial] for epoch in read_values(folder.epochs, Epoch.from_row) if epoch.trial in runs]
+    return list(dict.fromkeys([*before, *(front.selected if front else ()), *trained]))
+
+
+def find_front(
+    experiment: Experiment, scored: Sequence[Scores], box: Box | None = None, kept: Sequence[str] = ()
+) -> Front:
     """Return the front of all feasible architectures and the selected members.
 
     Args:
         experiment: Gives objectives, constraints and the rule of the selection.
         scored: All scored architectures, in any order.
         box: Losses that the hypervolume is normalised by; if None, the box around this front.
+        kept: Ids of architectures that are selected before the rule selects more.
 
     Raises:
         UserError: Nothing has been scored, or no architecture is feasible.
@@ -71,6 +88,9 @@ def find_front(experiment: Experiment, scored: Sequence[Scores], box: Box | None
     box = box or Box(*bounding_box(front))
     failures = Counter(s.failure for s in scored if s.failure)
     space = spaces.load(experiment.space, experiment.code)
+    chosen = [members[i].architecture.id for i in _choose(experiment, front)]
+    on_front = {scores.architecture.id for scores in members}
+    others = [s for s in scored if s.architecture.id in set(kept) - on_front]
     return Front(
         space=experiment.space,
         objectives=experiment.objectives,
@@ -82,9 +102,18 @@ def find_front(experiment: Experiment, scored: Sequence[Scores], box: Box | None
         hypervolume=normalised_hypervolume(front, box.ideal, box.nadir),
         box=box,
         members=tuple(_member(scores, space) for scores in members),
-        selected=tuple(members[i].architecture.id for i in _choose(experiment, front)),
+        selected=tuple(_with_kept(chosen, kept, experiment.select.k)),
         rule=rule_of(experiment)[0],
+        others=tuple(_member(scores, space) for scores in others),
     )
+
+
+def _with_kept(chosen: Sequence[str], kept: Sequence[str], k: int) -> list[str]:
+    """Return the kept ids and up to k in all, in the order of choice if the kept ones were chosen anyway."""
+    if set(kept) <= set(chosen):
+        return list(chosen)
+    more = [name for name in chosen if name not in set(kept)]
+    return [*kept, *more[: max(0, k - len(kept))]]
 
 
 def shortfall(front: Front, k: int) -> str | None:

@@ -4,9 +4,10 @@ import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from zenfront import spaces
+from zenfront.pipeline.record.changes import GROWING, Grown
 from zenfront.pipeline.record.provenance import Origin
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results.stage_rows import Generation
@@ -64,13 +65,14 @@ class Entry:
 def parent(record: RunRecord, origin: Origin, status: Status) -> Entry:
     """Return the run of the whole experiment.
 
-    Params are the config without what may differ between calls (resources, tracking, cluster). The metrics have the
+    Params are the config without what may differ between calls (resources, tracking, cluster), and without `select` and
+    `train` as long as no network is trained: they can change, and MLflow does not change params. The metrics have the
     same names in every experiment: hypervolume, front_size, evaluations, infeasible, failures, rate, seconds and
     best_<score> per generation; test_accuracy_best and those of `front_metrics` at the end.
     """
     experiment = record.experiment
     commit, dirty = (origin.git.commit, str(origin.git.dirty)) if origin.git else ("unknown", "unknown")
-    params = flat(experiment.identity())
+    params = flat(_settled(record))
     params |= {
         "objectives": ", ".join(f"{o.direction} {o.score}" for o in experiment.objectives),
         "constraints": ", ".join(str(c) for c in experiment.constraints) or "none",
@@ -79,7 +81,7 @@ def parent(record: RunRecord, origin: Origin, status: Status) -> Entry:
         "git.dirty": dirty,
     }
     params |= {f"version.{name}": version for name, version in origin.versions.items()}
-    means = [statistics.fmean(tested) for m in record.members if (tested := record.test_accuracies(m.id))]
+    means = [statistics.fmean(tested) for m in record.shown if (tested := record.test_accuracies(m.id))]
     ends = [origin.time] + [g.time for g in record.generations[-1:]] + [e.time for e in record.epochs[-1:]]
     return Entry(
         key="",
@@ -97,10 +99,26 @@ def parent(record: RunRecord, origin: Origin, status: Status) -> Entry:
             "mlflow.source.name": "zenfront",
             "mlflow.source.git.commit": commit,
             **_cost_tag(record.trained_front),
+            **_grown(record),
         },
         files=tuple(path for path in _files(record) if path.exists()) if status != "RUNNING" else (),
         note=parent_note(record),
     )
+
+
+def _settled(record: RunRecord) -> dict[str, Any]:
+    """Return the part of the experiment that cannot change any more, but for keys that can grow."""
+    identity = record.experiment.identity()
+    later = () if record.epochs or record.trained else ("select", "train")
+    return {key: value for key, value in identity.items() if key not in later}
+
+
+def _grown(record: RunRecord) -> dict[str, str]:
+    """Return the keys that can grow as tags, if the run was given more: its params have what it began with."""
+    if record.folder.grown() == Grown():
+        return {}
+    every = flat(record.experiment.identity())
+    return {key: every[key] for key in GROWING}
 
 
 def children(record: RunRecord, origin: Origin) -> Iterator[Entry]:
@@ -114,7 +132,7 @@ def children(record: RunRecord, origin: Origin) -> Iterator[Entry]:
     names = ranks(record.front) if record.front else {}
     curves = _curves(record)
     last = record.generations[-1].time if record.generations else origin.time
-    for member in record.members:
+    for member in record.shown:
         architecture = member.id
         points = curves.get(architecture, [])
         state = _training_state(record, architecture, bool(points))

@@ -120,6 +120,8 @@ class _Session:
 
     def send(self, status: Status | None) -> dict[str, str]:
         """Send what is missing; if the status is None, it is that of the folder."""
+        if not self._folder.computed().scores:
+            return {}  # a first start that fails leaves nothing in MLflow
         with self._alone() as undisturbed:
             seen = (status, *(_stamp(path) for path in (self._folder.generations, self._folder.front)))
             seen += tuple(_stamp(path) for path in (self._folder.epochs, self._folder.trained))

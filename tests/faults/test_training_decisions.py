@@ -13,10 +13,11 @@ import pytest
 from zenfront import spaces
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Train
+from zenfront.pipeline.record.changes import WORKER_FAILED
 from zenfront.pipeline.record.ledger import Ledger, read_ledger
 from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.seeds import numpy_generator, seed_for
-from zenfront.pipeline.stages.train.runs import WORKER_FAILED, Evaluation, Job, TrainingRuns
+from zenfront.pipeline.stages.train.runs import Evaluation, Job, TrainingRuns
 from zenfront.spaces import Architecture
 
 EPOCHS = 9

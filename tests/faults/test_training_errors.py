@@ -8,14 +8,15 @@ import pytest
 from zenfront.pipeline.cli.console import ConsoleView
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.record.changes import WORKER_FAILED
 from zenfront.pipeline.record.json_file import write_json
 from zenfront.pipeline.record.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.front import Front
-from zenfront.pipeline.results.stage_rows import Epoch, Scores, Trained, trial_name
+from zenfront.pipeline.results.stage_rows import Epoch, Scores, Trained, TrainedRun, trial_name
 from zenfront.pipeline.stages.select import find_front
-from zenfront.pipeline.stages.train.runs import WORKER_FAILED
-from zenfront.pipeline.stages.train.stage import train
+from zenfront.pipeline.stages.train.runs import TrainingRuns
+from zenfront.pipeline.stages.train.stage import require_one_trained, train
 from zenfront.spaces import load
 
 
@@ -56,20 +57,39 @@ def test_missing_data_are_reported_before_anything_starts(experiment: Experiment
 
 
 def test_if_no_worker_can_train_the_user_gets_the_reason(experiment: Experiment, folder: RunFolder) -> None:
-    chosen = Front.from_row(json.loads(folder.front.read_text())).selected[0]
+    (chosen,) = Front.from_row(json.loads(folder.front.read_text())).chosen
     with Ledger(folder.epochs) as ledger:
-        ledger.append([Epoch(trial_name(chosen, 0), 1, {}, WORKER_FAILED + "KeyError: 'd3'").to_row()])
-    with pytest.raises(
-        UserError, match=r"no worker could train anything; .*-0: worker failed: KeyError: 'd3'\. .*delete"
-    ):
+        ledger.append([Epoch(trial_name(chosen.id, 0), 1, {}, WORKER_FAILED + "KeyError: 'd3'").to_row()])
+    with Ledger(folder.epochs) as ledger:
+        runs = TrainingRuns([chosen.architecture], experiment.train, 0, ledger)
+        with pytest.raises(UserError, match=r"train anything; .*-0: worker failed: KeyError: 'd3'\. .*begins anew"):
+            require_one_trained(runs)
+
+
+def test_a_training_in_which_all_workers_failed_begins_anew(
+    experiment: Experiment, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_: Experiment) -> None:
+        raise UserError("Ray starts")
+
+    monkeypatch.setattr("zenfront.pipeline.cluster.session.cluster", start)
+    (chosen,) = Front.from_row(json.loads(folder.front.read_text())).chosen
+    with Ledger(folder.epochs) as ledger:
+        ledger.append([Epoch(trial_name(chosen.id, 0), 1, {}, WORKER_FAILED + "KeyError: 'd3'").to_row()])
+    with pytest.raises(UserError, match="Ray starts"):
         train(experiment, folder, ConsoleView())
-    assert not folder.trained.exists()
+    assert folder.epochs.read_text() == ""
+    assert "KeyError" in (folder.path / "superseded" / "training-1" / "epochs.jsonl").read_text()
 
 
 def test_a_finished_stage_says_so_and_does_nothing(
     experiment: Experiment, folder: RunFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_json(folder.trained, Trained([]).to_row())
+    (chosen,) = Front.from_row(json.loads(folder.front.read_text())).selected
+    write_json(
+        folder.trained,
+        Trained([TrainedRun(trial_name(chosen, 0), chosen, 0, 1, "stopped", 0.5, None, None, None)]).to_row(),
+    )
     train(experiment, folder, ConsoleView())
     assert "training: finished already" in capsys.readouterr().out
     assert not folder.epochs.exists()

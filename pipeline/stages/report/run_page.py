@@ -137,12 +137,12 @@ def _training(record: RunRecord) -> list[html.Block]:
         parts.append(html.figure(training_figure(record), "training"))
     if not record.trained:
         return [*parts, html.paragraph("Nothing has been trained to its end yet.")]
-    tested = {m.id: accuracies for m in record.members if (accuracies := record.test_accuracies(m.id))}
+    tested = {m.id: accuracies for m in record.shown if (accuracies := record.test_accuracies(m.id))}
     noise = noise_groups(list(tested.values()))
     letters = {name: _letter(group) for name, group in zip(tested, noise, strict=True)} if noise else {}
     columns = ("architecture", "training", "epochs", "validation accuracy", "test accuracy", "seeds", "noise", "genes")
     means = {name: statistics.fmean(accuracies) for name, accuracies in tested.items()}
-    trained = [m for m in record.members if record.runs_of(m.id)]
+    trained = [m for m in record.shown if record.runs_of(m.id)]
     trained.sort(key=lambda m: (-means.get(m.id, -1.0), -_epochs(record, m.id)))
     rows = [_trained_row(record, member, tested, letters) for member in trained]
     return [

@@ -15,6 +15,7 @@ from zenfront.pipeline.plots.static import save_panels
 from zenfront.pipeline.plots.trained import save_trained_figure
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.record.score_record import read_whole
 from zenfront.pipeline.results.front import Front, Member
 from zenfront.pipeline.stages.report.comparison import compare
 from zenfront.pipeline.stages.report.optuna_export import save_study
@@ -34,6 +35,7 @@ def report(folder: RunFolder) -> Path:
         UserError: The folder holds no run, or no front yet; it cannot be written.
     """
     record = RunRecord.read(folder)
+    read_whole(folder, record.experiment)  # a report on scores that are lost would be of another search
     if record.front is None:
         raise UserError(f"{folder.front} is missing: there is no front to report. Run `zenfront select` first.")
     shown = groups(record)

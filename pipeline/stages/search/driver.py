@@ -9,7 +9,7 @@ from zenfront.pipeline.algorithms import FixedList, Problem
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.progress import SearchProgress, View
 from zenfront.pipeline.record.ledger import Ledger
-from zenfront.pipeline.record.score_record import latest, row_reader
+from zenfront.pipeline.record.score_record import holds, joined, latest, row_reader
 from zenfront.pipeline.results.stage_rows import Generation, Scores
 from zenfront.pipeline.scoring import Scoring
 from zenfront.pipeline.stages.search.loop import SearchLoop
@@ -28,6 +28,7 @@ class SearchDriver:
         view: Shows the progress.
         given: Score these architectures instead of searching, and keep the scores that are defined if others are not.
         retry_failed: Hand architectures out again that are recorded as failed.
+        ends: As for `SearchLoop`.
 
     Attributes:
         experiment: The experiment.
@@ -46,12 +47,16 @@ class SearchDriver:
         given: Sequence[Architecture] | None = None,
         *,
         retry_failed: bool = False,
+        ends: Sequence[int] = (),
     ) -> None:
         settings = experiment.search
         objectives, constraints = experiment.objectives, experiment.constraints
         self.experiment = experiment
         self.statistics = SearchStatistics(objectives if given is None else objectives[:1], constraints)
-        known = latest(scores.values(row_reader(experiment, partial=given is not None)))
+        rows = scores.values(row_reader(experiment, partial=given is not None))
+        known = (
+            latest(rows) if given is None else [each for each in joined(rows) if holds(each, experiment.score_names())]
+        )
         failed = [scores for scores in known if retry_failed and scores.failure]
         self.found = len(known)
         self._scores, self._generations, self._view = scores, generations, view
@@ -72,6 +77,7 @@ class SearchDriver:
             known=[scores for scores in known if not (retry_failed and scores.failure)],
             again=[scores.architecture for scores in failed],
             told=self._told,
+            ends=ends,
         )
         self.loop.start()
 

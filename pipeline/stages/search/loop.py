@@ -64,6 +64,7 @@ class SearchLoop:
         known: Scores of an interrupted run.
         again: Architectures to score first, whether the algorithm asks for them or not; none of them is known.
         told: Called for every generation that was told, in order, with its number from 0 and its scores.
+        ends: Numbers of architectures at which the search was to end before it was given more: generations end there.
 
     Attributes:
         generations: Number of generations told.
@@ -80,10 +81,12 @@ class SearchLoop:
         known: Iterable[Scores],
         told: Told,
         again: Iterable[Architecture] = (),
+        ends: Sequence[int] = (),
     ) -> None:
         self._algorithm = algorithm
         self._population = population
-        self._left = evaluations
+        self._ends = sorted({*(end for end in ends if end < evaluations), evaluations})
+        self._asked = 0
         self._lookahead = lookahead
         self._told = told
         self._known = {scores.architecture.id: scores for scores in known}
@@ -152,7 +155,7 @@ class SearchLoop:
 
     def _advance(self) -> None:
         while True:  # asking comes first, or the order of the calls would depend on that of finishing
-            if len(self._in_flight) < self._lookahead and self._left > 0 and not self.exhausted:
+            if len(self._in_flight) < self._lookahead and self._asked < self._ends[-1] and not self.exhausted:
                 self._ask()
             elif self._in_flight and all(a.id in self._known for a in self._in_flight[0]):
                 self._tell(self._in_flight.popleft())
@@ -160,10 +163,11 @@ class SearchLoop:
                 return
 
     def _ask(self) -> None:
-        asked = self._algorithm.ask(min(self._population, self._left))
+        end = next(end for end in self._ends if end > self._asked)
+        asked = self._algorithm.ask(min(self._population, end - self._asked))
         self.exhausted = not asked
         if asked:
-            self._left -= len(asked)
+            self._asked += len(asked)
             out = self._ids_in_flight() | self._expected
             self._in_flight.append(asked)
             self._queue.extend(a for a in dict.fromkeys(asked) if a.id not in self._known and a.id not in out)

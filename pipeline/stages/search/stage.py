@@ -6,9 +6,9 @@ from itertools import count
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.progress import Backend, View
-from zenfront.pipeline.record.ledger import Ledger, read_values
+from zenfront.pipeline.record.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.record.score_record import latest, read_scores, row_reader
+from zenfront.pipeline.record.score_record import holds, joined, read_scores, row_reader
 from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.stages.search.driver import SearchDriver
 from zenfront.spaces import Architecture
@@ -42,8 +42,9 @@ def search(
     failed = _failures(experiment, folder, view) if retry_failed else 0
     if failed:
         _set_generations_aside(folder, view)
+    ends = folder.grown().evaluations
     with Ledger(folder.scores) as scores, Ledger(folder.generations) as generations:
-        driver = SearchDriver(experiment, scores, generations, view, retry_failed=bool(failed))
+        driver = SearchDriver(experiment, scores, generations, view, retry_failed=bool(failed), ends=ends)
         if lost := driver.lost:
             view.notify(f"search: {folder.scores} lacks {lost} architectures that were scored; they are scored again")
         if driver.loop.done:
@@ -72,13 +73,34 @@ def score_given(
         UserError: The record cannot be written; the cluster does not answer.
         KeyboardInterrupt: The run was interrupted; the record is complete up to here.
     """
-    with Ledger(folder.scores) as scores, Ledger(folder.generations) as generations:
-        driver = SearchDriver(experiment, scores, generations, view, given)
-        if not driver.loop.done:
-            _run(backend)(driver)
-    scored = read_values(scores.path, row_reader(experiment, partial=True))
-    known = {found.architecture.id: found for found in latest(scored)}
+    for names, architectures in _missing(experiment, folder, given).items():
+        with Ledger(folder.scores) as scores, Ledger(folder.generations) as generations:
+            wanted = tuple(each for each in experiment.objectives if each.score in names)
+            part = experiment.model_copy(update={"objectives": wanted})
+            driver = SearchDriver(part, scores, generations, view, architectures)
+            if not driver.loop.done:
+                _run(backend)(driver)
+    known = {found.architecture.id: found for found in _scores_given(experiment, folder)}
     return [known[architecture.id] for architecture in given]
+
+
+def _scores_given(experiment: Experiment, folder: RunFolder) -> list[Scores]:
+    return joined(read_values(folder.scores, row_reader(experiment, partial=True)))
+
+
+def _missing(
+    experiment: Experiment, folder: RunFolder, given: Sequence[Architecture]
+) -> dict[tuple[str, ...], list[Architecture]]:
+    """Return the architectures by the scores that they lack; the first objective is always taken, as it may be free."""
+    first, *_ = names = experiment.score_names()
+    known = {found.architecture.id: found for found in _scores_given(experiment, folder)}
+    groups: dict[tuple[str, ...], list[Architecture]] = {}
+    for architecture in given:
+        found = known.get(architecture.id)
+        lacking = [name for name in names if found is None or not holds(found, [name])]
+        if lacking:
+            groups.setdefault(tuple(dict.fromkeys([first, *lacking])), []).append(architecture)
+    return groups
 
 
 def _failures(experiment: Experiment, folder: RunFolder, view: View) -> int:

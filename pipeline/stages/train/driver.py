@@ -12,8 +12,9 @@ from zenfront.pipeline.cluster.tuner import ForgetfulSearcher, NotPickled, Relea
 from zenfront.pipeline.cluster.workers import lost_machines
 from zenfront.pipeline.errors import UserError, passing_errors_to
 from zenfront.pipeline.progress import TrialProgress, View
+from zenfront.pipeline.record.changes import WORKER_FAILED
 from zenfront.pipeline.results.stage_rows import Epoch
-from zenfront.pipeline.stages.train.runs import WORKER_FAILED, Evaluation, TrainingRuns
+from zenfront.pipeline.stages.train.runs import Evaluation, TrainingRuns
 
 RETRIES = 3
 """Retries after the death of a worker. Tune (2.60) does not retry a trial whose worker dies while it is reset."""

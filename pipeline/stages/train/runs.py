@@ -8,14 +8,12 @@ from zenfront.pipeline import schedulers
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Train
 from zenfront.pipeline.progress import TrialProgress, TrialState
+from zenfront.pipeline.record.changes import WORKER_FAILED
 from zenfront.pipeline.record.ledger import Ledger
 from zenfront.pipeline.results.stage_rows import Epoch, Trained, TrainedRun, trial_name
 from zenfront.pipeline.schedulers import TrainingBudget
 from zenfront.pipeline.seeds import seed_for
 from zenfront.spaces import Architecture
-
-WORKER_FAILED = "worker failed: "
-"""Prefix of the failure of a run that did not end itself: its worker died or raised."""
 
 _NO_COSTS: Mapping[str, tuple[float, ...]] = MappingProxyType({})
 
@@ -142,6 +140,13 @@ class TrainingRuns:
     def tested(self, trial: str, test: Evaluation) -> None:
         """Store the result of a test."""
         self._tests[trial] = test
+
+    def take_over(self, outcomes: Sequence[TrainedRun]) -> None:
+        """Store the tests of an earlier end of the training, which are not repeated."""
+        for run in outcomes:
+            if run.test_accuracy is not None:
+                balanced = run.test_balanced_accuracy
+                self._tests[run.trial] = Evaluation(run.test_accuracy, run.test_loss, None, balanced)
 
     def take(self) -> Job | None:
         """Return the next job, or None if there is nothing to do at present."""

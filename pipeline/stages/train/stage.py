@@ -12,9 +12,9 @@ from zenfront.pipeline.record.backup import storage_of
 from zenfront.pipeline.record.json_file import read_document, write_json
 from zenfront.pipeline.record.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.record.training_result import DataFacts, compared_costs, costs_of, find_trained_front
+from zenfront.pipeline.record.training_result import DataFacts, compared_costs, costs_of, covers, find_trained_front
 from zenfront.pipeline.results.front import Front
-from zenfront.pipeline.results.stage_rows import TrainedRun
+from zenfront.pipeline.results.stage_rows import Trained, TrainedRun
 from zenfront.pipeline.stages.train.driver import JobCallback, JobScheduler, JobSearcher, TrainingDriver
 from zenfront.pipeline.stages.train.runs import TrainingRuns
 from zenfront.pipeline.stages.train.worker import Training, TrainingWorker
@@ -31,12 +31,14 @@ def train(experiment: Experiment, folder: RunFolder, view: View) -> None:
             answer; no worker could train anything.
         KeyboardInterrupt: Interrupted; the record is complete up to here.
     """
-    if folder.trained.exists():
-        view.notify(f"training: finished already, see {folder.trained}")
-        return
     front = read_document(folder.front, Front.from_row)
     if front is None:
         raise UserError(f"{folder.front} is missing: nothing is selected yet. Run `zenfront select` first.")
+    if covers(read_trained(folder), front.selected, experiment.train.seeds):
+        view.notify(f"training: finished already, see {folder.trained}")
+        return
+    if folder.computed().failed:
+        view.notify(f"training: no run completed an epoch; beginning anew, see {folder.set_training_aside()}")
     train_given(experiment, folder, view, [member.architecture for member in front.chosen], front)
 
 
@@ -70,16 +72,23 @@ def train_given(
         if ledger.rows:
             view.notify(f"training: going on after {len(ledger.rows)} epochs in {folder.epochs}")
         runs = TrainingRuns(selected, settings, experiment.search.seed, ledger, costs, round(behind))
+        runs.take_over(read_trained(folder))
         if not runs.complete:
             with session.cluster(experiment):
                 _run(experiment, folder, images, TrainingDriver(runs, view))
-        _require_one_trained(runs, folder)
+        require_one_trained(runs)
         trained = runs.outcomes()
         if front:
             facts = DataFacts(chance_level(images, settings.metric), behind, runs.test_images)
             trained = replace(trained, front=find_trained_front(experiment, front, trained.trials, facts))
         write_json(folder.trained, trained.to_row())
     return trained.trials
+
+
+def read_trained(folder: RunFolder) -> list[TrainedRun]:
+    """Return the outcomes in trained.json; none without the file."""
+    trained = read_document(folder.trained, Trained.from_row)
+    return trained.trials if trained else []
 
 
 def _run(experiment: Experiment, folder: RunFolder, images: data.Images, driver: TrainingDriver) -> None:
@@ -113,10 +122,15 @@ def _run(experiment: Experiment, folder: RunFolder, images: data.Images, driver:
         raise KeyboardInterrupt
 
 
-def _require_one_trained(runs: TrainingRuns, folder: RunFolder) -> None:
+def require_one_trained(runs: TrainingRuns) -> None:
+    """Require that a training run did not fail.
+
+    Raises:
+        UserError: All runs failed.
+    """
     progress = [runs.progress(trial.name) for trial in runs.wanted()]
     if progress and all(one.state == "failed" for one in progress):
         raise UserError(
             f"no worker could train anything; {progress[0].trial}: {progress[0].reason}. "
-            f"Put that right, delete {folder.epochs} and run the same command again."
+            "Put that right and run the same command again: training begins anew."
         )
