@@ -187,7 +187,7 @@ class RunFolder:
 
     def computed(self) -> Computed:
         """Return what is computed in this folder."""
-        scores = any(path.exists() and path.stat().st_size for path in (self.scores, self.path / "pilot.jsonl"))
+        scores = any(path.stat().st_size for path in self.path.glob("*.jsonl"))
         rows = read_ledger(self.epochs)[0]
         last = {row["trial"]: row.get("failure") for row in rows}  # the last row of each training run
         failed = bool(rows) and all(str(failure).startswith(WORKER_FAILED) for failure in last.values())

@@ -12,8 +12,6 @@ from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.stage_rows import Generation, Scores
 from zenfront.spaces import Space
 
-PARTS = ("values", "errors", "seconds", "undefined")
-
 
 def read_scores(folder: RunFolder, experiment: Experiment, counted: int = 0, by: Path | None = None) -> list[Scores]:
     """Return the scores of a search, each architecture once, in the order in which they were first recorded.
@@ -52,9 +50,15 @@ def joined(scored: Iterable[Scores]) -> list[Scores]:
     found: dict[str, Scores] = {}
     for scores in scored:
         before = found.get(scores.architecture.id, scores)
-        parts = {name: {**getattr(before, name), **getattr(scores, name)} for name in PARTS}
-        failure = None if parts["values"] else scores.failure
-        found[scores.architecture.id] = replace(scores, failure=failure, **parts)
+        values = {**before.values, **scores.values}
+        found[scores.architecture.id] = replace(
+            scores,
+            values=values,
+            failure=None if values else scores.failure,
+            errors={**before.errors, **scores.errors},
+            seconds={**before.seconds, **scores.seconds},
+            undefined={**before.undefined, **scores.undefined},
+        )
     return list(found.values())
 
 

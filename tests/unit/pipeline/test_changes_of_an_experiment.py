@@ -208,7 +208,7 @@ def test_lost_scores_of_a_finished_run_are_said(finished: RunStages, kept: int |
     finished.folder.scores.unlink()
     if kept:
         finished.folder.scores.write_bytes(b"".join(lines[:kept]))
-    message = r"scores\.jsonl (is missing|holds 20 architectures), but generations\.jsonl counts 24"
+    message = r"scores\.jsonl holds (0|20) architectures, but generations\.jsonl counts 24"
     for read in (finished.report, finished.select):
         with pytest.raises(UserError, match=message):
             read()
