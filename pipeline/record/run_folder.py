@@ -179,7 +179,10 @@ class RunFolder:
             found = check_changes(str(self.path), before, experiment, computed, score_by_score=score_by_score)
             if found:
                 grown = self._make_room(found, before, grown, computed)
-        document: dict[str, Any] = {"schema": SCHEMA, "experiment": as_stored(experiment, stored if computed.scores else None)}
+        document: dict[str, Any] = {
+            "schema": SCHEMA,
+            "experiment": as_stored(experiment, stored if computed.scores else None),
+        }
         if places := list(named_places(experiment)):
             document["places"] = places
         write_json(self.config, document | ({"grown": grown.to_row()} if grown != Grown() else {}))
