@@ -24,6 +24,13 @@ def _public_modules(package: str) -> Iterator[str]:
             yield module.name
 
 
+def registry_of(kind: str) -> "Registry":
+    """Return the registry of ``spaces``, ``proxies``, ``algorithms`` or ``schedulers``."""
+    package = "zenfront.spaces" if kind == "spaces" else f"zenfront.pipeline.{kind}"
+    registry: Registry = getattr(importlib.import_module(package), kind.upper())
+    return registry
+
+
 @dataclass(frozen=True)
 class Registry:
     """The named entries of a folder, of the entry points of other packages, and of an experiment's own code.
@@ -75,8 +82,15 @@ class Registry:
             return getattr(importlib.import_module(f"{self.package}.{name}"), self.constant)
         if name in self._foreign:
             return self._foreign_object(self._foreign[name])
+        problem = str(self.problem(name, code))
+        raise UserError(problem[0].upper() + problem[1:])
+
+    def problem(self, name: str, code: Sequence[UserCode] = ()) -> str | None:
+        """Return why a name is no entry, with the known ones, or None if it is one."""
         known = self.names(code)
-        raise UserError(f"There is no {self.kind} named {name!r}.{suggestion(name, known)} Known: {', '.join(known)}.")
+        if name in known:
+            return None
+        return f"there is no {self.kind} named {name!r}.{suggestion(name, known)} Known: {', '.join(known)}."
 
     def _own_object(self, code: UserCode) -> Any:
         loaded = code.load()

@@ -65,10 +65,8 @@ def _known(key: str, registry: Registry, name: str, code: Sequence[UserCode] = (
         raise UserError(
             f"{key}: {own[0].file} has the name of a known {registry.kind}, {name!r}. Give the file another name."
         )
-    if name not in registry.names(code):
-        near = suggestion(name, registry.names(code))
-        known = ", ".join(registry.names(code))
-        raise UserError(f"{key}: there is no {registry.kind} named {name!r}.{near} Known: {known}.")
+    if problem := registry.problem(name, code):
+        raise UserError(f"{key}: {problem}")
 
 
 def _check_code(experiment: Experiment, code: Sequence[UserCode]) -> None:

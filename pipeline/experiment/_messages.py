@@ -30,8 +30,10 @@ def unfit(details: Sequence[ErrorDetails]) -> str:
     rules = [_RULES.get(each["type"]) or re.sub(r"^\w+ should ", "must ", each["msg"]) for each in details]
     rule = " or ".join(dict.fromkeys(rules)).replace(" or must be", " or")
     expected = re.findall(r"'([^']+)'", str(detail.get("ctx", {}).get("expected", "")))
+    number = isinstance(detail["input"], str) and re.fullmatch(r"\d[\d,_' ]*(\.\d+)?", detail["input"].strip())
+    separators = " Write a number without separators." if number and "must be text" not in rule else ""
     quotes = " Put it in quotes to make it text." if detail["type"] == "string_type" else ""
-    return f"{rule}, but got {shown(detail['input'])}.{suggestion(detail['input'], expected)}{quotes}"
+    return f"{rule}, but got {shown(detail['input'])}.{suggestion(detail['input'], expected)}{separators}{quotes}"
 
 
 def shown(value: object) -> str:

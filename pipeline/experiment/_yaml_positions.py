@@ -16,6 +16,10 @@ from zenfront.pipeline.errors import UserError
 
 Place = tuple[str | int, ...]
 MAX_DEPTH = 20
+_REMEDIES = {
+    "\\t": " Indent with spaces, not with tabs.",
+    "escape": " In double quotes a backslash begins an escape: put the text in single quotes.",
+}
 _TAG = "tag:yaml.org,2002:"
 # YAML 1.2, section 10.3.2: tag, pattern, possible first characters.
 _CORE_SCHEMA = (
@@ -109,7 +113,7 @@ def _explained(error: yaml.YAMLError, source: str) -> str:
     if not isinstance(error, yaml.MarkedYAMLError) or mark is None:
         return f"{source} is not YAML text: {' '.join(str(error).split())}."
     problem = error.problem or error.context or "it is not YAML"
-    hint = " Indent with spaces, not with tabs." if "\\t" in problem else ""
+    hint = next((remedy for sign, remedy in _REMEDIES.items() if sign in problem), "")
     return f"{_where(source, mark.line)}: {problem}.{hint}"
 
 
@@ -138,7 +142,9 @@ class _Reader:
         for key_node, value_node in node.value:
             key = self._scalar(key_node) if isinstance(key_node, yaml.ScalarNode) else None
             if not isinstance(key, str):
-                raise self._refused(key_node, "a key must be text")
+                digits = isinstance(key_node, yaml.ScalarNode) and key_node.value.isdigit()
+                comma = ". In braces a comma begins a new key: write a number without commas" if digits else ""
+                raise self._refused(key_node, f"a key must be text{comma}")
             if key in mapping:
                 first = self.origins[*place, key].where
                 raise self._refused(key_node, f"the key {key!r} is given twice (first: {first})")

@@ -16,7 +16,7 @@ from zenfront.pipeline.experiment._yaml_positions import Document, Place, Source
 from zenfront.pipeline.experiment.addresses import shown
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.own_places import PLACES, OwnPlace, held, settings_file
-from zenfront.pipeline.experiment.references import resolve, with_references
+from zenfront.pipeline.experiment.references import resolve, unknown_names, with_references
 from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.user_code import UserCode, allow
 from zenfront.pipeline.wording import suggestion
@@ -211,14 +211,25 @@ def _resolved_experiment(
 
 
 def _validated(document: Document) -> Experiment:
+    """Return the experiment; every mistake of the document is reported at once, in the order of its keys."""
+    mistakes = unknown_names(document.value)
     try:
-        return Experiment.model_validate_json(json.dumps(document.value), strict=True)
+        experiment = Experiment.model_validate_json(json.dumps(document.value), strict=True)
     except ValidationError as error:
-        mistakes: dict[Place, list[ErrorDetails]] = {}
+        found: dict[Place, list[ErrorDetails]] = {}
         for detail in error.errors(include_url=False):
-            mistakes.setdefault(_place(detail, document.value), []).append(detail)
-        lines = [_message(place, details, document) for place, details in mistakes.items()]
-        raise UserError("\n".join(lines)) from error
+            found.setdefault(_place(detail, document.value), []).append(detail)
+        mistakes = {place: _mistake(place, details) for place, details in found.items()} | mistakes
+    if mistakes:
+        order = {place: position for position, place in enumerate(document.origins)}
+        places = sorted(mistakes, key=lambda place: order[_known_part(place, document)])
+        raise UserError("\n".join(_message(place, mistakes[place], document) for place in places))
+    return experiment
+
+
+def _known_part(place: Place, document: Document) -> Place:
+    """Return the longest beginning of a place that the document has."""
+    return next(place[:n] for n in range(len(place), -1, -1) if place[:n] in document.origins)
 
 
 def _place(detail: ErrorDetails, value: Any) -> Place:
@@ -235,10 +246,10 @@ def _place(detail: ErrorDetails, value: Any) -> Place:
     return detail["loc"] if detail["type"] == "missing" else place
 
 
-def _message(place: Place, details: Sequence[ErrorDetails], document: Document) -> str:
-    origin = next(document.origins[place[:n]] for n in range(len(place), -1, -1) if place[:n] in document.origins)
+def _message(place: Place, mistake: str, document: Document) -> str:
+    origin = document.origins[_known_part(place, document)]
     name = f"{written(place)}: " if place else ""
-    return f"{origin.where}: {name}{_mistake(place, details)}"
+    return f"{origin.where}: {name}{mistake}"
 
 
 def _mistake(place: Place, details: Sequence[ErrorDetails]) -> str:

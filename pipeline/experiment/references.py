@@ -8,6 +8,7 @@ from typing import Any
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment._yaml_positions import Document, Place, written
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.registry import registry_of
 from zenfront.pipeline.user_code import UserCode, allow, is_reference, read
 
 CONSTANTS = {"spaces": "SPACE", "proxies": "PROXY"}
@@ -52,6 +53,17 @@ def resolve(document: Document, folder: Path | None, known: Sequence[UserCode] =
     every = {(code.kind, code.name): code for code in known} | found
     if every:
         document.value["code"] = [asdict(code) for code in every.values()]
+
+
+def unknown_names(value: dict[str, Any]) -> dict[Place, str]:
+    """Return why names of spaces, proxies, algorithms and schedulers are wrong, by their place in plain data."""
+    code = [UserCode(**each) for each in value.get("code", ())]
+    wrong: dict[Place, str] = {}
+    for place, kind in _names(value):
+        name = str(place[-1]) if place[0] == "proxies" else _holder(value, place)[place[-1]]
+        if problem := registry_of(kind).problem(name, code):
+            wrong[place] = problem
+    return wrong
 
 
 def with_named(experiment: Experiment, kind: str, names: Sequence[str]) -> tuple[Experiment, list[str]]:
@@ -121,6 +133,17 @@ def _places(value: dict[str, Any]) -> Iterator[tuple[Place, str]]:
     for index, name in enumerate(compared if isinstance(compared, list) else ()):
         if isinstance(name, str):
             yield ("train", "objectives", index), "proxies"
+
+
+def _names(value: dict[str, Any]) -> Iterator[tuple[Place, str]]:
+    """List the places of all names: those that can be references, and those of algorithm and scheduler."""
+    yield from ((place, kind) for place, kind in _places(value) if place[0] not in ("select", "train"))
+    search, train = value.get("search"), value.get("train")
+    if isinstance(search, dict) and isinstance(search.get("algorithm"), str):
+        yield ("search", "algorithm"), "algorithms"
+    scheduler = train.get("scheduler") if isinstance(train, dict) else None
+    if isinstance(scheduler, dict) and isinstance(scheduler.get("name"), str):
+        yield ("train", "scheduler", "name"), "schedulers"
 
 
 def _holder(value: Any, place: Place) -> Any:

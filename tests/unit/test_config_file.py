@@ -102,7 +102,7 @@ def test_a_bare_name_is_a_shipped_experiment_wherever_one_is(tmp_path: Path, mon
 def test_a_file_here_comes_before_a_shipped_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tune_configs").mkdir()
-    text = re.sub(r"name: \w+", "name: mine", (CONFIGS / "smoke.yaml").read_text(encoding="utf-8"))
+    text = re.sub(r"^name: \w+", "name: mine", (CONFIGS / "smoke.yaml").read_text(encoding="utf-8"), flags=re.M)
     (tmp_path / "tune_configs/smoke.yaml").write_text(text, encoding="utf-8")
     assert load_experiment("smoke").name == "mine"
 
