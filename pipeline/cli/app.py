@@ -1,6 +1,5 @@
 """Define the commands of `zenfront`. Each imports what it needs when it runs, so that the help appears at once."""
 
-import os
 import sys
 from io import TextIOWrapper
 from typing import Annotated
@@ -28,6 +27,9 @@ app.add_typer(config_app, name="config")
 
 def main() -> None:
     """Run the console script `zenfront`. A `UserError` ends it with one message and exit code 2."""
+    if sys.platform == "win32":
+        _complain("Zenfront runs on Linux and macOS. On Windows, use it within WSL 2: https://aka.ms/wsl.")
+        sys.exit(2)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show an arrow must not end a run
@@ -174,14 +176,9 @@ def ui_command(
     ] = None,
 ) -> None:
     """Show the results in MLflow, on 127.0.0.1 only."""
-    from zenfront.pipeline.tracking import default_uri
+    from zenfront.pipeline.cli.ui import show
 
-    runs.mkdir(parents=True, exist_ok=True)
-    typer.echo(f"MLflow starts on http://127.0.0.1:{port} (press Ctrl-C to stop it)")
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # five processes that nothing here uses
-    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    os.execv(sys.executable, [*command, "--backend-store-uri", uri or default_uri(runs)])
+    show(runs, port, uri)
 
 
 @app.command(

@@ -121,6 +121,11 @@ def unreachable(address: str | None, error: Exception) -> UserError:
         address: Address of the cluster; None for Ray on this machine.
         error: The exception that `ray.init` raised.
     """
+    if "AF_UNIX" in str(error):
+        return UserError(
+            f"Ray did not start on this machine: the path of its temporary folder is too long for a socket ({error}). "
+            "Set RAY_TMPDIR to a short path, such as /tmp, or unset it."
+        )
     if address is None:
         return UserError(f"Ray did not start on this machine ({error}). It may be overloaded: try again.")
     hint = "" if "RAY_AUTH_MODE" in os.environ else " If it requires a token: export RAY_AUTH_MODE=token."

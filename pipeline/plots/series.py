@@ -116,7 +116,7 @@ def groups(record: RunRecord) -> list[Group]:
 
     return [
         _group(record, "dominated", SCORED, points),
-        members("front", FRONT, front - selected - trained),
+        members("front, not selected", FRONT, front - selected - trained),
         members("selected, stopped early" if trained else "selected", SELECTED, selected - trained),
         members("trained to the end", TRAINED, trained),
     ]

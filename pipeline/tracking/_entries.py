@@ -94,6 +94,7 @@ def parent(record: RunRecord, origin: Origin, status: Status) -> Entry:
         points=[point for row in record.generations for point in _generation(row)],
         tags={
             "zenfront.folder": str(record.folder.path.resolve()),
+            "zenfront.host": origin.host,
             "zenfront.space": experiment.space,
             "zenfront.objectives": params["objectives"],
             "mlflow.source.name": "zenfront",

@@ -26,6 +26,8 @@ from zenfront.pipeline.tracking._store import Store, shown_uri
 
 logger = logging.getLogger(__name__)
 
+LONGEST = 300
+"""Characters of an error of MLflow that are shown."""
 HURRY = 2.0
 """Longest time in seconds to wait at the end of an interrupted run: the machine may be about to be taken away."""
 
@@ -45,7 +47,11 @@ def sync(folder: RunFolder, experiment: Experiment | None = None) -> dict[str, s
     """
     experiment = experiment or folder.experiment()
     try:
-        return _Session(folder, experiment).send(None)
+        session = _Session(folder, experiment)
+        sent = session.send(None)
+        for name in session.mark_deleted():
+            logger.warning("MLflow: the folder of run %s was deleted; it is marked so", name)
+        return sent
     except UserError:
         raise
     except Exception as error:  # requests, SQLAlchemy, MLflow: each store has its own
@@ -143,6 +149,10 @@ class _Session:
             self._store, self._seen = store, seen
             return store.runs
 
+    def mark_deleted(self) -> list[str]:
+        """Mark the runs whose folder was deleted; return the names of the new ones."""
+        return self._store.mark_deleted(read_origin(self._folder).host) if self._store else []
+
     @contextmanager
     def _alone(self) -> Iterator[bool]:
         """Hold the lock of the senders on this machine; yield whether this one was the last to hold it."""
@@ -197,7 +207,11 @@ def _columns(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _first_line(experiment: Experiment, error: BaseException) -> str:
-    return shown(f"{type(error).__name__}: {error}".splitlines()[0], experiment.tracking.uri)[:120]
+    """Return the first line of an error; a message of our own is whole, since it ends with what to do."""
+    if isinstance(error, UserError):
+        return shown(str(error), experiment.tracking.uri)
+    line = shown(f"{type(error).__name__}: {error}".splitlines()[0], experiment.tracking.uri)
+    return line if len(line) <= LONGEST else f"{line[:LONGEST].rpartition(' ')[0]} ..."
 
 
 def trouble(folder: RunFolder, experiment: Experiment, error: BaseException) -> str:

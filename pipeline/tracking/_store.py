@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 RUN = "zenfront.run"
 ENTRY = "zenfront.architecture"
+FOLDER, HOST, DELETED = "zenfront.folder", "zenfront.host", "zenfront.folder_deleted"
+MANY = 1000
+"""Experiments whose folders are looked for."""
 SENT = "zenfront.points"
 FILES = "zenfront.files"
 NOTE_SENT = "zenfront.note"
@@ -32,9 +35,22 @@ SHOWN_NOTE = "mlflow.note.content"
 Pair = tuple[str, str]
 
 
+def default_store(runs: Path) -> Path:
+    """Return the path of the SQLite store beside the runs."""
+    return runs.resolve() / "mlflow.db"
+
+
 def default_uri(runs: Path) -> str:
-    """Return the SQLite store beside the runs."""
-    return f"sqlite:///{runs.resolve() / 'mlflow.db'}"
+    """Return the address of the SQLite store beside the runs."""
+    return f"sqlite:///{default_store(runs)}"
+
+
+def experiment_pages(uri: str) -> dict[str, str]:
+    """Return the page of each experiment that holds runs of this project, by name, relative to MLflow's pages."""
+    client = _client(uri)
+    ours = f"tags.`{RUN}` LIKE '%'"
+    every = {each.name: each.experiment_id for each in client.search_experiments()}
+    return {name: f"experiments/{i}" for name, i in every.items() if client.search_runs([i], ours, max_results=1)}
 
 
 def tracking_uri(experiment: Experiment, runs: Path) -> str:
@@ -134,6 +150,25 @@ class Store:
         self._held[name] = _Held(
             run.info.run_id, run.info.run_name, run.info.status, set(data.params), dict(data.metrics), dict(data.tags)
         )
+
+    def mark_deleted(self, host: str) -> list[str]:
+        """Mark the experiments of this machine whose run folder was deleted; return the names of the new ones.
+
+        Args:
+            host: Name of this machine, as in origin.json.
+        """
+        on_host = f"tags.`{HOST}` = '{host}' AND tags.`{FOLDER}` LIKE '%'"
+        found = self._client.search_runs([self._experiment], filter_string=on_host, max_results=MANY)
+        marked = []
+        for run in found:
+            if Path(run.data.tags[FOLDER]).exists() or DELETED in run.data.tags:
+                continue
+            self._client.set_tag(run.info.run_id, DELETED, "true")
+            self._client.update_run(run.info.run_id, name=f"{run.info.run_name} (folder deleted)")
+            if run.info.status == "RUNNING":
+                self._client.set_terminated(run.info.run_id, "KILLED")
+            marked.append(run.info.run_name)
+        return marked
 
     def send(self, entry: Entry) -> None:
         """Send what MLflow does not have of an entry. Sent again, also after a kill, nothing is there twice."""

@@ -212,7 +212,7 @@ class TrainingRuns:
             trial=name,
             architecture=trial.architecture.id,
             seed=trial.seed,
-            epochs=self.recorded(name),
+            epochs=self._completed[name].epoch if name in self._completed else 0,
             status="failed" if test.failure else self._status(name),
             val_accuracy=self._value(name, "val_accuracy"),
             test_accuracy=test.accuracy,

@@ -1,10 +1,12 @@
 import json
+import shutil
 import statistics
 from collections.abc import Callable
 from typing import Any
 
 import pyarrow.parquet
 import pytest
+from mlflow import MlflowClient
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
@@ -13,7 +15,7 @@ from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.results.stage_rows import Trained
 from zenfront.pipeline.stages.select import select
-from zenfront.pipeline.tracking import sync
+from zenfront.pipeline.tracking import default_uri, experiment_pages, sync
 
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]
 FakeTraining = Callable[[Experiment, RunFolder, Front], None]
@@ -157,3 +159,20 @@ def test_a_folder_without_a_run(fake_run: FakeRun) -> None:
     _, folder = fake_run(count=24)
     with pytest.raises(UserError, match="holds no run"):
         sync(RunFolder(folder.path / "nothing"))
+
+
+def test_a_run_whose_folder_was_deleted_is_marked_by_the_next_sync(fake_run: FakeRun, with_store: WithStore) -> None:
+    _, gone = fake_run("gone", count=24)
+    with_store(gone)
+    sync(gone)
+    shutil.rmtree(gone.path)
+    _, here = fake_run("here", count=24)
+    sync(here)
+    client = MlflowClient(default_uri(here.path.parent))
+    runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
+    parents = {run.data.tags["zenfront.folder"]: run for run in runs if "zenfront.folder" in run.data.tags}
+    assert parents[str(gone.path.resolve())].info.run_name == "gone (folder deleted)"
+    assert parents[str(gone.path.resolve())].data.tags["zenfront.folder_deleted"] == "true"
+    assert parents[str(here.path.resolve())].info.run_name == "here"
+    assert "zenfront.folder_deleted" not in parents[str(here.path.resolve())].data.tags
+    assert list(experiment_pages(default_uri(here.path.parent))) == ["zenfront"]
