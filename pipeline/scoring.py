@@ -1,6 +1,6 @@
 """Scores of one architecture: the network is built where it is needed and thrown away."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ from zenfront.pipeline.proxies import Batch, Proxy
 from zenfront.pipeline.proxies._containment import is_foreign
 from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.seeds import torch_generator
+from zenfront.pipeline.structure.graph import graph_row
 from zenfront.pipeline.training import data
 from zenfront.pipeline.user_code import UserCode
 from zenfront.spaces import Architecture, Init, Network, Space, Task, initialise
@@ -38,6 +39,7 @@ class Scoring:
         device: Device of the networks.
         keep_partial: Keep the scores that are defined if another is not; a search needs all or none.
         code: Code of the experiment, which a worker loads from its source.
+        describe: Whether to count the graphs of the networks, from which rounds learn.
     """
 
     space: Space
@@ -51,6 +53,7 @@ class Scoring:
     device: str = "cpu"
     keep_partial: bool = False
     code: Sequence[UserCode] = ()
+    describe: bool = False
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the fields, with a space of the experiment's own by its name: its module is not importable."""
@@ -81,6 +84,7 @@ class Scoring:
             options=experiment.proxies,
             device=experiment.resources.device,
             code=experiment.code,
+            describe=experiment.select.rounds > 1,
         )
 
     def score(self, architecture: Architecture) -> Scores:
@@ -102,9 +106,9 @@ class Scoring:
         )
         reason = ""
         try:
-            self._measure(architecture, taken)
+            graph = self._measure(architecture, taken)
         except (ScoreUndefined, TimeIsUp) as error:
-            reason = str(error)
+            graph, reason = (), str(error)
         if reason and not partial:
             return Scores(architecture, {}, reason, self.seed, seconds=taken.seconds)
         undefined = {
@@ -113,9 +117,12 @@ class Scoring:
             if name in taken.undefined or (reason and name not in taken.values)
         }
         failure = None if taken.values else next(iter(undefined.values()))
-        return Scores(architecture, taken.values, failure, self.seed, taken.errors, taken.seconds, undefined)
+        return Scores(
+            architecture, taken.values, failure, self.seed, taken.errors, taken.seconds, undefined, graph=graph
+        )
 
-    def _measure(self, architecture: Architecture, taken: Measurement) -> None:
+    def _measure(self, architecture: Architecture, taken: Measurement) -> tuple[float, ...]:
+        """Take all scores; return the counts of the graph of a feasible network, if they are asked for."""
         foreign = is_foreign(self.space.build)
         if violation := taken.attempt("build", lambda: self.space.violation(architecture, self.task), foreign=foreign):
             raise ScoreUndefined(shortened(violation))
@@ -128,8 +135,18 @@ class Scoring:
 
         networks = Lender(build, draw, foreign=foreign)
         taken.take_costs([proxy for proxy in self._proxies if proxy.is_cost], networks)
-        if self._feasible(taken.values):
-            taken.take_samples([proxy for proxy in self._proxies if not proxy.is_cost], networks)
+        if not self._feasible(taken.values):
+            return ()
+        taken.take_samples([proxy for proxy in self._proxies if not proxy.is_cost], networks)
+        return self._graph(build, taken, foreign) if self.describe else ()
+
+    def _graph(self, build: Callable[[], Network], taken: Measurement, foreign: bool) -> tuple[float, ...]:
+        """Return the counts of the graph; none if it has a layer of unknown cost or cannot be followed."""
+        shape = (self.task.channels, self.task.height, self.task.width)
+        try:
+            return tuple(taken.attempt("graph", lambda: graph_row(build(), shape), foreign=foreign).tolist())
+        except ScoreUndefined:
+            return ()
 
     @cached_property
     def _proxies(self) -> Sequence[Proxy]:

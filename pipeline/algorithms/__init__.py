@@ -1,6 +1,7 @@
 """Search algorithms with an ask-and-tell interface. A module without underscore is one; it exports ``ALGORITHM``."""
 
 from zenfront.pipeline.algorithms._algorithm import Algorithm, AlgorithmSpec, Problem
+from zenfront.pipeline.algorithms._feasible_sample import FeasibleSample
 from zenfront.pipeline.algorithms._fixed_list import FixedList
 from zenfront.pipeline.registry import Registry
 
@@ -22,4 +23,4 @@ def load(name: str) -> AlgorithmSpec:
     return spec
 
 
-__all__ = ["ALGORITHMS", "Algorithm", "AlgorithmSpec", "FixedList", "Problem", "load", "names"]
+__all__ = ["ALGORITHMS", "Algorithm", "AlgorithmSpec", "FeasibleSample", "FixedList", "Problem", "load", "names"]

@@ -19,6 +19,7 @@ class Problem:
         constraints: Constraints, any number.
         population: Number of candidates in a generation.
         seed: Root seed of the algorithm's randomness.
+        start: Canonical architectures with which the first generation begins, each once; the rest of it is sampled.
     """
 
     space: Space
@@ -26,6 +27,7 @@ class Problem:
     constraints: Sequence[Constraint]
     population: int
     seed: int
+    start: Sequence[Architecture] = ()
 
 
 class Algorithm(Protocol):

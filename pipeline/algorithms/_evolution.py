@@ -36,7 +36,7 @@ class Evolution:
         self._survivors = survivors
         self._tournament = tournament
         self._generator = numpy_generator(problem.seed, name)
-        self._asked = SeenArchitectures(problem.space, self._generator)
+        self._asked = SeenArchitectures(problem.space, self._generator, problem.start)
         self._archive: list[Architecture] = []
         self._losses = np.empty((0, len(problem.objectives)))
         self._violation = np.empty(0)

@@ -53,16 +53,21 @@ class Genetic:
         self._algorithm.setup(self._genes, termination=NoTermination())
 
     def ask(self, count: int) -> list[Architecture]:
-        """Return the next generation: uniform samples until the first one has been scored, then children."""
+        """Return the next generation: `start` and uniform samples until one has been scored, then children."""
         algorithm = self._algorithm
         algorithm.n_offsprings = min(count, self._problem.population)
         bred = algorithm.ask() if algorithm.is_initialized else None
         algorithm.termination.force_termination = False  # pymoo terminates when breeding finds nothing new
-        asked = self._fill(Population.empty() if bred is None else bred, algorithm.n_offsprings)
+        asked = self._fill(self._start() if bred is None else bred, algorithm.n_offsprings)
         self._seen.remember(asked)
         if len(asked):
             self._in_flight.append(asked)
         return [individual.data["architecture"] for individual in asked]
+
+    def _start(self) -> Population:
+        """Return what is left of the problem's `start`, in its order."""
+        genes = np.array([self._problem.space.encode(architecture) for architecture in self._problem.start])
+        return self._seen.do(Population.new(X=genes)) if len(genes) else Population.empty()
 
     def _fill(self, asked: Population, count: int) -> Population:
         """Add uniform samples if breeding found fewer than `count` new architectures."""

@@ -39,7 +39,7 @@ class OptunaSearch:
         self._problem = problem
         self._tries = tries
         self._distributions = dict(problem.space.distributions)
-        self._asked = SeenArchitectures(problem.space, numpy_generator(problem.seed, name))
+        self._asked = SeenArchitectures(problem.space, numpy_generator(problem.seed, name), problem.start)
         self._in_flight: deque[list[Trial]] = deque()
         self._observed: dict[str, list[float]] = {o.score: [] for o in problem.objectives}
         self._study = optuna.create_study(
@@ -52,7 +52,8 @@ class OptunaSearch:
         """Return the sampler's next proposals."""
         trials, architectures = [], []
         for _ in range(count):
-            proposed = self._propose() or self._sample()
+            proposed = None if self._asked.start else self._propose()
+            proposed = proposed or self._sample()
             if proposed is None:
                 break
             trials.append(proposed[0])

@@ -13,7 +13,7 @@ class Random:
     """Random search: samples every gene from its distribution."""
 
     def __init__(self, problem: Problem) -> None:
-        self._asked = SeenArchitectures(problem.space, numpy_generator(problem.seed, "random"))
+        self._asked = SeenArchitectures(problem.space, numpy_generator(problem.seed, "random"), problem.start)
 
     def ask(self, count: int) -> list[Architecture]:
         """Return new architectures, independent of all scores."""

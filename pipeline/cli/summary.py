@@ -34,7 +34,8 @@ def show_front(folder: RunFolder) -> None:
         for member in members[:SHOWN]
     ]
     typer.echo()
-    print_table(f"Pareto front: {len(members)} of {front.evaluations} architectures", columns, rows)
+    others = f", and {len(front.others)} networks that rounds chose beside it" if front.others else ""
+    print_table(f"Pareto front: {len(front.members)} of {front.evaluations} architectures{others}", columns, rows)
     if len(members) > SHOWN:
         typer.echo(f"... and {len(members) - SHOWN} more in {folder.front}")
 

@@ -49,6 +49,16 @@ class Select(Strict):
     """Objective along which rule `even` or `stratified` selects; `stratified` takes the first cost if not given."""
     extremes: bool = True
     """Always select the cheapest and the costliest member by each cost among the objectives, if `k` is at least 2."""
+    rounds: Positive = 1
+    """Rounds in which the `k` networks are selected and trained. A first part is selected by the rule; from then on, a
+    model of the accuracy learns from what was trained and chooses the next part. With 1, nothing is learned."""
+    random_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Share of the first part that is drawn at random over all feasible architectures, stratified by cost, where there
+    are several rounds; the proxies may be wrong."""
+    evaluations: Annotated[int, Field(ge=0)] | None = None
+    """Architectures that the search of each later round scores, whose objectives are the learned accuracy and the
+    costs. If not given, the searches of all later rounds together score as many as the first one; with 0 they are left
+    out."""
 
     @model_validator(mode="after")
     def _along_belongs_to_its_rules(self) -> "Select":
@@ -58,6 +68,18 @@ class Select(Strict):
                 f"but got (rule={self.rule}, along={self.along})"
             )
         return self
+
+    @model_validator(mode="after")
+    def _each_round_selects_some(self) -> "Select":
+        if self.rounds > self.k:
+            raise ValueError(f"`rounds <= k` must hold, but got (rounds={self.rounds}, k={self.k})")
+        return self
+
+    @property
+    def sizes(self) -> list[int]:
+        """Number of networks of each round: equal parts of `k`, the first of which takes the rest."""
+        part = self.k // self.rounds
+        return [self.k - part * (self.rounds - 1)] + [part] * (self.rounds - 1)
 
 
 class Experiment(Strict):

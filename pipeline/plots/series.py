@@ -108,11 +108,12 @@ def groups(record: RunRecord) -> list[Group]:
     front = {member.id for member in record.members}
     selected = set(record.front.selected if record.front else ())
     trained = {run.architecture for run in record.trained if run.test_accuracy is not None}
-    behind = [scores for scores in _feasible(record) if scores.architecture.id not in front]
+    shown = {member.id for member in record.shown}
+    behind = [scores for scores in _feasible(record) if scores.architecture.id not in shown]
     points = [(scores.architecture.id, scores.values) for scores in behind]
 
     def members(name: str, look: Look, ids: set[str]) -> Group:
-        return _member_group(record, name, look, [member for member in record.members if member.id in ids])
+        return _member_group(record, name, look, [member for member in record.shown if member.id in ids])
 
     return [
         _group(record, "dominated", SCORED, points),

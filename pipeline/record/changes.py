@@ -167,6 +167,8 @@ def _refusal(change: Change, before: Experiment, scored: Collection[str], comput
         return None
     needs_images = change.key.startswith("train.data.") and computed.scores and _reads_images(before)
     begun = {"search": computed.scores, "select": computed.epochs, "train": computed.epochs}[change.stage]
+    if before.select.rounds > 1 and computed.epochs and change.key in ("select.k", "search.evaluations"):
+        return "the rounds have chosen from what was scored"
     if change.grows or not (begun or needs_images):
         return None
     if change.key == "train.epochs":

@@ -72,6 +72,14 @@ class RunFolder:
         """Path of the folder of tables, figures and the HTML page."""
         return self.path / "report"
 
+    def round(self, number: int) -> "RunFolder":
+        """Return the folder of what was scored for a round.
+
+        For the first one these are architectures that were drawn at random, for a later one those that its search
+        asked, with the score `learned`.
+        """
+        return RunFolder(self.path / "rounds" / str(number))
+
     def experiment(self) -> Experiment:
         """Return the experiment that this folder belongs to; an earlier version's with what that version did.
 
@@ -209,6 +217,7 @@ class RunFolder:
             if computed.epochs and self.front.exists():
                 grown = grown.with_selected(read_json(self.front).get("selected", []))
             self.front.unlink(missing_ok=True)
+            rmtree(self.path / "rounds", ignore_errors=True)
         if not computed.epochs and read_ledger(self.epochs)[0]:
             self.set_training_aside()
         (self.report / "index.html").unlink(missing_ok=True)

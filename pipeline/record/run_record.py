@@ -7,10 +7,12 @@ from typing import NamedTuple
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.json_file import read_document
 from zenfront.pipeline.record.ledger import read_values
+from zenfront.pipeline.record.round_outcomes import with_outcomes
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.score_record import read_scores
 from zenfront.pipeline.record.training_result import find_trained_front
 from zenfront.pipeline.results.front import Front, Member
+from zenfront.pipeline.results.rounds import Round
 from zenfront.pipeline.results.stage_rows import Epoch, Generation, Scores, Trained, TrainedRun, trial_name
 from zenfront.pipeline.results.trained_networks import TrainedFront
 
@@ -36,6 +38,7 @@ class RunRecord:
         trained: Outcomes of the training runs; none before the end of the training stage.
         trained_front: The trained front; None before the end of the training stage, or if nothing was trained to the
             end. In runs of earlier versions it is found from `trained` and `front`.
+        rounds: Rounds with what came out of them so far; none in runs without.
     """
 
     folder: RunFolder
@@ -45,6 +48,7 @@ class RunRecord:
     epochs: list[Epoch]
     trained: list[TrainedRun]
     trained_front: TrainedFront | None = None
+    rounds: Sequence[Round] = ()
 
     @staticmethod
     def read(folder: RunFolder, experiment: Experiment | None = None) -> "RunRecord":
@@ -71,6 +75,7 @@ class RunRecord:
             [epoch for epoch in epochs if once[epoch.trial, epoch.epoch] is epoch],
             trained.trials,
             found,
+            with_outcomes(experiment, front, epochs) if front else (),
         )
 
     def scores(self) -> list[Scores]:
@@ -90,7 +95,11 @@ class RunRecord:
     @property
     def shown(self) -> Sequence[Member]:
         """Members of the front, and the networks beside it that are trained."""
-        return (*self.front.members, *self.front.others) if self.front else ()
+        return self.front.networks if self.front else ()
+
+    def round_of(self, architecture: str) -> Round | None:
+        """Return the round that chose a network, or None."""
+        return next((each for each in self.rounds if architecture in each.ids), None)
 
     def runs_of(self, architecture: str) -> list[TrainedRun]:
         """Return the training runs of an architecture, in the order of the experiment's seeds."""

@@ -51,6 +51,11 @@ def search_costs(experiment: Experiment) -> tuple[str, ...]:
     return tuple(name for name in minimised if proxies.load(name, experiment.own_code()).is_running_cost)
 
 
+def main_cost(experiment: Experiment) -> str | None:
+    """Return the cost along which trained networks are compared first, or None if there is no cost."""
+    return next(iter(compared_costs(experiment) or search_costs(experiment)), None)
+
+
 def costs_of(members: Sequence[Member], names: Sequence[str]) -> dict[str, tuple[float, ...]]:
     """Return the costs of members by id, as the search recorded them: a measured cost is not measured again.
 

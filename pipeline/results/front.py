@@ -1,13 +1,14 @@
 """The front of a search and the members that are selected from it: the content of front.json."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, Self
 
 from pydantic import TypeAdapter
 
 from zenfront.pipeline.objectives import Constraint, Objective
+from zenfront.pipeline.results.rounds import Round
 from zenfront.pipeline.results.rows import CLOSED, SCHEMA, Count, Number, Text, read_row
 from zenfront.pipeline.results.stage_rows import Box, Genes, read_architecture
 from zenfront.spaces import Architecture
@@ -60,9 +61,10 @@ class Front:
         hypervolume: `pareto.normalised_hypervolume` of the front in units of `box`.
         box: Losses that the hypervolume is normalised by.
         members: The front, by losses and then by id.
-        selected: Ids of the members that are to be trained, the first choice first.
+        selected: Ids of the networks that are to be trained, the first choice first.
         rule: Rule of the selection.
-        others: Selected architectures that are no longer on the front: they were trained before more were scored.
+        others: Selected networks beside the front: a round chose them, or they were trained before more were scored.
+        rounds: Rounds that have chosen so far, in runs with several; their networks are the selected ones.
     """
 
     space: str
@@ -78,20 +80,35 @@ class Front:
     selected: tuple[str, ...]
     rule: str
     others: tuple[Member, ...] = ()
+    rounds: tuple[Round, ...] = ()
 
     def __post_init__(self) -> None:
         if strangers := [name for name in self.selected if name not in self.by_id]:
             raise ValueError(f"selected: {strangers[0]!r} is no member of the front")
+        if self.rounds and self.selected != tuple(name for each in self.rounds for name in each.ids):
+            raise ValueError("selected: must be the networks of the rounds, in their order")
 
     @cached_property
     def by_id(self) -> Mapping[str, Member]:
         """The members and the others by id."""
-        return {member.id: member for member in (*self.members, *self.others)}
+        return {member.id: member for member in self.networks}
+
+    @property
+    def networks(self) -> tuple[Member, ...]:
+        """The members and the others."""
+        return (*self.members, *self.others)
 
     @property
     def chosen(self) -> list[Member]:
         """The selected, the first choice first."""
         return [self.by_id[name] for name in self.selected]
+
+    def with_round(self, added: Round, networks: Iterable[Member]) -> Self:
+        """Return the front with one more round, given its networks."""
+        rounds = (*self.rounds, added)
+        others = (*self.others, *(network for network in networks if network.id not in self.by_id))
+        selected = tuple(name for each in rounds for name in each.ids)
+        return replace(self, selected=selected, others=others, rounds=rounds)
 
     def to_row(self) -> dict[str, Any]:
         """Return the content of front.json."""
@@ -110,6 +127,7 @@ class Front:
             "selected": list(self.selected),
             "rule": self.rule,
             **({"others": [member.to_row() for member in self.others]} if self.others else {}),
+            **({"rounds": [each.choice.to_row() for each in self.rounds]} if self.rounds else {}),
         }
 
     @classmethod
@@ -140,6 +158,7 @@ class Front:
             selected=found.selected,
             rule=found.rule,
             others=read(found.others),
+            rounds=found.rounds,
         )
 
 
@@ -172,6 +191,7 @@ class _FrontRow:
     selected: tuple[Text, ...]
     rule: Text
     others: tuple[_MemberRow, ...] = ()
+    rounds: tuple[Round, ...] = ()
 
 
 _FRONT = TypeAdapter(_FrontRow)

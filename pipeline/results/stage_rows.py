@@ -12,6 +12,7 @@ from typing import Any, Self
 from pydantic import TypeAdapter
 
 from zenfront.pipeline.progress import TrialState
+from zenfront.pipeline.results.rounds import Round
 from zenfront.pipeline.results.rows import CLOSED, Count, Number, Positive, Text, read_row
 from zenfront.pipeline.results.trained_networks import TrainedFront
 from zenfront.spaces import Architecture
@@ -51,6 +52,7 @@ class _ScoresRow:
     errors: dict[str, Number] = field(default_factory=dict)
     undefined: dict[str, Text] = field(default_factory=dict)
     memory: Count | None = None
+    graph: tuple[Number, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class Scores:
         seconds: Wall-clock seconds by name; the construction of the network is ``build``.
         undefined: The reason for which a score has no value, by name, if the others were taken all the same.
         memory: Bytes that the worker's process, or its share of a GPU, held at the peak; None if it is not known.
+        graph: Counts of the network's graph, `structure.graph.COLUMNS`, in runs with rounds; else empty.
     """
 
     architecture: Architecture
@@ -76,6 +79,7 @@ class Scores:
     seconds: Mapping[str, float] = field(default_factory=lambda: _EMPTY)
     undefined: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     memory: int | None = None
+    graph: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.failure is None) != bool(self.values):
@@ -92,13 +96,9 @@ class Scores:
             "seed": self.seed,
             "seconds": {name: round(value, 6) for name, value in self.seconds.items()},
         }
-        if self.errors:
-            row["errors"] = dict(self.errors)
-        if self.undefined:
-            row["undefined"] = dict(self.undefined)
-        if self.memory is not None:
-            row["memory"] = self.memory
-        return row
+        optional = {"errors": dict(self.errors), "undefined": dict(self.undefined), "graph": list(self.graph)}
+        memory = {} if self.memory is None else {"memory": self.memory}
+        return row | {name: value for name, value in optional.items() if value} | memory
 
     @classmethod
     def from_row(cls, row: object) -> Self:
@@ -114,6 +114,7 @@ class Scores:
             seconds=found.seconds,
             undefined=found.undefined,
             memory=found.memory,
+            graph=found.graph,
         )
 
 
@@ -272,17 +273,20 @@ class Trained:
     Attributes:
         trials: Outcomes in the order of the selection, then of the experiment's seeds.
         front: The trained front; None in files of earlier versions, or if nothing was trained to the end.
+        rounds: Rounds with what came out of them, in runs with several.
     """
 
     __pydantic_config__ = CLOSED
 
     trials: list[TrainedRun]
     front: TrainedFront | None = None
+    rounds: tuple[Round, ...] = ()
 
     def to_row(self) -> dict[str, Any]:
         """Return the content of the file."""
         trials = {"trials": [run.to_row() for run in self.trials]}
-        return trials | ({"front": self.front.to_row()} if self.front else {})
+        front = {"front": self.front.to_row()} if self.front else {}
+        return trials | front | ({"rounds": [each.to_row() for each in self.rounds]} if self.rounds else {})
 
     @classmethod
     def from_row(cls, row: object) -> "Trained":

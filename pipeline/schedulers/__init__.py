@@ -1,6 +1,7 @@
 """Early stopping of training runs. Each module without underscore is one scheduler; it exports ``SCHEDULER``."""
 
 from zenfront.pipeline.registry import Registry
+from zenfront.pipeline.schedulers._rungs import milestones
 from zenfront.pipeline.schedulers._scheduler import MakeScheduler, Scheduler, TrainingBudget
 
 SCHEDULERS = Registry("zenfront.pipeline.schedulers", "SCHEDULER", "scheduler")
@@ -17,4 +18,4 @@ def load(name: str) -> MakeScheduler:
     return make
 
 
-__all__ = ["SCHEDULERS", "MakeScheduler", "Scheduler", "TrainingBudget", "load", "names"]
+__all__ = ["SCHEDULERS", "MakeScheduler", "Scheduler", "TrainingBudget", "load", "milestones", "names"]

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Protocol
 
 
@@ -21,10 +22,12 @@ class TrainingBudget:
         validation_images: Number of images behind a value, which is then a share in [0, 1]: a difference between two
             values below the binomial standard error is no difference, where the costs differ. None: every difference
             counts.
+        rounds: The same runs by round: those of a round set out when all runs of the rounds before have ended. Empty:
+            all set out together.
 
     Raises:
-        ValueError: A run has no costs while others have, the numbers of costs differ, a cost is not finite, or
-            `validation_images` is not positive.
+        ValueError: A run has no costs while others have, the numbers of costs differ, a cost is not finite,
+            `validation_images` is not positive, or the rounds do not hold each run once.
     """
 
     trials: tuple[str, ...]
@@ -33,8 +36,11 @@ class TrainingBudget:
     reduction_factor: float
     costs: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     validation_images: int | None = None
+    rounds: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
+        if self.rounds and sorted(trial for names in self.rounds for trial in names) != sorted(self.trials):
+            raise ValueError(f"the rounds must hold each of the runs once, but got {self.rounds} for {self.trials}")
         if self.costs and (missing := sorted(set(self.trials) - set(self.costs))):
             raise ValueError(f"every run must have costs, but {missing[0]} has none")
         if len(counts := sorted({len(self.costs[trial]) for trial in self.trials if self.costs})) > 1:
@@ -44,6 +50,15 @@ class TrainingBudget:
                 raise ValueError(f"costs must be finite, but {trial} has {self.costs[trial]}")
         if self.validation_images is not None and self.validation_images < 1:
             raise ValueError(f"`validation_images >= 1` must hold, but got {self.validation_images}")
+
+    @cached_property
+    def known(self) -> dict[str, "TrainingBudget"]:
+        """The budget that a decision about a run knows, by name: with the runs of its round and of those before."""
+        found: dict[str, TrainingBudget] = {}
+        for names in self.rounds or (self.trials,):
+            budget = replace(self, trials=(*found, *names), rounds=()) if self.rounds else self
+            found |= dict.fromkeys(names, budget)
+        return found
 
 
 class Scheduler(Protocol):

@@ -18,7 +18,8 @@ class Asha:
 
     Nothing waits for anything: no worker idles, and the result depends on the order in which runs arrive. Feed the
     runs in random order: without costs and fed best-first, all but the first are stopped. A run that fails is
-    recorded as the worst at the rung that it was on its way to.
+    recorded as the worst at the rung that it was on its way to. A run of a later round is compared with the runs of
+    all rounds that were at the rung before it.
 
     Source: Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020, arXiv:1810.05934, in the
     stopping variant of Ray Tune's `AsyncHyperBandScheduler` with one bracket; with costs after Schmucker et al.,
@@ -48,7 +49,7 @@ class Asha:
             return
         self._rungs[epoch][trial] = worthy
         if worthy > WORST:
-            found = compare(self._rungs[epoch], self._budget, self._spread)
+            found = compare(self._rungs[epoch], self._budget.known[trial], self._spread)
             if not _goes_on(found, self._budget.reduction_factor):
                 limit = f"the best 1/{self._budget.reduction_factor:g} go on"
                 self._stop(trial, epoch, f"rung {epoch}: {found.reason(len(found.names) - 1, limit)}")

@@ -105,11 +105,13 @@ class RunStages:
         from zenfront.pipeline.stages.select import select, shortfall
 
         front = select(self.experiment, self.folder)
-        if short := shortfall(front, self.experiment.select.k):
+        chosen = self.experiment.select
+        if chosen.rounds == 1 and (short := shortfall(front, chosen.k)):
             self._say(short)
 
     def train(self, mirror: Mirror | None) -> None:
         """Run stage 3."""
+        from zenfront.pipeline.stages.rounds.stage import train_in_rounds
         from zenfront.pipeline.stages.train.stage import train
 
         self._check_training()
@@ -119,7 +121,7 @@ class RunStages:
             f"training the selected architectures, up to {train_config.epochs} epochs each; compared by {compared}"
         )
         with self.view() as view:
-            train(self.experiment, self.folder, view)
+            (train_in_rounds if self.experiment.select.rounds > 1 else train)(self.experiment, self.folder, view)
         _poke(mirror)
 
     def report(self) -> None:
@@ -139,7 +141,12 @@ class RunStages:
 
     @property
     def _searched(self) -> bool:
-        """Whether nothing is left to score; a space that is smaller counts as searched once networks are trained."""
+        """Whether nothing is left to score; a space that is smaller counts as searched once networks are trained.
+
+        With several rounds that is known once networks are trained, since samples of the space are scored as well.
+        """
+        if self.experiment.select.rounds > 1 and not self._trained:
+            return False
         count = len(read_whole(self.folder, self.experiment))
         front = read_document(self.folder.front, Front.from_row)
         return count >= self.experiment.search.evaluations or (

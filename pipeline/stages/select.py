@@ -21,11 +21,11 @@ from zenfront.pipeline.ranking import log_rank_sum
 from zenfront.pipeline.record.json_file import read_document, write_json
 from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.record.score_record import read_whole
+from zenfront.pipeline.record.score_record import read_whole, row_reader
 from zenfront.pipeline.record.training_result import search_costs
-from zenfront.pipeline.results.front import Front, Member
+from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.results.stage_rows import Box, Epoch, Generation, Scores, trial_name
-from zenfront.spaces import Space
+from zenfront.pipeline.stages.rounds.first_round import feasible, member_of, share_by_rule, with_first_round
 
 BLOCK = 2**20
 """Numbers in a block of the trade-off, which bounds its memory to some dozen megabytes."""
@@ -36,6 +36,7 @@ def select(experiment: Experiment, folder: RunFolder) -> Front:
 
     The result depends on the scores and the experiment alone: not on their order, and not on the time. Once networks
     are in training they stay selected, and the front is made again only if more was scored or more are to be selected.
+    With several rounds, the first one is selected, and later ones that are there already stay.
 
     Raises:
         UserError: Nothing has been scored, or no architecture is feasible.
@@ -46,8 +47,15 @@ def select(experiment: Experiment, folder: RunFolder) -> Front:
         return front
     generations = read_values(folder.generations, Generation.from_row)
     box = next((row.box for row in generations if row.box), None)
-    kept = _in_training(experiment, folder, front, scored) if computed.epochs else ()
-    front = find_front(experiment, scored, box, kept)
+    if experiment.select.rounds > 1:
+        drawn = feasible(read_values(folder.round(1).scores, row_reader(experiment)), experiment)
+        again = with_first_round(experiment, find_front(experiment, scored, box), drawn, feasible(scored, experiment))
+        if front and front.rounds[:1] == again.rounds:
+            return front
+        front = again
+    else:
+        kept = _in_training(experiment, folder, front, scored) if computed.epochs else ()
+        front = find_front(experiment, scored, box, kept)
     write_json(folder.front, front.to_row())
     return front
 
@@ -88,7 +96,8 @@ def find_front(
     box = box or Box(*bounding_box(front))
     failures = Counter(s.failure for s in scored if s.failure)
     space = spaces.load(experiment.space, experiment.code)
-    chosen = [members[i].architecture.id for i in _choose(experiment, front)]
+    k = share_by_rule(experiment, 0) if experiment.select.rounds > 1 else experiment.select.k
+    chosen = [members[i].architecture.id for i in choose(experiment, front, k)]
     on_front = {scores.architecture.id for scores in members}
     others = [s for s in scored if s.architecture.id in set(kept) - on_front]
     return Front(
@@ -101,10 +110,10 @@ def find_front(
         failures=dict(sorted(failures.items())),
         hypervolume=normalised_hypervolume(front, box.ideal, box.nadir),
         box=box,
-        members=tuple(_member(scores, space) for scores in members),
-        selected=tuple(_with_kept(chosen, kept, experiment.select.k)),
+        members=tuple(member_of(scores, experiment) for scores in members),
+        selected=tuple(_with_kept(chosen, kept, k)),
         rule=rule_of(experiment)[0],
-        others=tuple(_member(scores, space) for scores in others),
+        others=tuple(member_of(scores, experiment) for scores in others),
     )
 
 
@@ -129,11 +138,6 @@ def _by_losses(every_loss: np.ndarray, indices: np.ndarray) -> np.ndarray:
     return np.asarray(indices[np.lexsort(every_loss[indices].T[::-1])])
 
 
-def _member(scores: Scores, space: Space) -> Member:
-    architecture = scores.architecture
-    return Member(architecture, space.notation(architecture), scores.values, scores.errors)
-
-
 def rule_of(experiment: Experiment) -> tuple[str, str]:
     """Return the rule of the selection and the objective along which it selects, which may be an empty text."""
     select, costs = experiment.select, search_costs(experiment)
@@ -141,10 +145,12 @@ def rule_of(experiment: Experiment) -> tuple[str, str]:
     return rule, select.along or (costs[0] if rule == "stratified" else "")
 
 
-def _choose(experiment: Experiment, front: np.ndarray) -> list[int]:
-    """Return the indices of the selected rows of the front (n, m), best first."""
+def choose(experiment: Experiment, front: np.ndarray, k: int) -> list[int]:
+    """Return the indices of the up to k rows of the front (n, m) that the rule selects, best first."""
     names = [objective.score for objective in experiment.objectives]
-    k, (rule, along) = experiment.select.k, rule_of(experiment)
+    rule, along = rule_of(experiment)
+    if not k:
+        return []
     order = _order(front, rule, names.index(along) if along else 0, k)
     if not experiment.select.extremes:
         return order[:k]

@@ -13,6 +13,7 @@ from zenfront.pipeline.plots.series import unit
 from zenfront.pipeline.record.provenance import Origin, read_origin
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results.front import Front, Member
+from zenfront.pipeline.stages.report.rounds_blocks import rounds_blocks
 from zenfront.pipeline.stages.report.trained_blocks import TRAINED_PICTURE, drawable, trained_blocks
 from zenfront.pipeline.user_code import UserCode
 from zenfront.pipeline.wording import duration, mean_percent, number, percent
@@ -60,6 +61,7 @@ def report_page(record: RunRecord, front: go.Figure) -> str:
         ),
         _failures(found),
         *_training(record),
+        *rounds_blocks(record),
         html.heading("Files"),
         html.links(_places(record)),
     ]
@@ -70,12 +72,13 @@ def _summary(record: RunRecord, front: Front) -> str:
     scored = f"{front.evaluations:,} of {front.space_size:,} architectures of {front.space} were scored"
     preferences = ", ".join(f"{o.direction} {o.score}" for o in front.objectives)
     trained = len({run.architecture for run in record.trained})
-    then = f" Then {trained} of the front were trained." if trained else ""
+    origin = f"in {len(record.rounds)} rounds" if record.rounds else "of the front"
+    then = f" Then {trained} {origin} were trained." if trained else ""
     return f"{scored} without training, to {preferences}.{then}"
 
 
 def _facts(record: RunRecord, front: Front) -> list[tuple[str, str]]:
-    means = [statistics.fmean(tested) for m in front.members if (tested := record.test_accuracies(m.id))]
+    means = [statistics.fmean(tested) for m in front.networks if (tested := record.test_accuracies(m.id))]
     facts = [
         ("architectures scored", number(front.evaluations)),
         ("members of the front", number(len(front.members))),
@@ -97,10 +100,16 @@ def _settings(record: RunRecord, front: Front) -> list[tuple[str, str]]:
         ("Algorithm", f"{search.algorithm}, population {search.population}, seed {search.seed}"),
         ("Proxies", f"mini-batch of {search.batch} images, {search.repeats} × each"),
         ("Search time", duration(record.generations[-1].seconds) if record.generations else "-"),
-        ("Selection", f"{len(front.selected)} by {front.rule}"),
+        ("Selection", _selection(front)),
         ("Code", _code(origin)),
         ("Versions", ", ".join(f"{name} {version}" for name, version in origin.versions.items())),
     ]
+
+
+def _selection(front: Front) -> str:
+    if not front.rounds:
+        return f"{len(front.selected)} by {front.rule}"
+    return f"{len(front.selected)} in {len(front.rounds)} rounds, the first by {front.rule} and at random"
 
 
 def _code(origin: Origin) -> str:

@@ -62,8 +62,11 @@ def report(folder: RunFolder) -> Path:
 
 
 def _write_csv(path: Path, record: RunRecord, front: Front) -> None:
-    """Write a row per member: id, notation, selected, scores, their standard errors, genes, test accuracy."""
-    rows = [_csv_row(record, member, member.id in front.selected) for member in front.members]
+    """Write a row per network: id, notation, selected, scores, their standard errors, genes, test accuracy.
+
+    With rounds: also the round, whether it is on the front of the search, and what the round predicted.
+    """
+    rows = [_csv_row(record, member, member.id in front.selected) for member in front.networks]
     names: Sequence[str] = list(dict.fromkeys(name for row in rows for name in row))
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names, restval="")
@@ -77,8 +80,19 @@ def _csv_row(record: RunRecord, member: Member, selected: bool) -> dict[str, Any
         "id": member.id,
         "notation": member.notation,
         "selected": int(selected),
+        **_round_columns(record, member),
         **member.values,
         **{f"{name}_error": value for name, value in member.errors.items()},
         **member.architecture.mapping,
         **({"test_accuracy_mean": float(np.mean(tested)), "test_accuracies": len(tested)} if tested else {}),
     }
+
+
+def _round_columns(record: RunRecord, member: Member) -> dict[str, Any]:
+    if not record.rounds:
+        return {}
+    columns: dict[str, Any] = {"on_search_front": int(member in record.members)}
+    if found := record.round_of(member.id):
+        network = found.networks[found.ids.index(member.id)]
+        columns |= {"round": found.number, "chosen_by": network.by, "predicted": network.predicted}
+    return columns

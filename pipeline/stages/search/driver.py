@@ -4,8 +4,6 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from zenfront.pipeline import algorithms
-from zenfront.pipeline.algorithms import FixedList, Problem
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.progress import SearchProgress, View
 from zenfront.pipeline.record.ledger import Ledger
@@ -13,9 +11,8 @@ from zenfront.pipeline.record.score_record import holds, joined, latest, row_rea
 from zenfront.pipeline.results.stage_rows import Generation, Scores
 from zenfront.pipeline.scoring import Scoring
 from zenfront.pipeline.stages.search.loop import SearchLoop
+from zenfront.pipeline.stages.search.plan import SearchPlan
 from zenfront.pipeline.stages.search.statistics import SearchStatistics
-from zenfront.spaces import Architecture
-from zenfront.spaces import load as load_space
 
 
 class SearchDriver:
@@ -23,10 +20,11 @@ class SearchDriver:
 
     Args:
         experiment: The experiment.
-        scores: Ledger of `Scores`; architectures that it holds already are not handed out again.
+        scores: Ledger of `Scores`; architectures that it holds already are not handed out again. Those that the plan
+            knows and the search asks are added to it.
         generations: Ledger with one row per generation.
         view: Shows the progress.
-        given: Score these architectures instead of searching, and keep the scores that are defined if others are not.
+        plan: What is asked; the plan of stage 1 if not given.
         retry_failed: Hand architectures out again that are recorded as failed.
         ends: As for `SearchLoop`.
 
@@ -44,37 +42,33 @@ class SearchDriver:
         scores: Ledger,
         generations: Ledger,
         view: View,
-        given: Sequence[Architecture] | None = None,
+        plan: SearchPlan | None = None,
         *,
         retry_failed: bool = False,
         ends: Sequence[int] = (),
     ) -> None:
-        settings = experiment.search
-        objectives, constraints = experiment.objectives, experiment.constraints
+        plan = plan or SearchPlan.of(experiment)
         self.experiment = experiment
-        self.statistics = SearchStatistics(objectives if given is None else objectives[:1], constraints)
-        rows = scores.values(row_reader(experiment, partial=given is not None))
-        known = (
-            latest(rows) if given is None else [each for each in joined(rows) if holds(each, experiment.score_names())]
-        )
+        self.statistics = SearchStatistics(plan.objectives, plan.constraints, patient=plan.patient)
+        rows = scores.values(row_reader(experiment, partial=plan.keep_partial))
+        names = experiment.score_names()
+        known = [each for each in joined(rows) if holds(each, names)] if plan.keep_partial else latest(rows)
         failed = [scores for scores in known if retry_failed and scores.failure]
         self.found = len(known)
+        self._recorded = {scores.architecture.id for scores in known}
+        self._plan = plan
         self._scores, self._generations, self._view = scores, generations, view
-        self._keep_partial = given is not None
-        self._total = settings.evaluations if given is None else len(given)
         self._start = time.monotonic()
         self._replayed = generations.values(Generation.from_row)
         self.lost = max(0, (self._replayed[-1].evaluations if self._replayed else 0) - self.found)
         self._before = self._replayed[-1].seconds if self._replayed else 0.0
         self._scored, self._busy = 0, 0.0
-        space = load_space(experiment.space, experiment.code)
-        problem = Problem(space, objectives, constraints, settings.population, settings.seed)
         self.loop = SearchLoop(
-            algorithms.load(settings.algorithm).make(problem) if given is None else FixedList(given),
-            population=settings.population,
-            evaluations=self._total,
-            lookahead=settings.lookahead,
-            known=[scores for scores in known if not (retry_failed and scores.failure)],
+            plan.algorithm,
+            population=plan.population,
+            evaluations=plan.evaluations,
+            lookahead=experiment.search.lookahead,
+            known=[*plan.known, *(scores for scores in known if not (retry_failed and scores.failure))],
             again=[scores.architecture for scores in failed],
             told=self._told,
             ends=ends,
@@ -87,7 +81,7 @@ class SearchDriver:
         Raises:
             UserError: The images that a proxy needs cannot be read.
         """
-        return replace(Scoring.of(self.experiment), keep_partial=self._keep_partial)
+        return replace(Scoring.of(self.experiment), keep_partial=self._plan.keep_partial)
 
     @property
     def rate(self) -> float | None:
@@ -96,8 +90,8 @@ class SearchDriver:
 
     def receive(self, scored: Iterable[Scores]) -> None:
         """Record scores, then let the loop go on."""
-        fresh = list(scored)
-        self._scores.append(scores.to_row() for scores in fresh)
+        fresh = self._plan.complete(list(scored))
+        self._record(fresh)
         self._scored += len(fresh)
         self._busy += sum(sum(scores.seconds.values()) for scores in fresh)
         self.loop.receive(fresh)
@@ -112,7 +106,7 @@ class SearchDriver:
         progress = SearchProgress(
             generation=self.loop.generations,
             evaluations=self.found + self._scored,
-            total=self._total,
+            total=self._plan.evaluations,
             rate=self._scored / seconds,
             front=len(self.statistics.front),
             hypervolume=self.statistics.hypervolume,
@@ -124,8 +118,14 @@ class SearchDriver:
         self._view.search(progress)
         return progress
 
+    def _record(self, scored: Sequence[Scores]) -> None:
+        self._scores.append(scores.to_row() for scores in scored)
+        self._recorded.update(scores.architecture.id for scores in scored)
+
     def _told(self, number: int, scored: Sequence[Scores]) -> None:
         self.statistics.add(scored)
+        if known := [scores for scores in scored if scores.architecture.id not in self._recorded]:
+            self._record(known)
         if number < len(self._replayed):
             return
         seconds = time.monotonic() - self._start

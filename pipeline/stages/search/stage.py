@@ -11,6 +11,7 @@ from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.score_record import holds, joined, read_scores, row_reader
 from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.stages.search.driver import SearchDriver
+from zenfront.pipeline.stages.search.plan import SearchPlan
 from zenfront.spaces import Architecture
 
 
@@ -42,19 +43,68 @@ def search(
     failed = _failures(experiment, folder, view) if retry_failed else 0
     if failed:
         _set_generations_aside(folder, view)
-    ends = folder.grown().evaluations
+    scored = search_by(
+        experiment,
+        folder,
+        view,
+        SearchPlan.of(experiment),
+        backend,
+        retry_failed=bool(failed),
+        ends=folder.grown().evaluations,
+    )
+    if scored:
+        view.notify(f"search: finished already, {scored} architectures in {folder.scores}")
+    if experiment.select.rounds > 1 and experiment.select.random_share > 0:
+        _draw(experiment, folder, view, backend)
+
+
+def _draw(experiment: Experiment, folder: RunFolder, view: View, backend: Backend) -> None:
+    """Score samples of the space, of which the first round takes some."""
+    plan = SearchPlan.random(experiment, read_scores(folder, experiment))
+    view.notify("search: sampling the feasible architectures, for the networks that are taken at random")
+    search_by(experiment, folder.round(1), view, plan, backend)
+
+
+def search_by(
+    experiment: Experiment,
+    folder: RunFolder,
+    view: View,
+    plan: SearchPlan,
+    backend: Backend,
+    *,
+    retry_failed: bool = False,
+    ends: Sequence[int] = (),
+) -> int | None:
+    """Search as a plan says, with the scores and generations of a folder as the record.
+
+    Args:
+        experiment: The experiment.
+        folder: Folder of the ledgers.
+        view: Shows the progress.
+        plan: What is asked.
+        backend: Where the scores are taken.
+        retry_failed: As for `search`.
+        ends: As for `SearchLoop`.
+
+    Returns:
+        Number of architectures, if the search was finished already.
+
+    Raises:
+        UserError: As `search`.
+        KeyboardInterrupt: As `search`.
+    """
     with Ledger(folder.scores) as scores, Ledger(folder.generations) as generations:
-        driver = SearchDriver(experiment, scores, generations, view, retry_failed=bool(failed), ends=ends)
+        driver = SearchDriver(experiment, scores, generations, view, plan, retry_failed=retry_failed, ends=ends)
         if lost := driver.lost:
             view.notify(f"search: {folder.scores} lacks {lost} architectures that were scored; they are scored again")
         if driver.loop.done:
-            view.notify(f"search: finished already, {driver.statistics.evaluations} architectures in {folder.scores}")
-            return
+            return driver.statistics.evaluations
         if driver.found:
             view.notify(f"search: going on after {driver.found} architectures in {folder.scores}")
         _run(backend)(driver)
-        if driver.loop.exhausted:
+        if driver.loop.exhausted and not plan.patient:
             view.notify(f"search: the space is exhausted after {driver.statistics.evaluations} architectures")
+        return None
 
 
 def score_given(
@@ -77,7 +127,7 @@ def score_given(
         with Ledger(folder.scores) as scores, Ledger(folder.generations) as generations:
             wanted = tuple(each for each in experiment.objectives if each.score in names)
             part = experiment.model_copy(update={"objectives": wanted})
-            driver = SearchDriver(part, scores, generations, view, architectures)
+            driver = SearchDriver(part, scores, generations, view, SearchPlan.given(part, architectures))
             if not driver.loop.done:
                 _run(backend)(driver)
     known = {found.architecture.id: found for found in _scores_given(experiment, folder)}

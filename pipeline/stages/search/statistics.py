@@ -14,6 +14,11 @@ from zenfront.pipeline.results.stage_rows import Box, Generation, Scores
 class SearchStatistics:
     """Statistics of the architectures told so far.
 
+    Args:
+        objectives: Objectives.
+        constraints: Constraints.
+        patient: Wait for a feasible architecture, however long it takes.
+
     Attributes:
         evaluations: Number of architectures.
         front: Losses (n, m) of the front of all feasible architectures.
@@ -24,7 +29,10 @@ class SearchStatistics:
         infeasible: Number of architectures that a constraint excludes.
     """
 
-    def __init__(self, objectives: Sequence[Objective], constraints: Sequence[Constraint]) -> None:
+    def __init__(
+        self, objectives: Sequence[Objective], constraints: Sequence[Constraint], patient: bool = False
+    ) -> None:
+        self._patient = patient
         self._objectives = objectives
         self._constraints = constraints
         self._nearest = np.inf
@@ -40,7 +48,8 @@ class SearchStatistics:
         """Add a generation.
 
         Raises:
-            UserError: No feasible architecture has been found, and this generation came no closer to one.
+            UserError: No feasible architecture has been found, and this generation came no closer to one, unless the
+                statistics are patient.
         """
         violation = violations(scored, self._constraints)
         self.evaluations += len(scored)
@@ -49,7 +58,8 @@ class SearchStatistics:
         candidates = np.vstack([self.front, losses(scored, self._objectives)[violation <= 0]])
         self.front = candidates[front_indices(candidates)]
         if not len(self.front):
-            self._check_approach(scored, float(violation.min()))
+            if not self._patient:
+                self._check_approach(scored, float(violation.min()))
             return
         if self.box is None:
             self.box = Box(*bounding_box(self.front))

@@ -67,6 +67,9 @@ class TrainingRuns:
     is replay: the scheduler receives the recorded epochs in the order of the ledger, so it makes the same decisions
     again.
 
+    With rounds, the runs of a round start when those of the rounds before are over. While more rounds are to come, only
+    the first seed is trained, and nothing is tested.
+
     Args:
         selected: Architectures, which start in an order that the seed draws.
         train: Training settings of the experiment.
@@ -75,6 +78,8 @@ class TrainingRuns:
         costs: Costs by id of the architecture, the same number for all, lower is better; empty: the scheduler
             compares by the metric alone.
         validation_images: Number of images behind a value of the metric; None: every difference counts.
+        rounds: Number of architectures of each round, in the order of `selected`; empty: one round.
+        more: Whether more rounds are to come. Epochs of other architectures are then those of later rounds.
 
     Raises:
         UserError: The ledger holds runs of other architectures.
@@ -88,11 +93,14 @@ class TrainingRuns:
         ledger: Ledger,
         costs: Mapping[str, tuple[float, ...]] = _NO_COSTS,
         validation_images: int | None = None,
+        rounds: Sequence[int] = (),
+        more: bool = False,
     ) -> None:
-        shuffled = sorted(selected, key=lambda architecture: seed_for(seed, "training order", architecture.id))
-        self._selected = selected
-        self._rounds = [[Trial(architecture, s) for architecture in shuffled] for s in train.seeds]
-        self._compared = {trial.name for trial in self._rounds[0]}
+        by_round = [_shuffled(group, seed) for group in _split(selected, rounds)]
+        shuffled = [architecture for group in by_round for architecture in group]
+        self._selected, self._more = selected, more
+        self._by_seed = [[Trial(architecture, s) for architecture in shuffled] for s in train.seeds]
+        self._compared = {trial.name for trial in self._by_seed[0]}
         self._epochs = train.epochs
         self._metric = f"val_{train.metric}"
         self._ledger = ledger
@@ -102,25 +110,27 @@ class TrainingRuns:
         self._busy: set[str] = set()
         self._scheduler = schedulers.load(train.scheduler.name)(
             TrainingBudget(
-                trials=tuple(trial.name for trial in self._rounds[0]),
+                trials=tuple(trial.name for trial in self._by_seed[0]),
                 epochs=train.epochs,
                 grace_period=train.scheduler.grace_period,
                 reduction_factor=train.scheduler.reduction_factor,
-                costs={trial.name: costs[trial.architecture.id] for trial in self._rounds[0] if costs},
+                costs={trial.name: costs[trial.architecture.id] for trial in self._by_seed[0] if costs},
                 validation_images=validation_images if train.scheduler.ties_within_noise else None,
+                rounds=tuple(tuple(trial_name(a.id, train.seeds[0]) for a in group) for group in by_round),
             )
         )
         self._replay()
 
     def _replay(self) -> None:
-        known = {trial.name for trials in self._rounds for trial in trials}
+        known = {trial.name for trials in self._by_seed for trial in trials}
         for epoch in self._ledger.values(Epoch.from_row):
-            if epoch.trial not in known:
+            if epoch.trial not in known and not self._more:
                 raise UserError(
                     f"{self._ledger.path} holds epochs of {epoch.trial}, which front.json does not select. "
                     "Restore front.json, or delete the record and its checkpoints to train anew."
                 )
-            self._note(epoch)
+            if epoch.trial in known:
+                self._note(epoch)
 
     def receive(self, epoch: Epoch) -> None:
         """Record an epoch; ignore one that is recorded already.
@@ -179,12 +189,14 @@ class TrainingRuns:
 
     @property
     def complete(self) -> bool:
-        """True if all training is over and every finished run is tested."""
-        return self.trained and not any(self._untested())
+        """True if all training is over and every finished run is tested, if there is no round to come."""
+        return self.trained and (self._more or not any(self._untested()))
 
     def wanted(self) -> list[Trial]:
         """Return the runs that are to be trained, as far as it is decided, in the order in which they start."""
-        first, *others = self._rounds
+        first, *others = self._by_seed
+        if self._more:
+            return first
         finished = [self._status(trial.name) == "finished" for trial in first]
         return first + [trial for trials in others for trial, go in zip(trials, finished, strict=True) if go]
 
@@ -237,7 +249,7 @@ class TrainingRuns:
         for trial in self.wanted():
             if trial.name not in self._busy and not self.is_paused_or_done(trial.name):
                 yield Job(trial, self.recorded(trial.name))
-        if self.trained:
+        if self.trained and not self._more:
             for trial in self._untested():
                 if trial.name not in self._busy:
                     yield Job(trial, self._epochs, test=True)
@@ -262,3 +274,15 @@ class TrainingRuns:
         if self.recorded(trial) == self._epochs:
             return "finished"
         return "running" if trial in self._busy else "waiting"
+
+
+def _split(selected: Sequence[Architecture], rounds: Sequence[int]) -> Iterator[Sequence[Architecture]]:
+    """Yield the architectures of each round."""
+    start = 0
+    for size in rounds or [len(selected)]:
+        yield selected[start : start + size]
+        start += size
+
+
+def _shuffled(architectures: Sequence[Architecture], seed: int) -> list[Architecture]:
+    return sorted(architectures, key=lambda architecture: seed_for(seed, "training order", architecture.id))

@@ -10,11 +10,12 @@ from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.progress import View
 from zenfront.pipeline.record.backup import storage_of
 from zenfront.pipeline.record.json_file import read_document, write_json
-from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.ledger import Ledger, read_values
+from zenfront.pipeline.record.round_outcomes import with_outcomes
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.training_result import DataFacts, compared_costs, costs_of, covers, find_trained_front
 from zenfront.pipeline.results.front import Front
-from zenfront.pipeline.results.stage_rows import Trained, TrainedRun
+from zenfront.pipeline.results.stage_rows import Epoch, Trained, TrainedRun
 from zenfront.pipeline.stages.train.driver import JobCallback, JobScheduler, JobSearcher, TrainingDriver
 from zenfront.pipeline.stages.train.runs import TrainingRuns
 from zenfront.pipeline.stages.train.worker import Training, TrainingWorker
@@ -31,15 +32,32 @@ def train(experiment: Experiment, folder: RunFolder, view: View) -> None:
             answer; no worker could train anything.
         KeyboardInterrupt: Interrupted; the record is complete up to here.
     """
-    front = read_document(folder.front, Front.from_row)
-    if front is None:
-        raise UserError(f"{folder.front} is missing: nothing is selected yet. Run `zenfront select` first.")
+    front = selected_front(folder)
     if covers(read_trained(folder), front.selected, experiment.train.seeds):
         view.notify(f"training: finished already, see {folder.trained}")
         return
+    train_selected(experiment, folder, view, front)
+
+
+def selected_front(folder: RunFolder) -> Front:
+    """Return the content of front.json.
+
+    Raises:
+        UserError: Nothing is selected.
+    """
+    front = read_document(folder.front, Front.from_row)
+    if front is None:
+        raise UserError(f"{folder.front} is missing: nothing is selected yet. Run `zenfront select` first.")
+    return front
+
+
+def train_selected(
+    experiment: Experiment, folder: RunFolder, view: View, front: Front, more: bool = False
+) -> list[TrainedRun]:
+    """Train the selected networks of a front as `train_given` does; begin anew if all runs have failed before."""
     if folder.computed().failed:
         view.notify(f"training: no run completed an epoch; beginning anew, see {folder.set_training_aside()}")
-    train_given(experiment, folder, view, [member.architecture for member in front.chosen], front)
+    return train_given(experiment, folder, view, [member.architecture for member in front.chosen], front, more)
 
 
 def train_given(
@@ -48,6 +66,7 @@ def train_given(
     view: View,
     selected: Sequence[Architecture],
     front: Front | None = None,
+    more: bool = False,
 ) -> list[TrainedRun]:
     """Train these architectures, whatever was selected, and test those that finish; return an outcome per run.
 
@@ -56,7 +75,9 @@ def train_given(
         folder: Folder of the run.
         view: Display of the work.
         selected: Architectures to train.
-        front: Front with their costs; None: runs are compared by the metric alone, and no trained front is found.
+        front: Front with their costs and rounds; None: runs are compared by the metric alone, and no trained front is
+            found.
+        more: More rounds are to come: train the first seed alone, and leave trained.json to the last round.
 
     Raises:
         UserError: As `train`.
@@ -71,17 +92,20 @@ def train_given(
     with Ledger(folder.epochs) as ledger:
         if ledger.rows:
             view.notify(f"training: going on after {len(ledger.rows)} epochs in {folder.epochs}")
-        runs = TrainingRuns(selected, settings, experiment.search.seed, ledger, costs, round(behind))
+        rounds = [len(each.networks) for each in front.rounds] if front else []
+        runs = TrainingRuns(selected, settings, experiment.search.seed, ledger, costs, round(behind), rounds, more)
         runs.take_over(read_trained(folder))
         if not runs.complete:
             with session.cluster(experiment):
                 _run(experiment, folder, images, TrainingDriver(runs, view))
         require_one_trained(runs)
         trained = runs.outcomes()
-        if front:
+        if front and not more:
             facts = DataFacts(chance_level(images, settings.metric), behind, runs.test_images)
             trained = replace(trained, front=find_trained_front(experiment, front, trained.trials, facts))
-        write_json(folder.trained, trained.to_row())
+    if not more:
+        rounds_told = with_outcomes(experiment, front, read_values(folder.epochs, Epoch.from_row)) if front else ()
+        write_json(folder.trained, replace(trained, rounds=rounds_told).to_row())
     return trained.trials
 
 

@@ -1,0 +1,63 @@
+"""Rounds on the page of a run: what each chose, what was predicted, what came out, and what is expected to be left."""
+
+from zenfront.pipeline.plots import html
+from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.results.rounds import RankCorrelation, Round, RoundNetwork
+from zenfront.pipeline.wording import percent
+
+READING = (
+    "A model of the validation accuracy is fitted on what earlier rounds have trained. Predicted: its median after the "
+    "whole training, with the interval of 95 %, before the network was trained. τ is the rank correlation of "
+    "prediction and outcome on the networks of the round, with the interval of 95 %, after the last epoch that all of "
+    "them have reached. Expected regret left: what the best accuracies at most at each cost would gain on average if "
+    "all known architectures were trained, as the model expected before the round. A model whose τ on the newest "
+    "networks is not above 0 does not choose."
+)
+
+
+def rounds_blocks(record: RunRecord) -> list[html.Block]:
+    """Return the blocks about the rounds of a run; none without rounds."""
+    if not record.rounds:
+        return []
+    notations = {member.id: member.notation for member in record.shown}
+    rows = [_network_row(each, network, notations) for each in record.rounds for network in each.networks]
+    return [
+        html.heading("Rounds"),
+        html.table(
+            ("round", "chosen", "expected regret left", "τ, predicted against measured"),
+            [_round_row(each) for each in record.rounds],
+        ),
+        html.paragraph(READING, soft=True),
+        html.table(
+            ("architecture", "round", "by", "predicted", "measured", "after epoch", "genes"), rows, identified=True
+        ),
+    ]
+
+
+def _round_row(each: Round) -> tuple[object, ...]:
+    regret = "-" if each.regret is None else f"{100 * each.regret:.2f} points"
+    return (each.number, str(each), regret, described(each.agreement))
+
+
+def described(found: RankCorrelation | None) -> str:
+    """Return a rank correlation in words; a dash without a prediction."""
+    return "-" if found is None else str(found)
+
+
+def _network_row(each: Round, network: RoundNetwork, notations: dict[str, str]) -> tuple[object, ...]:
+    return (
+        network.architecture,
+        each.number,
+        network.by,
+        predicted(network),
+        percent(network.accuracy),
+        network.epochs,
+        notations[network.architecture],
+    )
+
+
+def predicted(network: RoundNetwork) -> str:
+    """Return a prediction with its interval; a dash without one."""
+    if network.predicted is None or network.low is None:
+        return "-"
+    return f"{percent(network.predicted)} [{percent(network.low)}, {percent(network.high)}]"
