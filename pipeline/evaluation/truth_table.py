@@ -91,14 +91,14 @@ def check_columns(columns: Mapping[str, str], paths: Sequence[Path]) -> None:
     Raises:
         UserError: A table cannot be read, or a column is in none of them.
     """
-    known = list(dict.fromkeys(name for path in paths for name in (_load(path, None).column_names if columns else ())))
+    known = list(dict.fromkeys(name for path in paths for name in (load_table(path).column_names if columns else ())))
     if missing := [name for name in columns.values() if name not in known]:
         tables = " nor ".join(map(str, paths))
         raise UserError(f"--column: there is no column {missing[0]!r} in {tables}. There are: {', '.join(known)}.")
 
 
 def _read(path: Path, columns: Mapping[str, str]) -> dict[str, list[Any]]:
-    table = _load(path, columns.get(ARCHITECTURE, ARCHITECTURE))
+    table = load_table(path, columns.get(ARCHITECTURE, ARCHITECTURE))
     names = table.column_names
     if twice := [name for name in names if names.count(name) > 1]:
         raise UserError(f"{path} has two columns {twice[0]!r}; a name must be that of one column.")
@@ -109,8 +109,16 @@ def _read(path: Path, columns: Mapping[str, str]) -> dict[str, list[Any]]:
     return found
 
 
-def _load(path: Path, text: str | None) -> Any:
-    """Return the Arrow table of a file; the column `text` of a CSV file is one of texts: 0012 is not the number 12."""
+def load_table(path: Path, text: str | None = None) -> Any:
+    """Return the Arrow table of a file, CSV if it ends in .csv, else parquet.
+
+    Args:
+        path: Path of the file.
+        text: Column of a CSV file that holds text, even where it looks like numbers: 0012 is not 12.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
     import pyarrow as pa
     from pyarrow import csv, parquet
 

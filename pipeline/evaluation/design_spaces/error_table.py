@@ -11,6 +11,7 @@ import numpy as np
 from zenfront.pipeline.analysis.conditions import Condition, Value, properties
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.evaluation.design_spaces.model_sample import ModelSample
+from zenfront.pipeline.evaluation.truth_table import load_table
 from zenfront.pipeline.wording import suggestion
 from zenfront.spaces import Space
 
@@ -54,7 +55,7 @@ def read_samples(path: Path, columns: Columns, space: Space | None = None) -> li
     Raises:
         UserError: The file or a column is missing; an error is not a number, negative, or above its unit.
     """
-    table = read_columns(path)
+    table: dict[str, list[Any]] = load_table(path).to_pydict()
     errors = _errors(table, columns, path)
     names = _group(table, columns, space, path)
     numbers = {name: _numbers(values) for name, values in table.items() if _are_numbers(values)}
@@ -91,26 +92,6 @@ def read_sweep(path: Path) -> ModelSample:
     complete = {name: values for name, values in numbers.items() if np.isfinite(values).all()}
     _check_range(errors, "percent", f"{path}, min_test_top1", accuracy=False)
     return ModelSample(path.stem, errors, costs, complete)
-
-
-def read_columns(path: Path) -> dict[str, list[Any]]:
-    """Read a table by columns; the suffix ``.csv`` or ``.tsv`` means text, every other parquet.
-
-    Raises:
-        UserError: The file cannot be read.
-    """
-    import pyarrow as pa
-    from pyarrow import csv, parquet
-
-    try:
-        if path.suffix.lower() in (".csv", ".tsv"):
-            options = csv.ParseOptions(delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-            columns: dict[str, list[Any]] = csv.read_csv(path, parse_options=options).to_pydict()
-        else:
-            columns = parquet.read_table(path).to_pydict()
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"cannot read {path} as a table: {str(error).splitlines()[0]}") from error
-    return columns
 
 
 def _errors(table: Mapping[str, list[Any]], columns: Columns, path: Path) -> np.ndarray:
