@@ -2,7 +2,7 @@
 
 from zenfront.pipeline.checks.evidence import cautions
 from zenfront.pipeline.checks.experiment import check, check_option, options
-from zenfront.pipeline.checks.images import are_local, check_data, describe_data, read_task
+from zenfront.pipeline.checks.images import are_local, check_data, describe_data, read_task, remarks
 from zenfront.pipeline.checks.places import check_room, check_store
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "describe_data",
     "options",
     "read_task",
+    "remarks",
 ]

@@ -44,6 +44,16 @@ def read_task(settings: Data) -> Task:
     return found.task
 
 
+def remarks(experiment: Experiment) -> Iterator[str]:
+    """Yield what is to be known of the images that scores are taken on, and what training would refuse."""
+    if not reads_images(experiment) or not are_local(experiment.train.data):
+        return
+    try:
+        yield from _overview(experiment.train.data, experiment.task).notes
+    except UserError as error:
+        yield f"training will need this, scores do not: {error}"
+
+
 def reads_images(experiment: Experiment) -> bool:
     """Return whether a score of the search is taken on real images."""
     loaded = (proxies.load(name, experiment.code) for name in experiment.score_names())

@@ -8,7 +8,7 @@ import typer
 
 from zenfront import spaces
 from zenfront.pipeline import algorithms, proxies
-from zenfront.pipeline.checks import check, options
+from zenfront.pipeline.checks import check, options, remarks
 from zenfront.pipeline.cli.console import print_table
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
@@ -147,3 +147,5 @@ def score(experiment: Experiment, architecture: str, space: str | None, names: S
     ]
     title = f"{scores.architecture.id}, {experiment.search.repeats} repeats"
     print_table(title, ["score", "value", "± standard error", "unit", "seconds"], rows)
+    for remark in remarks(experiment):
+        typer.echo(f"data: {remark}", err=True)

@@ -41,8 +41,9 @@ def default_store(runs: Path) -> Path:
 
 
 def default_uri(runs: Path) -> str:
-    """Return the address of the SQLite store beside the runs."""
-    return f"sqlite:///{default_store(runs)}"
+    """Return the address of the SQLite store beside the runs; ``%`` and ``?`` in its path are quoted."""
+    path = str(default_store(runs))
+    return f"sqlite:///{path.replace('%', '%25').replace('?', '%3F')}"
 
 
 def experiment_pages(uri: str) -> dict[str, str]:

@@ -198,7 +198,7 @@ def _places(record: RunRecord) -> list[tuple[str, str, str]]:
         ("test results", folder.trained),
         ("checkpoints", folder.checkpoints),
     ]
-    found = [(what, f"../{path.name}", str(path.resolve())) for what, path in places if path.exists()]
+    found = [(what, f"../{path.name}", f"{folder.path.name}/{path.name}") for what, path in places if path.exists()]
     names = (
         *((("trained front, picture", TRAINED_PICTURE),) if drawable(record) else ()),
         ("front, interactive", "front.html"),
@@ -206,4 +206,4 @@ def _places(record: RunRecord) -> list[tuple[str, str, str]]:
         ("front, table", "front.csv"),
         ("search as an Optuna study", STUDY),
     )
-    return found + [(what, name, str((folder.report / name).resolve())) for what, name in names]
+    return found + [(what, name, f"{folder.path.name}/{folder.report.name}/{name}") for what, name in names]

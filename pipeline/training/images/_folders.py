@@ -149,6 +149,8 @@ def _add_class(folder: Path, root: Path, found: _Found) -> None:
 
 def _kind(path: Path) -> str:
     """Return what a file is by its first bytes: ``image``, ``other image`` or ``no image``."""
+    if path.is_symlink():
+        return "image"  # where it leads is looked at before it is opened
     if not path.is_file():
         return "no image"
     with path.open("rb") as file:

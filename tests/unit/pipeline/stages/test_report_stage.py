@@ -72,6 +72,9 @@ def test_files_of_a_report(fake_run: FakeRun, fake_training: FakeTraining, objec
     assert sum(len(script) > 1_000_000 for script in page.scripts) == 1  # Plotly, once
     for link in (link for link in page.links if not link.startswith("#")):
         assert (folder.report / link).exists()
+        assert not link.startswith(("/", "file:"))  # a report that is mailed or moved keeps its links
+    assert f"{folder.path.name}/experiment.json" in page.text
+    assert str(folder.config) not in page.text
     assert sum(len(script) > 1_000_000 for script in _Page(folder.report / "front.html").scripts) == 1
 
     height, width, _ = matplotlib.image.imread(folder.report / "front.png").shape

@@ -1,11 +1,14 @@
 import subprocess
 import sys
+from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.utils import validation
 
+from zenfront.pipeline.tracking import default_uri
 from zenfront.pipeline.tracking._limits import KEY, METRICS_A_CALL, PAIRS_A_CALL, VALUE, chunks, cut, finite, flat, key
 
 
@@ -56,3 +59,10 @@ def test_pieces() -> None:
 def test_importing_the_package_does_not_import_mlflow() -> None:
     code = "import sys, zenfront.pipeline.tracking; sys.exit('mlflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["runs", "50%", "a%20b", "q?z", "x#y", "[v2]*", "with space", "über"])
+def test_the_store_lies_in_the_runs_folder_whatever_its_name(name: str, tmp_path: Path) -> None:
+    """SQLAlchemy takes what follows ``?`` as options and reads ``%20`` as a blank (RFC 3986)."""
+    path, _, options = default_uri(tmp_path / name).removeprefix("sqlite:///").partition("?")
+    assert (unquote(path), options) == (str(tmp_path / name / "mlflow.db"), "")
