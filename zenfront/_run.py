@@ -121,6 +121,41 @@ class Run:
         ]
         return pd.DataFrame(rows, columns=["id", "architecture", *columns])
 
+    def rounds(self) -> pd.DataFrame:
+        """Return the networks that the rounds of the run have chosen, with what was predicted and what came out.
+
+        Returns:
+            A row for each network, in the order of choice. ``round``: from 1. ``id``: id of the architecture.
+            ``architecture``: in the notation of the space. ``chosen_by``: ``front``, ``random`` or ``model``.
+            ``predicted``, ``low``, ``high``: validation accuracy after the whole training that the model expected, and
+            its interval of 95 %, fractions from 0 to 1; missing in the first round. ``val_accuracy``: after ``epochs``
+            completed epochs of the first seed. Empty for a run with one round.
+
+        Raises:
+            UserError: The folder holds no run, or its record is damaged.
+        """
+        record = RunRecord.read(RunFolder(self.path))
+        notations = {member.id: member.notation for member in record.shown}
+        columns = ["round", "id", "architecture", "chosen_by", "predicted", "low", "high", "val_accuracy", "epochs"]
+        rows = [
+            (
+                each.number,
+                n.architecture,
+                notations[n.architecture],
+                n.by,
+                n.predicted,
+                n.low,
+                n.high,
+                n.accuracy,
+                n.epochs,
+            )
+            for each in record.rounds
+            for n in each.networks
+        ]
+        return pd.DataFrame(rows, columns=columns).astype(
+            dict.fromkeys(["predicted", "low", "high", "val_accuracy"], float)
+        )
+
     def __repr__(self) -> str:
         folder = RunFolder(self.path)
         done = [f"{len(self.scores())} scored"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import typer
 
 from zenfront.pipeline.cli.console import print_table
+from zenfront.pipeline.cli.rounds_summary import show_rounds
 from zenfront.pipeline.cli.trained_summary import show_trained
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
@@ -41,9 +42,11 @@ def show_front(folder: RunFolder) -> None:
 
 
 def show_training(folder: RunFolder) -> None:
-    """Print the trained networks and what they offer."""
+    """Print the rounds, if there are several, and the trained networks and what they offer."""
     typer.echo()
-    show_trained(RunRecord.read(folder))
+    record = RunRecord.read(folder)
+    show_rounds(record)
+    show_trained(record)
 
 
 def show_places(folder: RunFolder, experiment: Experiment) -> None:

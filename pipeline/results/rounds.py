@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from zenfront.pipeline.results.rows import CLOSED, Count, Number, Positive, Text
+from zenfront.pipeline.wording import percent
 
 ChosenBy = Literal["front", "random", "model"]
 
@@ -65,6 +66,13 @@ class RoundNetwork:
     accuracy: Number | None = None
     epochs: Count | None = None
 
+    @property
+    def prediction(self) -> str:
+        """The prediction with its interval in words; a dash without one."""
+        if self.predicted is None:
+            return "-"
+        return f"{percent(self.predicted)} [{percent(self.low)}, {percent(self.high)}]"
+
 
 @dataclass(frozen=True)
 class Round:
@@ -100,6 +108,11 @@ class Round:
         counts = Counter(network.by for network in self.networks)
         parts = [f"{count} {_words(by, self.rule)}" for by, count in counts.items()]
         return f"{', '.join(parts) or 'no architecture is left'}{f' ({self.reason})' if self.reason else ''}"
+
+    @property
+    def expected_regret(self) -> str:
+        """The regret that was expected to be left, in words; a dash without a model."""
+        return "-" if self.regret is None else f"{100 * self.regret:.2f} points"
 
     @property
     def choice(self) -> "Round":

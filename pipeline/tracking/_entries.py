@@ -10,11 +10,11 @@ from zenfront import spaces
 from zenfront.pipeline.record.changes import GROWING, Grown
 from zenfront.pipeline.record.provenance import Origin
 from zenfront.pipeline.record.run_record import RunRecord
-from zenfront.pipeline.results.stage_rows import Generation
+from zenfront.pipeline.results.stage_rows import Generation, trial_name
 from zenfront.pipeline.results.trained_networks import TrainedFront
 from zenfront.pipeline.tracking._limits import cut, finite, flat
 from zenfront.pipeline.tracking._notes import child_note, parent_note, ranks
-from zenfront.pipeline.tracking._trained import front_metrics, network_metrics, seed_suffix
+from zenfront.pipeline.tracking._trained import front_metrics, network_metrics, round_metrics, seed_suffix
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 SHOWN = 90
@@ -68,7 +68,8 @@ def parent(record: RunRecord, origin: Origin, status: Status) -> Entry:
     Params are the config without what may differ between calls (resources, tracking, cluster), and without `select` and
     `train` as long as no network is trained: they can change, and MLflow does not change params. The metrics have the
     same names in every experiment: hypervolume, front_size, evaluations, infeasible, failures, rate, seconds and
-    best_<score> per generation; test_accuracy_best and those of `front_metrics` at the end.
+    best_<score> per generation; those of `round_metrics` per round; test_accuracy_best and those of `front_metrics` at
+    the end.
     """
     experiment = record.experiment
     commit, dirty = (origin.git.commit, str(origin.git.dirty)) if origin.git else ("unknown", "unknown")
@@ -91,7 +92,7 @@ def parent(record: RunRecord, origin: Origin, status: Status) -> Entry:
         status=status,
         params=params,
         metrics=({"test_accuracy_best": max(means)} if means else {}) | front_metrics(record.trained_front),
-        points=[point for row in record.generations for point in _generation(row)],
+        points=[*(point for row in record.generations for point in _generation(row)), *_rounds(record)],
         tags={
             "zenfront.folder": str(record.folder.path.resolve()),
             "zenfront.host": origin.host,
@@ -123,7 +124,7 @@ def _grown(record: RunRecord) -> dict[str, str]:
 
 
 def children(record: RunRecord, origin: Origin) -> Iterator[Entry]:
-    """Yield a run for each member of the front, named by its rank and its notation.
+    """Yield a run for each member of the front and each network that a round chose, named by rank and notation.
 
     Genes are params; scores are metrics (their standard errors <score>_error), the epochs' metrics are metrics with
     steps. Those of the first seed have their plain names, those of a further seed s end in _seed<s>;
@@ -156,6 +157,7 @@ def children(record: RunRecord, origin: Origin) -> Iterator[Entry]:
                 "zenfront.selected": str(record.front is not None and architecture in record.front.selected),
                 "zenfront.training": state,
                 **_pick_tag(record.trained_front, architecture),
+                **_round_tags(record, architecture),
             },
             note=child_note(record, member, names),
         )
@@ -177,6 +179,23 @@ def _generation(row: Generation) -> Iterator[Point]:
     metrics |= {"rate": row.rate, "seconds": row.seconds}
     for name, value in finite(metrics).items():
         yield Point(name, value, row.time, row.generation)
+
+
+def _rounds(record: RunRecord) -> Iterator[Point]:
+    """Yield the metrics of the rounds whose training is over, at the time of their last epoch."""
+    seed = record.experiment.train.seeds[0]
+    for each in record.rounds if record.trained else record.rounds[:-1]:
+        runs = {trial_name(name, seed) for name in each.ids}
+        ends = [epoch.time for epoch in record.epochs if epoch.trial in runs]
+        for name, value in round_metrics(each).items() if ends else ():
+            yield Point(name, value, max(ends), each.number)
+
+
+def _round_tags(record: RunRecord, architecture: str) -> dict[str, str]:
+    """Return the round that chose a network, and by what, in runs with several rounds."""
+    if (each := record.round_of(architecture)) is None:
+        return {}
+    return {"zenfront.round": str(each.number), "zenfront.chosen_by": each.networks[each.ids.index(architecture)].by}
 
 
 def _curves(record: RunRecord) -> dict[str, list[Point]]:

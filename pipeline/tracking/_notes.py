@@ -57,8 +57,10 @@ def child_note(record: RunRecord, member: Member, names: Mapping[str, str]) -> s
     chosen = record.front is not None and member.id in record.front.selected
     choice = "selected for training" if chosen else "not selected for training"
     scores = ", ".join(f"{o.score} {number(member.values[o.score])}" for o in record.experiment.objectives)
+    where = "of the front of the search" if member in record.members else "beside the front of the search"
+    chosen_by = f" in round {each.number}" if (each := record.round_of(member.id)) else ""
     parts = [
-        f"Network {names[member.id]} of the front of the search {_code(record.experiment.name)}, {choice}: {scores}.",
+        f"Network {names[member.id]} {where} {_code(record.experiment.name)}, {choice}{chosen_by}: {scores}.",
         _code(member.notation),
     ]
     front = record.trained_front
@@ -95,8 +97,9 @@ def _trained_sentence(record: RunRecord) -> str:
     front = record.trained_front
     if front is None:
         return " No network has been trained to the end." if record.trained else ""
+    origin = f"in {len(record.rounds)} rounds" if record.rounds else "of the front"
     return (
-        f" Then {len(front.networks)} networks of the front were trained, at most {record.experiment.train.epochs} "
+        f" Then {len(front.networks)} networks {origin} were trained, at most {record.experiment.train.epochs} "
         f"epochs each; {len(front.finished)} of them to the end."
     )
 

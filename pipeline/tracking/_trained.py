@@ -7,6 +7,7 @@ import numpy as np
 
 from zenfront.pipeline.analysis.trained_front import accuracy_at_cost
 from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.results.rounds import Round
 from zenfront.pipeline.results.trained_networks import TrainedFront
 
 QUARTILES = (25, 50, 75, 100)
@@ -34,10 +35,26 @@ def front_metrics(front: TrainedFront | None) -> dict[str, float]:
     return metrics
 
 
+def round_metrics(each: Round) -> dict[str, float]:
+    """Return the metrics of a round.
+
+    They are round_networks, and as far as they are known round_tau, the rank correlation of
+    predicted and measured accuracies, with its interval round_tau_low and round_tau_high; round_regret, the regret that
+    was expected to be left; and round_val_accuracy_best.
+    """
+    metrics: dict[str, float | None] = {"round_networks": float(len(each.networks)), "round_regret": each.regret}
+    if found := each.agreement:
+        metrics |= {"round_tau": found.tau, "round_tau_low": found.low, "round_tau_high": found.high}
+    measured = [network.accuracy for network in each.networks if network.accuracy is not None]
+    metrics["round_val_accuracy_best"] = max(measured, default=None)
+    return {name: value for name, value in metrics.items() if value is not None}
+
+
 def network_metrics(record: RunRecord, architecture: str) -> dict[str, float]:
     """Return the test metrics of an architecture by seed, their mean and deviation, and whether it is on the front.
 
-    The values of the first seed have plain names; those of a further seed s end in _seed<s>.
+    The values of the first seed have plain names; those of a further seed s end in _seed<s>. In runs with rounds also
+    predicted, the validation accuracy that the model expected, with its interval predicted_low and predicted_high.
     """
     metrics = dict(_tests_by_seed(record, architecture))
     for name, tested in _tests(record, architecture).items():
@@ -47,6 +64,10 @@ def network_metrics(record: RunRecord, architecture: str) -> dict[str, float]:
             metrics[f"{name}_std"] = statistics.stdev(tested)
     if record.trained_front and (network := record.trained_front.by_id.get(architecture)):
         metrics["on_trained_front"] = float(network.on_front)
+    if each := record.round_of(architecture):
+        chosen = each.networks[each.ids.index(architecture)]
+        predicted = {"predicted": chosen.predicted, "predicted_low": chosen.low, "predicted_high": chosen.high}
+        metrics |= {name: value for name, value in predicted.items() if value is not None}
     return metrics
 
 

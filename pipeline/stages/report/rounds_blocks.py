@@ -1,8 +1,10 @@
 """Rounds on the page of a run: what each chose, what was predicted, what came out, and what is expected to be left."""
 
+from collections.abc import Mapping
+
 from zenfront.pipeline.plots import html
 from zenfront.pipeline.record.run_record import RunRecord
-from zenfront.pipeline.results.rounds import RankCorrelation, Round, RoundNetwork
+from zenfront.pipeline.results.rounds import Round, RoundNetwork
 from zenfront.pipeline.wording import percent
 
 READING = (
@@ -35,29 +37,16 @@ def rounds_blocks(record: RunRecord) -> list[html.Block]:
 
 
 def _round_row(each: Round) -> tuple[object, ...]:
-    regret = "-" if each.regret is None else f"{100 * each.regret:.2f} points"
-    return (each.number, str(each), regret, described(each.agreement))
+    return (each.number, str(each), each.expected_regret, str(each.agreement or "-"))
 
 
-def described(found: RankCorrelation | None) -> str:
-    """Return a rank correlation in words; a dash without a prediction."""
-    return "-" if found is None else str(found)
-
-
-def _network_row(each: Round, network: RoundNetwork, notations: dict[str, str]) -> tuple[object, ...]:
+def _network_row(each: Round, network: RoundNetwork, notations: Mapping[str, str]) -> tuple[object, ...]:
     return (
         network.architecture,
         each.number,
         network.by,
-        predicted(network),
+        network.prediction,
         percent(network.accuracy),
         network.epochs,
         notations[network.architecture],
     )
-
-
-def predicted(network: RoundNetwork) -> str:
-    """Return a prediction with its interval; a dash without one."""
-    if network.predicted is None or network.low is None:
-        return "-"
-    return f"{percent(network.predicted)} [{percent(network.low)}, {percent(network.high)}]"

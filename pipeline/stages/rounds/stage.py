@@ -65,8 +65,9 @@ def _next_round(experiment: Experiment, folder: RunFolder, view: View, backend: 
     write_json(folder.front, front.to_row())
     if agreement := told[-1].agreement:
         view.notify(f"round {number - 1}: predicted against measured {agreement}")
-    left = "" if chosen.regret is None else f"; expected regret left {100 * chosen.regret:.2f} points of accuracy"
-    view.notify(f"round {number} of {experiment.select.rounds}: {chosen}{left}")
+    view.notify(
+        f"round {number} of {experiment.select.rounds}: {chosen}; expected regret left: {chosen.expected_regret}"
+    )
     return front
 
 
