@@ -29,7 +29,8 @@ class Measurement:
         batch: The mini-batch, on the CPU.
         seed: Root of all randomness.
         key: Names the network in the seeds: an architecture's id.
-        repeats: Number of samples of each proxy, with fresh weights; costs are taken once.
+        repeats: Number of samples of each proxy, with fresh weights, or the numbers by proxy, 1 if not given; costs
+            are taken once.
         options: Keyword arguments of the proxies, by name.
         device: Device of the network.
         keep_partial: Note the reason of an undefined score in `undefined` and go on, instead of raising it.
@@ -43,7 +44,7 @@ class Measurement:
     batch: Batch
     seed: int
     key: str
-    repeats: int = 1
+    repeats: int | Mapping[str, int] = 1
     options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     device: str = "cpu"
     keep_partial: bool = False
@@ -79,9 +80,10 @@ class Measurement:
             torch.OutOfMemoryError: The GPU has not enough memory left, unless `alone`.
         """
         samples: dict[str, list[float]] = {proxy.name: [] for proxy in proxies}
-        for repeat in range(self.repeats):
-            for weights in dict.fromkeys(proxy.weights for proxy in proxies):
-                for proxy in proxies:
+        for repeat in range(max((self._repeats_of(proxy) for proxy in proxies), default=0)):
+            due = [proxy for proxy in proxies if repeat < self._repeats_of(proxy)]
+            for weights in dict.fromkeys(proxy.weights for proxy in due):
+                for proxy in due:
                     if proxy.weights == weights and proxy.name not in self.undefined:
                         with self._kept(proxy.name):
                             samples[proxy.name].append(self._take(proxy, networks, repeat))
@@ -118,6 +120,9 @@ class Measurement:
                 if signals or not (foreign or isinstance(error, Exception)):
                     raise
                 raise ScoreUndefined(reason(error, name)) from error
+
+    def _repeats_of(self, proxy: Proxy) -> int:
+        return self.repeats if isinstance(self.repeats, int) else self.repeats.get(proxy.name, 1)
 
     def _take(self, proxy: Proxy, networks: "Lender", repeat: int) -> float:
         generator = torch_generator(self.seed, self.key, proxy.name, str(repeat), device=self.device)

@@ -111,7 +111,7 @@ def normalised_hypervolume(losses: np.ndarray, ideal: Sequence[float], nadir: Se
 
     Every objective is scaled so that the box reaches from 0 (ideal) to 1 (nadir), and the reference point is 1.1
     in each: with m objectives the ideal point alone has 1.1 ** m, and points that are better than it have more.
-    A side of length zero counts as 1. The box is that of the first generation with a feasible front
+    A side of length zero counts as 1. The box is that of the first front that extends in every objective
     (`bounding_box` of that front), so that the values of one run can be compared over time.
 
     Args:

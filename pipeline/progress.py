@@ -18,8 +18,8 @@ class SearchProgress:
         evaluations: Number of architectures scored, including those of an interrupted run that this one resumes.
         total: Number of architectures to score.
         rate: Architectures per second in this process; 0 until it is known.
-        front: Number of members of the front of all feasible architectures so far.
-        hypervolume: Hypervolume of that front; None until there is a reference point.
+        front: Number of members of the front of all feasible architectures so far; None if given ones are scored.
+        hypervolume: Hypervolume of that front; None until it extends in every objective.
         best: Best feasible value of each objective, by its score's name.
         failures: Number of architectures that failed, by reason.
         infeasible: Number of architectures that a constraint excludes.
@@ -30,7 +30,7 @@ class SearchProgress:
     evaluations: int
     total: int
     rate: float
-    front: int = 0
+    front: int | None = 0
     hypervolume: float | None = None
     best: Mapping[str, float] = field(default_factory=dict)
     failures: Mapping[str, int] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """Scores of one architecture: the network is built where it is needed and thrown away."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,12 +15,16 @@ from zenfront.pipeline.measurement import Lender, Measurement
 from zenfront.pipeline.objectives import Constraint
 from zenfront.pipeline.proxies import Batch, Proxy
 from zenfront.pipeline.proxies._containment import is_foreign
+from zenfront.pipeline.record.pilot import COST, REPEATS
 from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.seeds import torch_generator
 from zenfront.pipeline.structure.graph import graph_row
 from zenfront.pipeline.training import data
 from zenfront.pipeline.user_code import UserCode
 from zenfront.spaces import Architecture, Init, Network, Space, Task, initialise
+
+Repeats = int | Mapping[str, int]
+"""Number of samples of every score, or of each by name, 1 if it is not given."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Scoring:
         batch: Mini-batch on the CPU; its images are real if a proxy needs real ones.
         seed: Root of all randomness.
         constraints: An architecture whose costs violate one is not scored further.
-        repeats: Number of samples of each proxy, with fresh weights.
+        repeats: Number of samples of each proxy, with fresh weights, or the numbers by proxy.
         options: Keyword arguments of the proxies, by name.
         device: Device of the networks.
         keep_partial: Keep the scores that are defined if another is not; a search needs all or none.
@@ -48,7 +52,7 @@ class Scoring:
     batch: Batch
     seed: int
     constraints: Sequence[Constraint] = ()
-    repeats: int = 1
+    repeats: Repeats = 1
     options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     device: str = "cpu"
     keep_partial: bool = False
@@ -65,6 +69,16 @@ class Scoring:
         space = state["space"]
         vars(self).update(state | {"space": spaces.load(space, state["code"]) if isinstance(space, str) else space})
 
+    def repeated(self, repeats: Repeats | None) -> "Scoring":
+        """Return the scoring with a number of samples; None: as a pilot takes them.
+
+        A pilot takes the FLOPs and three samples of every score that depends on the weights, whichever is undefined.
+        """
+        if repeats is not None:
+            return replace(self, repeats=repeats)
+        noisy = [proxy.name for proxy in self._proxies if not proxy.is_running_cost]
+        return replace(self, names=[*noisy, COST], repeats=REPEATS, keep_partial=True)
+
     @staticmethod
     def of(experiment: Experiment) -> "Scoring":
         """Return the scoring of an experiment, with real images only if a proxy needs them.
@@ -80,7 +94,7 @@ class Scoring:
             batch=_batch(experiment, names),
             seed=experiment.search.seed,
             constraints=experiment.constraints,
-            repeats=experiment.search.repeats,
+            repeats=1 if experiment.search.repeats == "auto" else experiment.search.repeats,
             options=experiment.proxies,
             device=experiment.resources.device,
             code=experiment.code,

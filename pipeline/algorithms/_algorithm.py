@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from zenfront.pipeline.objectives import Constraint, Objective
 from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.spaces import Architecture, Space
+
+Operators = Literal["by_kind", "uniform"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Problem:
         population: Number of candidates in a generation.
         seed: Root seed of the algorithm's randomness.
         start: Canonical architectures with which the first generation begins, each once; the rest of it is sampled.
+        operators: Crossover and mutation of the genetic algorithms.
     """
 
     space: Space
@@ -28,6 +31,7 @@ class Problem:
     population: int
     seed: int
     start: Sequence[Architecture] = ()
+    operators: Operators = "by_kind"
 
 
 class Algorithm(Protocol):

@@ -13,18 +13,24 @@ from pymoo.operators.crossover.ux import UniformCrossover
 from pymoo.problems.static import StaticProblem
 
 from zenfront.pipeline.algorithms._algorithm import Problem
-from zenfront.pipeline.algorithms._genes import EliminateSeen, GeneMutation, GeneProblem, UniformSampling
+from zenfront.pipeline.algorithms._genes import (
+    EliminateSeen,
+    GeneCrossover,
+    GeneMutation,
+    GeneProblem,
+    GeometricMutation,
+    UniformSampling,
+)
 from zenfront.pipeline.objectives import losses, violations
 from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.seeds import seed_for
 from zenfront.spaces import Architecture
 
 TRIES = 100
-CROSSOVER = 0.5  # at the usual rate of 0.9, uniform crossover breaks up good cells (benchmarks/search.py)
 
 
 class Genetic:
-    """Genetic algorithm with uniform crossover of half of the couples and one mutation per child on average.
+    """Genetic algorithm with operators by the kind of gene and one mutation per child on average.
 
     All other operators are those of the pymoo algorithm. Failed architectures enter it as infeasible individuals with
     finite losses and a violation larger than that of any architecture that exceeds a constraint.
@@ -41,11 +47,12 @@ class Genetic:
         self._genes = GeneProblem(problem)
         self._seen = EliminateSeen(problem)
         self._in_flight: deque[Population] = deque()
+        by_kind = problem.operators == "by_kind"
         self._algorithm = algorithm(
             pop_size=problem.population,
             sampling=UniformSampling(),
-            crossover=UniformCrossover(prob=CROSSOVER),
-            mutation=GeneMutation(),
+            crossover=GeneCrossover() if by_kind else UniformCrossover(prob=0.5),
+            mutation=GeneMutation() if by_kind else GeometricMutation(),
             eliminate_duplicates=self._seen,
             seed=seed_for(problem.seed, name),
             **settings,

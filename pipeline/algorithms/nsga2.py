@@ -1,7 +1,9 @@
 """NSGA-II: selection by rank, then by crowding distance.
 
-pymoo's implementation on integer-coded genes: constraint domination, binary tournaments, uniform crossover of half of
-the couples, and one mutation per child on average. Deviation: no architecture is proposed twice.
+pymoo's implementation on integer-coded genes: constraint domination and binary tournaments. Uniform crossover exchanges
+ordered genes (numbers) of 90 % of the couples and unordered ones (categories) of 50 %. Each gene mutates with
+probability 1 / n: an ordered one by a step of the polynomial mutation with index 3, at least one level, an unordered
+one to any other level (decision 50). Deviation: no architecture is proposed twice.
 
 Source: Deb et al., IEEE TEC 6(2), 2002.
 """

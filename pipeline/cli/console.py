@@ -103,13 +103,18 @@ def search_line(progress: SearchProgress) -> str:
         f"{progress.evaluations}/{progress.total} scored",
         f"{progress.rate:.3g}/s",
         f"{duration(progress.seconds_left)} left",
-        f"front {progress.front}",
-        f"hypervolume {number(progress.hypervolume)}",
+        *_front(progress),
         "best " + (" ".join(f"{clean(name)}={number(value)}" for name, value in progress.best.items()) or "-"),
         f"infeasible {progress.infeasible}",
         f"failed {sum(progress.failures.values())}",
     ]
     return " · ".join(parts)
+
+
+def _front(progress: SearchProgress) -> list[str]:
+    if progress.front is None:
+        return []
+    return [f"front {progress.front}", f"hypervolume {number(progress.hypervolume)}"]
 
 
 def trial_line(progress: TrialProgress) -> str:
@@ -134,7 +139,8 @@ def search_panel(progress: SearchProgress) -> RenderableType:
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column()
     facts.add_row("generation", number(progress.generation))
-    facts.add_row("front", f"{progress.front} members, hypervolume {number(progress.hypervolume)}")
+    if progress.front is not None:
+        facts.add_row("front", f"{progress.front} members, hypervolume {number(progress.hypervolume)}")
     facts.add_row("best", Text("   ".join(f"{clean(k)} {number(v)}" for k, v in progress.best.items()) or "-"))
     facts.add_row("infeasible", number(progress.infeasible))
     for reason, count in sorted(progress.failures.items(), key=lambda item: -item[1])[:5]:

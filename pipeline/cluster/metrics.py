@@ -51,7 +51,7 @@ class SearchMetrics:
         self._before = failures
         self._rate.set(progress.rate)
         self._generation.set(progress.generation)
-        self._front.set(progress.front)
+        self._front.set(progress.front or 0)
         if progress.hypervolume is not None:
             self._hypervolume.set(progress.hypervolume)
 

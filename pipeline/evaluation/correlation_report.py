@@ -35,7 +35,8 @@ READING = (
     "interval includes 0. Intervals are not corrected for the number of scores: of twenty scores that are as good as "
     "the free one, about one gets a wrong verdict, and choosing the best free score on the same sample favours it. A "
     "score that is usually minimised has its sign changed; more of a cost is taken to be better. Weighted τ counts "
-    "mistakes among the best most."
+    "mistakes among the best most. Reliability is the share of a score's variance among architectures of equal FLOPs "
+    "that is not due to the random weights."
 )
 LOOKS = ((BLUE, "o", "circle"), (VERMILLION, "D", "diamond"))
 """Colour, and marker of Matplotlib and of Plotly, of τ overall and at equal FLOPs."""
@@ -48,7 +49,8 @@ BIAS = (
 def table_columns(part: Correlations) -> tuple[str, ...]:
     """Return the names of the columns; one of them says how near the costs are that it compares."""
     equal = f"τ at {_equal_flops(part)} (pairs)"
-    return ("score", "n", "τ", "ρ", "weighted τ", equal, "τ, best 10 %", "overlap, best 10 %", "verdict")
+    known = ("reliability",) if part.sample.reliabilities else ()
+    return ("score", "n", *known, "τ", "ρ", "weighted τ", equal, "τ, best 10 %", "overlap, best 10 %", "verdict")
 
 
 def _equal_flops(part: Correlations) -> str:
@@ -61,6 +63,7 @@ def table_rows(part: Correlations) -> list[tuple[object, ...]]:
         (
             name,
             e.n,
+            *_reliability(part, name),
             *map(str, (e.kendall, e.spearman, e.weighted)),
             f"{e.equal_cost} ({e.pairs:,})",
             str(e.top),
@@ -73,8 +76,20 @@ def table_rows(part: Correlations) -> list[tuple[object, ...]]:
         c = part.ceiling
         overall, equal, top = (str(Estimate(value)) for value in (c.overall, c.equal_cost, c.top))
         values = (overall, "-", "-", equal, top)
-        rows.append(("noise ceiling", part.n, *values, "-", "one training seed against another"))
+        rows.append(
+            ("noise ceiling", part.n, *_reliability(part, ""), *values, "-", "one training seed against another")
+        )
     return rows
+
+
+def _reliability(part: Correlations, name: str) -> tuple[str, ...]:
+    """Return the cell of the reliability of a score, or none if the table has no such column."""
+    if not (known := part.sample.reliabilities):
+        return ()
+    found = known.get(name)
+    if found is None or found.mean is None:
+        return ("-",)
+    return (f"{found.mean:.2f}" + (f" ({found.repeats} ×; one {found.single:.2f})" if found.repeats > 1 else ""),)
 
 
 def table_title(part: Correlations) -> str:
@@ -111,6 +126,7 @@ def _document(part: Correlations) -> dict[str, Any]:
         "ceiling": part.ceiling and asdict(part.ceiling),
         "scores": scores,
         "skipped": dict(part.skipped),
+        "reliability": {name: asdict(each) for name, each in part.sample.reliabilities.items()},
     }
 
 

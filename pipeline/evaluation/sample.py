@@ -1,7 +1,7 @@
 """Samples of architectures with their scores and accuracies: drawn, scored, trained, or read from tables."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -10,12 +10,14 @@ import numpy as np
 from zenfront.pipeline import proxies
 from zenfront.pipeline.analysis.assessment import LEAST, ReferenceData
 from zenfront.pipeline.analysis.conditions import Condition, Value, categories, properties
+from zenfront.pipeline.analysis.reliability import Reliability
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.evaluation.truth_table import UNCHANGED, TruthTable, read_scores
 from zenfront.pipeline.experiment.config import Experiment, Select
 from zenfront.pipeline.experiment.train_config import SchedulerConfig
 from zenfront.pipeline.objectives import Objective
 from zenfront.pipeline.progress import View
+from zenfront.pipeline.record.pilot import read_reliabilities
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.scoring import Scoring, noise_batch
 from zenfront.pipeline.seeds import numpy_generator
@@ -44,6 +46,7 @@ class Sample:
         truth: Architectures and accuracies.
         scores: (n,) by name, as measured; NaN where undefined.
         code: Code of the experiment, which tells the direction of its own scores.
+        reliabilities: Reliability of the scores at equal FLOPs, where it was measured.
     """
 
     space: Space
@@ -51,6 +54,7 @@ class Sample:
     truth: TruthTable
     scores: Mapping[str, np.ndarray]
     code: Sequence[UserCode] = ()
+    reliabilities: Mapping[str, Reliability] = field(default_factory=dict)
 
     @cached_property
     def structure(self) -> Mapping[str, np.ndarray]:
@@ -142,7 +146,8 @@ def with_scores_of(experiment: Experiment, folder: RunFolder) -> Experiment:
 def score_sample(experiment: Experiment, folder: RunFolder, view: View, truth: TruthTable) -> Sample:
     """Take the scores of the experiment on the cluster; those that are in the folder are not taken again."""
     rows = score_given(experiment, folder, view, truth.architectures)
-    return _join(experiment, truth, [row.values for row in rows], experiment.score_names())
+    sample = _join(experiment, truth, [row.values for row in rows], experiment.score_names())
+    return replace(sample, reliabilities=read_reliabilities(experiment, folder))
 
 
 def read_sample(

@@ -26,8 +26,13 @@ class Search(Strict):
     """Root seed of the search."""
     batch: Annotated[int, Field(ge=2)] = 32
     """Number of images in the mini-batch of the proxies."""
-    repeats: Positive = 1
-    """Evaluations of each proxy, each with new weights; the mean is the score, and its standard error is recorded."""
+    repeats: Literal["auto"] | Positive = "auto"
+    """Evaluations of each proxy, each with new weights; the mean is the score, and its standard error is recorded.
+    `auto` measures the reliability of each proxy on some architectures of the first generation, and takes it as often
+    as a reliability of 0.9 at equal FLOPs needs, at most 8 times."""
+    operators: Literal["by_kind", "uniform"] = "by_kind"
+    """Crossover and mutation of `nsga2` and `nsga3`: `by_kind` chooses them by the kind of gene; `uniform` is the same
+    for all, as in earlier versions, whose runs go on with it."""
     lookahead: Annotated[int, Field(ge=1, le=8)] = 1
     """Generations in flight; with 2, the next one starts before the slowest batch of the current one has finished."""
     candidates_per_trial: Literal["auto"] | Positive = "auto"

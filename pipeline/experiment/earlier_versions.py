@@ -9,6 +9,7 @@ from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.own_places import without_places
 
 BEFORE: Mapping[tuple[str, ...], Any] = {
+    ("search", "operators"): "uniform",
     ("train", "objectives"): ["accuracy"],
     ("train", "data", "rules"): 1,
     ("select", "extremes"): False,
@@ -56,9 +57,14 @@ def continued(experiment: Experiment, stored: Mapping[str, Any]) -> Experiment:
         experiment: As it is asked for today.
         stored: JSON form of the run's experiment, as its version stored it.
     """
-    train, select = _section(stored, ["train"]) or {}, _section(stored, ["select"]) or {}
+    search, train, select = (_section(stored, [stage]) or {} for stage in ("search", "train", "select"))
     updates: dict[str, Any] = {}
     today: dict[str, Any] = {}
+    if "operators" not in search:
+        before: dict[str, Any] = {"operators": "uniform"}
+        if experiment.search.repeats == "auto":
+            before["repeats"] = search.get("repeats", 1)
+        updates["search"] = experiment.search.model_copy(update=before)
     if "objectives" not in train and experiment.train.objectives is None:
         today["objectives"] = ("accuracy",)
     if "rules" not in (data := _section(train, ["data"]) or {}):
@@ -81,6 +87,8 @@ def note_on(asked: Experiment, begun: Experiment) -> str | None:
     if begun == asked:
         return None
     kept = []
+    if begun.search != asked.search:
+        kept.append(f"the search has `operators: {begun.search.operators}` and `repeats: {begun.search.repeats}`")
     if begun.train.objectives != asked.train.objectives:
         kept.append("trained networks are compared by accuracy alone")
     if begun.select.rule != asked.select.rule:

@@ -38,6 +38,11 @@ class RunFolder:
         return self.path / "scores.jsonl"
 
     @property
+    def pilot(self) -> Path:
+        """Path of the ledger of `Scores` from which the number of repeats was chosen; with `repeats: auto` only."""
+        return self.path / "pilot.jsonl"
+
+    @property
     def generations(self) -> Path:
         """Path of the ledger of `Generation`."""
         return self.path / "generations.jsonl"

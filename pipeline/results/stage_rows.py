@@ -120,7 +120,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Box:
-    """Unit of the hypervolume: the front from which it was measured first reaches from 0 to 1 in every objective.
+    """Unit of the hypervolume: the first front that extends in every objective reaches from 0 to 1 in each.
 
     Attributes:
         ideal: Lowest losses, (m,), in the order of the objectives.
@@ -145,8 +145,8 @@ class Generation:
         generation: Number of the generation, from 0.
         evaluations: Architectures scored so far.
         front: Members of the front of all feasible architectures so far.
-        hypervolume: Hypervolume of that front in units of `box`; None without a front.
-        box: Box around the first generation's front that has members; None before.
+        hypervolume: Hypervolume of that front in units of `box`; None without a box.
+        box: Box around the first front that extends in every objective; None before.
         best: Best feasible value of each objective, by its score's name; empty without a front.
         failures: Architectures that failed so far.
         infeasible: Architectures that a constraint excluded so far.

@@ -10,6 +10,7 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.plots import html
 from zenfront.pipeline.plots.interactive import hypervolume_figure, training_figure
 from zenfront.pipeline.plots.series import unit
+from zenfront.pipeline.record.pilot import SIZE, read_reliabilities, warning
 from zenfront.pipeline.record.provenance import Origin, read_origin
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results.front import Front, Member
@@ -26,6 +27,11 @@ NOISE_UNKNOWN = (
 NOISE_KNOWN = (
     "Architectures with the same letter do not differ within the noise between seeds from the best of their letter "
     "(Tukey-Kramer test at 95 %, spread pooled over all architectures)."
+)
+
+RELIABILITY = (
+    f"Reliability: the share of a score's variance among architectures of equal FLOPs that is not due to the random "
+    f"weights, measured on up to {SIZE} architectures of the first generation."
 )
 
 
@@ -55,10 +61,11 @@ def report_page(record: RunRecord, front: go.Figure) -> str:
         html.heading("Search"),
         html.figure(hypervolume_figure(record), "hypervolume"),
         html.paragraph(
-            "Hypervolume in units of the first generation's front (from 0 at its best to 1 at its worst value of each "
-            "objective), below the reference point 1.1.",
+            "Hypervolume in units of the first front that extends in every objective (from 0 at its best to 1 at its "
+            "worst value of each), below the reference point 1.1.",
             soft=True,
         ),
+        *_reliability(record),
         _failures(found),
         *_training(record),
         *rounds_blocks(record),
@@ -98,7 +105,7 @@ def _settings(record: RunRecord, front: Front) -> list[tuple[str, str]]:
         ("Objectives", ", ".join(f"{o.direction} {o.score}" for o in front.objectives)),
         ("Constraints", ", ".join(map(str, front.constraints)) or "none"),
         ("Algorithm", f"{search.algorithm}, population {search.population}, seed {search.seed}"),
-        ("Proxies", f"mini-batch of {search.batch} images, {search.repeats} × each"),
+        ("Proxies", f"mini-batch of {search.batch} images, repeats: {search.repeats}"),
         ("Search time", duration(record.generations[-1].seconds) if record.generations else "-"),
         ("Selection", _selection(front)),
         ("Code", _code(origin)),
@@ -131,6 +138,16 @@ def _front(front: Front, code: Sequence[UserCode]) -> html.Block:
 def _format_score(member: Member, score: str) -> object:
     value, error = member.values.get(score), member.errors.get(score)
     return value if value is None or error is None else f"{number(value)} ± {number(error)}"
+
+
+def _reliability(record: RunRecord) -> list[html.Block]:
+    found = read_reliabilities(record.experiment, record.folder)
+    if not found:
+        return []
+    columns = ("score", "times taken", "reliability of one sample", "reliability of their mean")
+    shown = {name: [value and f"{value:.2f}" for value in (each.single, each.mean)] for name, each in found.items()}
+    rows = [(name, found[name].repeats, *(value or "unknown" for value in values)) for name, values in shown.items()]
+    return [html.table(columns, rows), html.paragraph(f"{RELIABILITY} {warning(found) or ''}".strip(), soft=True)]
 
 
 def _failures(front: Front) -> html.Block:

@@ -87,6 +87,7 @@ class Batches(tuner.NotPickled):
         self._lost[trial] = workers.lost_machines()
         return {
             "name": f"generation {self._driver.loop.generations}, batch {self._number}",
+            "repeats": self._driver.repeats,
             "candidates": [architecture.to_json() for architecture in batch],
             "alone": any(architecture.id in self._crowded for architecture in batch),
         }

@@ -31,16 +31,18 @@ def run(driver: SearchDriver) -> None:
     scoring = replace(scoring, device=resolve(scoring.device))
 
     def score(architecture: Architecture) -> Scores:
-        scores = score_candidate(scoring, architecture, _limit(settings.search.time_limit), alone=True)
+        scores = score_candidate(repeated, architecture, _limit(settings.search.time_limit), alone=True)
         assert scores is not None
         return scores
 
     shown = time.monotonic()
     with _threads(settings.resources.search.cpus):
-        for _ in score_in_turn(driver.loop, score, driver.receive):
-            if time.monotonic() - shown >= SHOW_EVERY:
-                driver.show()
-                shown = time.monotonic()
+        while not driver.loop.done:  # the pilot has a loop of its own
+            repeated = scoring.repeated(driver.repeats)
+            for _ in score_in_turn(driver.loop, score, driver.receive):
+                if time.monotonic() - shown >= SHOW_EVERY:
+                    driver.show()
+                    shown = time.monotonic()
     driver.show()
 
 

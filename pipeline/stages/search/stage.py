@@ -1,12 +1,14 @@
 """Stage 1: search a space for a Pareto front, without training."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import count
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.progress import Backend, View
 from zenfront.pipeline.record.ledger import Ledger, read_values
+from zenfront.pipeline.record.pilot import noisy_scores
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.score_record import holds, joined, read_scores, row_reader
 from zenfront.pipeline.results.stage_rows import Scores
@@ -93,8 +95,14 @@ def search_by(
         UserError: As `search`.
         KeyboardInterrupt: As `search`.
     """
-    with Ledger(folder.scores) as scores, Ledger(folder.generations) as generations:
-        driver = SearchDriver(experiment, scores, generations, view, plan, retry_failed=retry_failed, ends=ends)
+    with (
+        Ledger(folder.scores) as scores,
+        Ledger(folder.generations) as generations,
+        _pilot(experiment, folder) as pilot,
+    ):
+        driver = SearchDriver(
+            experiment, scores, generations, view, plan, retry_failed=retry_failed, ends=ends, pilot=pilot
+        )
         if lost := driver.lost:
             view.notify(f"search: {folder.scores} lacks {lost} architectures that were scored; they are scored again")
         if driver.loop.done:
@@ -124,10 +132,15 @@ def score_given(
         KeyboardInterrupt: The run was interrupted; the record is complete up to here.
     """
     for names, architectures in _missing(experiment, folder, given).items():
-        with Ledger(folder.scores) as scores, Ledger(folder.generations) as generations:
-            wanted = tuple(each for each in experiment.objectives if each.score in names)
-            part = experiment.model_copy(update={"objectives": wanted})
-            driver = SearchDriver(part, scores, generations, view, SearchPlan.given(part, architectures))
+        wanted = tuple(each for each in experiment.objectives if each.score in names)
+        part = experiment.model_copy(update={"objectives": wanted})
+        plan = SearchPlan.given(part, architectures)
+        with (
+            Ledger(folder.scores) as scores,
+            Ledger(folder.generations) as generations,
+            _pilot(part, folder) as pilot,
+        ):
+            driver = SearchDriver(part, scores, generations, view, plan, pilot=pilot, pilot_of=given)
             if not driver.loop.done:
                 _run(backend)(driver)
     known = {found.architecture.id: found for found in _scores_given(experiment, folder)}
@@ -174,6 +187,12 @@ def _set_generations_aside(folder: RunFolder, view: View) -> None:
         aside = next(path for path in free if not path.exists())
         folder.generations.rename(aside)
         view.notify(f"search: the generations so far are kept in {aside}")
+
+
+def _pilot(experiment: Experiment, folder: RunFolder) -> AbstractContextManager[Ledger | None]:
+    """Return the ledger of the pilot, if the experiment needs one."""
+    wanted = experiment.search.repeats == "auto" and noisy_scores(experiment)
+    return Ledger(folder.pilot) if wanted else nullcontext()
 
 
 def _run(backend: Backend) -> Callable[[SearchDriver], None]:

@@ -18,19 +18,24 @@ class SearchStatistics:
         objectives: Objectives.
         constraints: Constraints.
         patient: Wait for a feasible architecture, however long it takes.
+        box: The box, if the record of the search has it.
 
     Attributes:
         evaluations: Number of architectures.
         front: Losses (n, m) of the front of all feasible architectures.
-        box: Ideal and nadir point of the first front that has members; the unit of the hypervolume.
-        hypervolume: Hypervolume of the front, in units of the box; None without a front.
+        box: Ideal and nadir point of the first front that extends in every objective; the unit of the hypervolume.
+        hypervolume: Hypervolume of the front, in units of the box; None without a box.
         best: Best feasible value of every objective.
         failures: Number of failed architectures by reason.
         infeasible: Number of architectures that a constraint excludes.
     """
 
     def __init__(
-        self, objectives: Sequence[Objective], constraints: Sequence[Constraint], patient: bool = False
+        self,
+        objectives: Sequence[Objective],
+        constraints: Sequence[Constraint],
+        patient: bool = False,
+        box: Box | None = None,
     ) -> None:
         self._patient = patient
         self._objectives = objectives
@@ -39,7 +44,7 @@ class SearchStatistics:
         self._in_vain: list[Scores] = []
         self.evaluations = 0
         self.front = np.empty((0, len(objectives)))
-        self.box: Box | None = None
+        self.box = box
         self.hypervolume: float | None = None
         self.failures: Counter[str] = Counter()
         self.infeasible = 0
@@ -61,10 +66,11 @@ class SearchStatistics:
             if not self._patient:
                 self._check_approach(scored, float(violation.min()))
             return
-        if self.box is None:
+        self._in_vain.clear()
+        if self.box is None and np.ptp(self.front, axis=0).all():
             self.box = Box(*bounding_box(self.front))
-            self._in_vain.clear()
-        self.hypervolume = normalised_hypervolume(self.front, self.box.ideal, self.box.nadir)
+        if self.box is not None:
+            self.hypervolume = normalised_hypervolume(self.front, self.box.ideal, self.box.nadir)
 
     def _check_approach(self, scored: Sequence[Scores], nearest: float) -> None:
         self._in_vain.extend(scored)

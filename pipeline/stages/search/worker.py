@@ -14,7 +14,7 @@ from zenfront.pipeline.cluster.time_limit import time_limit
 from zenfront.pipeline.cluster.workers import show
 from zenfront.pipeline.device import resolve
 from zenfront.pipeline.errors import reason
-from zenfront.pipeline.scoring import Scoring
+from zenfront.pipeline.scoring import Repeats, Scoring
 from zenfront.pipeline.stages.search.candidate import score_candidate
 from zenfront.spaces import Architecture
 
@@ -22,10 +22,10 @@ from zenfront.spaces import Architecture
 class ScoringWorker(tune.Trainable):  # type: ignore[misc]
     """Scores batches of candidates.
 
-    The configuration of a trial holds ``candidates``, architectures as JSON; ``alone``, whether nothing else uses the
-    GPU; and ``name``, which Ray shows. Every step reports the ledger ``rows`` that it made, each with its peak
-    ``memory`` in bytes, and the ids of candidates to score ``again``, because the GPU was full. An ``error`` is one
-    outside the candidates: it ends the search, and no candidate is blamed for it.
+    The configuration of a trial holds ``candidates``, architectures as JSON; ``repeats``, the samples of each score;
+    ``alone``, whether nothing else uses the GPU; and ``name``, which Ray shows. Every step reports the ledger ``rows``
+    that it made, each with its peak ``memory`` in bytes, and the ids of candidates to score ``again``, because the GPU
+    was full. An ``error`` is one outside the candidates: it ends the search, and no candidate is blamed for it.
     """
 
     error: Exception | None = None
@@ -46,7 +46,9 @@ class ScoringWorker(tune.Trainable):  # type: ignore[misc]
         try:
             torch.set_num_threads(threads)
             cap_memory(gpus)
-            self.scoring = replace(scoring, device=resolve(scoring.device))
+            self.base = replace(scoring, device=resolve(scoring.device))
+            self.repeats: Repeats | None = self.base.repeats
+            self.scoring = self.base
             self.seconds, self.period = seconds, period
             self.reset_config(config)
         except Exception as error:  # raised here it would be the death of a worker, and so the candidates' fault
@@ -57,6 +59,9 @@ class ScoringWorker(tune.Trainable):  # type: ignore[misc]
         self.candidates = deque(map(Architecture.from_json, new_config["candidates"]))
         self.alone = new_config["alone"]
         self.name = new_config["name"]
+        if new_config["repeats"] != self.repeats:
+            self.repeats = new_config["repeats"]
+            self.scoring = self.base.repeated(self.repeats)
         return True
 
     def step(self) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def earlier(tmp_path: Path) -> RunFolder:
 def todays(folder: RunFolder) -> Experiment:
     """Return the experiment of the run as its YAML file gives it today: the user never wrote the keys in question."""
     stored = json.loads(folder.config.read_text())["experiment"]
-    del stored["select"]["rule"], stored["select"]["along"]
+    del stored["select"]["rule"], stored["select"]["along"], stored["search"]["repeats"]
     return Experiment.model_validate(stored)
 
 
@@ -47,6 +47,7 @@ def test_the_stored_experiment_means_accuracy_alone_and_its_own_rule(earlier: Ru
     assert experiment.train.objectives == ("accuracy",)
     assert compared_costs(experiment) == ()
     assert (experiment.select.rule, experiment.select.extremes) == ("crowding", False)
+    assert (experiment.search.operators, experiment.search.repeats) == ("uniform", 1)
     assert todays(earlier).select.rule is None
     assert compared_costs(todays(earlier)) == ("flops",)
 
@@ -92,6 +93,8 @@ def test_driving_a_run_leaves_its_keys_away_so_that_it_goes_on_again(earlier: Ru
             assert experiment.select.rule == "crowding"
     stored = json.loads(earlier.config.read_text())["experiment"]
     assert "objectives" not in stored["train"]
+    assert "operators" not in stored["search"]
+    assert stored["search"]["repeats"] == 1
     assert "extremes" not in stored["select"]
 
 
@@ -125,7 +128,8 @@ def test_the_user_is_told_once_and_sees_the_trained_front(earlier: RunFolder, ze
     code, out, err = zenfront("train", "earlier.yaml")
     assert (code, err) == (0, "")
     assert out.count("an earlier version began this run, and it goes on as it began: ") == 1
-    assert "compared by accuracy alone, and members are selected by rule crowding, and images are" in out
+    assert "the search has `operators: uniform` and `repeats: 1`, and trained networks are compared by" in out
+    assert "by accuracy alone, and members are selected by rule crowding, and images are" in out
     assert "training: finished already" in out
     assert "on the trained front" in out
     front = RunRecord.read(earlier).trained_front
