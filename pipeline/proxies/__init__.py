@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from zenfront.pipeline.proxies._proxy import Batch, Need, Proxy, Weights
-from zenfront.pipeline.proxies._reliability import MeasuredReliability, measured_reliability
 from zenfront.pipeline.registry import Registry
 from zenfront.pipeline.user_code import UserCode
 
@@ -25,14 +24,4 @@ def load(name: str, code: Sequence[UserCode] = ()) -> Proxy:
     return proxy
 
 
-__all__ = [
-    "PROXIES",
-    "Batch",
-    "MeasuredReliability",
-    "Need",
-    "Proxy",
-    "Weights",
-    "load",
-    "measured_reliability",
-    "names",
-]
+__all__ = ["PROXIES", "Batch", "Need", "Proxy", "Weights", "load", "names"]

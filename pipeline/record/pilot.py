@@ -9,7 +9,7 @@ from zenfront.pipeline.analysis.reliability import TARGET, Reliability, plan_rep
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.record.score_record import latest
+from zenfront.pipeline.record.score_record import joined
 from zenfront.pipeline.results.stage_rows import Scores
 
 SIZE = 12
@@ -52,7 +52,7 @@ def read_reliabilities(experiment: Experiment, folder: RunFolder) -> dict[str, R
     """
     if experiment.search.repeats != "auto":
         return {}
-    return reliabilities(latest(read_values(folder.pilot, Scores.from_row)), noisy_scores(experiment))
+    return reliabilities(joined(read_values(folder.pilot, Scores.from_row)), noisy_scores(experiment))
 
 
 def warning(found: Mapping[str, Reliability]) -> str | None:

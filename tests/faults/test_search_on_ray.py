@@ -40,7 +40,9 @@ def experiment_of(workers: int = 1, batch: int | str = 4, **search: Any) -> Expe
                 {"score": "flops", "direction": "minimise"},
             ],
             "constraints": [{"score": "params", "at_most": 3e5}],
-            "search": {"population": 8, "evaluations": 24, "batch": 4, "candidates_per_trial": batch} | search,
+            "search": {"population": 8, "evaluations": 24, "batch": 4, "repeats": 1}
+            | {"candidates_per_trial": batch}
+            | search,
             "resources": {"device": "cpu", "search": {"workers": workers}},
             "select": {"k": 3},
         }

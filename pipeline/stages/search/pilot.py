@@ -1,7 +1,7 @@
 """Choice of the architectures on which the reliability of the scores is measured before a search."""
 
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, islice
 
 import numpy as np
 
@@ -13,15 +13,20 @@ from zenfront.spaces import Architecture
 from zenfront.spaces import load as load_space
 
 POOL = 64
-"""Number of candidates whose cost is counted."""
+"""Number of candidates of the first generation whose cost is counted."""
+DRAWN = 256
+"""Number of architectures that are drawn beside them where too few are feasible."""
 
 
-def choose_pilot(experiment: Experiment, candidates: Iterable[Architecture]) -> list[Architecture]:
-    """Return at most 12 feasible architectures whose FLOPs are most alike, among the first 64 candidates.
+def choose_pilot(
+    experiment: Experiment, first: Sequence[Architecture], more: Iterable[Architecture] = ()
+) -> list[Architecture]:
+    """Return at most 12 feasible architectures whose FLOPs are most alike.
 
     Args:
         experiment: The experiment.
-        candidates: The first generation, or the architectures that are given.
+        first: The first generation, or the architectures that are given; the first 64 are regarded.
+        more: Architectures of which the first feasible ones join those, if they are fewer than 12.
     """
     task = experiment.task
     names = [COST, *(c.score for c in experiment.constraints)]
@@ -34,11 +39,13 @@ def choose_pilot(experiment: Experiment, candidates: Iterable[Architecture]) -> 
         keep_partial=True,
         code=experiment.code,
     )
-    priced: list[tuple[float, Architecture]] = []
-    for architecture in islice(dict.fromkeys(candidates), POOL):
+    priced: dict[Architecture, float] = {}
+    for number, architecture in enumerate(chain(first[:POOL], islice(more, DRAWN))):
+        if number >= len(first[:POOL]) and len(priced) >= SIZE:
+            break
         costs = scoring.score(architecture).values
         if costs and not any(c.excess(costs[c.score]) for c in experiment.constraints if c.score in costs):
-            priced.append((costs.get(COST, 1.0), architecture))
+            priced[architecture] = costs.get(COST, 1.0)
     return _most_alike(priced)
 
 
@@ -46,10 +53,11 @@ def _is_cost(name: str, experiment: Experiment) -> bool:
     return proxies.load(name, experiment.code).is_cost
 
 
-def _most_alike(priced: Sequence[tuple[float, Architecture]]) -> list[Architecture]:
+def _most_alike(priced: Mapping[Architecture, float]) -> list[Architecture]:
     """Return the 12 architectures whose highest cost exceeds the lowest by the smallest factor, cheapest first."""
-    ordered = sorted(priced, key=lambda pair: pair[0])
-    cost = np.log(np.maximum([price for price, _ in ordered], 1.0)) if ordered else np.empty(0)
-    starts = range(max(1, len(ordered) - SIZE + 1))
-    first = min(starts, key=lambda i: cost[min(i + SIZE, len(cost)) - 1] - cost[i]) if ordered else 0
-    return [architecture for _, architecture in ordered[first : first + SIZE]]
+    ordered = sorted(priced, key=lambda architecture: priced[architecture])
+    if len(ordered) <= SIZE:
+        return ordered
+    cost = np.log([max(priced[architecture], 1.0) for architecture in ordered])
+    first = int(np.argmin(cost[SIZE - 1 :] - cost[: 1 - SIZE]))
+    return ordered[first : first + SIZE]

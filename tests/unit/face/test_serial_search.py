@@ -53,7 +53,7 @@ def experiment_of(**search: Any) -> Experiment:
                 {"score": "flops", "direction": "minimise"},
             ],
             "constraints": [{"score": "params", "at_most": 3e5}],
-            "search": {"population": 8, "evaluations": 24, "batch": 4} | search,
+            "search": {"population": 8, "evaluations": 24, "batch": 4, "repeats": 1} | search,
             "resources": {"device": "cpu"},
             "select": {"k": 3},
         }
@@ -72,6 +72,11 @@ def result(folder: RunFolder) -> tuple[bytes, list[str], list[dict[str, Any]]]:
     return folder.front.read_bytes(), rows, told
 
 
+def pilot(folder: RunFolder) -> list[str]:
+    """The scores of the pilot with their standard errors."""
+    return sorted(json.dumps([row["id"], row["values"], row["errors"]]) for row in read_ledger(folder.pilot)[0])
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A serial search that nothing interrupted."""
@@ -79,15 +84,16 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lookahead", [1, 2])
+@pytest.mark.parametrize(("lookahead", "repeats"), [(1, 1), (2, "auto")])
 def test_a_search_on_ray_gives_the_same_bytes(
-    whole: RunFolder, tmp_path: Path, ray_session: None, lookahead: int
+    whole: RunFolder, tmp_path: Path, ray_session: None, lookahead: int, repeats: int | str
 ) -> None:
-    experiment = experiment_of(lookahead=lookahead)
+    experiment = experiment_of(lookahead=lookahead, repeats=repeats)
     serial = whole if lookahead == 1 else searched(tmp_path / "serial", experiment)
     on_ray = searched(tmp_path / "ray", experiment, backend="ray")
     assert on_ray.front.read_bytes() == serial.front.read_bytes()
     assert result(on_ray) == result(serial)
+    assert pilot(on_ray) == pilot(serial)
 
 
 def test_a_killed_search_goes_on_with_the_same_result(whole: RunFolder, tmp_path: Path) -> None:
