@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from zenfront.pipeline.cli.console import ConsoleView
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import to_yaml
@@ -22,6 +23,7 @@ from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.record.training_result import compared_costs, costs_of
 from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.results.stage_rows import Epoch, Trained
+from zenfront.pipeline.stages.search.driver import SearchDriver
 from zenfront.pipeline.stages.select import select
 from zenfront.pipeline.stages.train.runs import Evaluation, TrainingRuns
 
@@ -56,6 +58,21 @@ def test_the_selection_is_made_again_as_it_was(earlier: RunFolder) -> None:
     before = earlier.front.read_text()
     select(earlier.experiment(), earlier)
     assert json.loads(earlier.front.read_text())["selected"] == json.loads(before)["selected"]
+
+
+def test_the_search_asks_for_the_same_architectures(earlier: RunFolder) -> None:
+    """Nothing is left to score: the record holds every architecture that the search asks for."""
+    with (
+        earlier.driving(todays(earlier)) as experiment,
+        Ledger(earlier.scores) as scores,
+        Ledger(earlier.generations) as generations,
+    ):
+        with_its_operators = SearchDriver(experiment, scores, generations, ConsoleView())
+        settings = experiment.search.model_copy(update={"operators": "by_kind"})
+        changed = SearchDriver(experiment.model_copy(update={"search": settings}), scores, generations, ConsoleView())
+    assert with_its_operators.loop.done
+    assert with_its_operators.statistics.evaluations == experiment.search.evaluations
+    assert not changed.loop.done
 
 
 @pytest.mark.parametrize("cut", [0, 1, 5, 9, 100])
