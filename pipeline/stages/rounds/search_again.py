@@ -64,7 +64,7 @@ def search_again(
         learned.score,
         patient=True,
     )
-    search_by(experiment, folder.round(number), view, plan, backend)
+    search_by(experiment, folder.round(number), view, plan, backend, run=folder)
     return read_values(folder.round(number).scores, row_reader(experiment))
 
 

@@ -64,7 +64,7 @@ def _draw(experiment: Experiment, folder: RunFolder, view: View, backend: Backen
     """Score samples of the space, of which the first round takes some."""
     plan = SearchPlan.random(experiment, read_scores(folder, experiment))
     view.notify("search: sampling the feasible architectures, for the networks that are taken at random")
-    search_by(experiment, folder.round(1), view, plan, backend)
+    search_by(experiment, folder.round(1), view, plan, backend, run=folder)
 
 
 def search_by(
@@ -76,6 +76,7 @@ def search_by(
     *,
     retry_failed: bool = False,
     ends: Sequence[int] = (),
+    run: RunFolder | None = None,
 ) -> int | None:
     """Search as a plan says, with the scores and generations of a folder as the record.
 
@@ -87,6 +88,7 @@ def search_by(
         backend: Where the scores are taken.
         retry_failed: As for `search`.
         ends: As for `SearchLoop`.
+        run: Folder of the run, which holds the pilot, if not that of the ledgers.
 
     Returns:
         Number of architectures, if the search was finished already.
@@ -98,7 +100,7 @@ def search_by(
     with (
         Ledger(folder.scores) as scores,
         Ledger(folder.generations) as generations,
-        _pilot(experiment, folder) as pilot,
+        _pilot(experiment, run or folder) as pilot,
     ):
         driver = SearchDriver(
             experiment, scores, generations, view, plan, retry_failed=retry_failed, ends=ends, pilot=pilot
