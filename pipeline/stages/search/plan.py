@@ -88,4 +88,12 @@ def problem_of(
 ) -> Problem:
     """Return the problem of searching the experiment's space for other objectives."""
     space = load_space(experiment.space, experiment.code)
-    return Problem(space, objectives, experiment.constraints, experiment.search.population, seed, start, experiment.search.operators)
+    return Problem(
+        space,
+        objectives,
+        experiment.constraints,
+        experiment.search.population,
+        seed,
+        start,
+        experiment.search.operators,
+    )
