@@ -93,7 +93,7 @@ def test_each_bad_candidate_is_recorded_with_its_reason_and_the_others_are_score
             "space": SPACE.name,
             "task": {"channels": TASK.channels, "height": TASK.height, "width": TASK.width, "classes": TASK.classes},
             "objectives": [{"score": "bad", "direction": "maximise"}],
-            "search": {"population": 12, "evaluations": 12, "candidates_per_trial": 2, "time_limit": 60},
+            "search": {"population": 12, "repeats": 1, "evaluations": 12, "candidates_per_trial": 2, "time_limit": 60},
             "resources": {"device": "cpu", "search": {"workers": 2}},
         }
     )
@@ -139,7 +139,11 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         monkeypatch.setattr(proxies, "load", lambda name, code: proxy if name == "work" else load(name))
         made = ScoringWorker.__new__(ScoringWorker)
         scoring = Scoring(SPACE, TASK, ["work"], noise_batch(TASK, 2, 0), seed=0)
-        names = {"candidates": [architecture.to_json() for architecture in (good, bad, other)], "alone": False}
+        names = {
+            "candidates": [architecture.to_json() for architecture in (good, bad, other)],
+            "repeats": 1,
+            "alone": False,
+        }
         limits = {"seconds": LIMIT, "period": math.inf}
         made.setup(names | {"name": ""} | config, scoring=scoring, threads=1, gpus=0.0, **limits)
         return made

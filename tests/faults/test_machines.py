@@ -123,7 +123,7 @@ def experiment_of(**cluster: Any) -> Experiment:
             "space": "anynet3",
             "task": {"channels": 1, "height": 8, "width": 8, "classes": 10},
             "objectives": [{"score": "held", "direction": "maximise"}, {"score": "flops", "direction": "minimise"}],
-            "search": {"population": 8, "evaluations": EVALUATIONS, "candidates_per_trial": 4},
+            "search": {"population": 8, "repeats": 1, "evaluations": EVALUATIONS, "candidates_per_trial": 4},
             "resources": {"device": "cpu"},
             "cluster": cluster,
         }

@@ -29,7 +29,7 @@ BASE = {
     "space": "anynet3",
     "task": {"channels": 1, "height": 8, "width": 8, "classes": 10},
     "objectives": [{"score": "params", "direction": "maximise"}, {"score": "flops", "direction": "minimise"}],
-    "search": {"population": 8, "evaluations": 12},
+    "search": {"population": 8, "repeats": 1, "evaluations": 12},
     "select": {"k": 2},
     "train": {"epochs": 2, "recipe": {"warmup_epochs": 0}},
 }

@@ -33,7 +33,7 @@ def experiment(**search: Any) -> Experiment:
             "space": "anynet3",
             "task": {"channels": 1, "height": 8, "width": 8, "classes": 10},
             "objectives": [{"score": "own", "direction": "maximise"}, {"score": "flops", "direction": "minimise"}],
-            "search": {"population": 4, "evaluations": 8, "batch": 2} | search,
+            "search": {"population": 4, "repeats": 1, "evaluations": 8, "batch": 2} | search,
             "resources": {"device": "cpu"},
             "select": {"k": 2},
         }
@@ -134,13 +134,13 @@ def test_an_error_outside_the_scores_is_an_error_of_the_worker(
     names = [scoring.space.decode([0] * len(scoring.space.levels)).to_json()]
     worker = ScoringWorker.__new__(ScoringWorker)
     settings: dict[str, Any] = {"scoring": scoring, "threads": 1, "gpus": 0.0, "period": 1.0}
-    worker.setup({"candidates": names, "alone": False, "name": ""}, seconds=1e300, **settings)
+    worker.setup({"candidates": names, "repeats": 1, "alone": False, "name": ""}, seconds=1e300, **settings)
     result = worker.step()
     assert (result["rows"], result["again"], result["done"]) == ([], [], True)
     assert result["error"].startswith("OverflowError: ")
     assert "time_limit.py, line" in result["error"]
     worker = ScoringWorker.__new__(ScoringWorker)
-    worker.setup({"candidates": ["no architecture"], "alone": False, "name": ""}, seconds=1.0, **settings)
+    worker.setup({"candidates": ["no architecture"], "repeats": 1, "alone": False, "name": ""}, seconds=1.0, **settings)
     assert worker.step()["error"].startswith("JSONDecodeError: ")
 
 

@@ -84,7 +84,7 @@ class World:
             "space": "nats_sss",
             "task": {"channels": 1, "height": 8, "width": 8, "classes": 10},
             "objectives": [{"score": "zen", "direction": "maximise"}, {"score": "flops", "direction": "minimise"}],
-            "search": {"population": 8, "evaluations": 32},
+            "search": {"population": 8, "repeats": 1, "evaluations": 32},
             "select": {"k": 12, "rounds": 3} | select,
             "train": {
                 "epochs": 9,

@@ -181,7 +181,7 @@ def test_a_space_that_is_exhausted_ends_the_rounds(world: World, tmp_path: Path)
 def test_without_a_cost_the_model_looks_for_accuracy_alone(world: World, tmp_path: Path) -> None:
     settings = {
         "objectives": [{"score": "zen", "direction": "maximise"}],
-        "search": {"population": 8, "evaluations": 40},
+        "search": {"population": 8, "repeats": 1, "evaluations": 40},
     }
     front, trained = world.run(world.experiment(settings, k=30, rounds=3), tmp_path)
     assert [each.rule for each in front.rounds] == ["crowding", "learned", "learned"]
@@ -194,7 +194,7 @@ def test_the_search_of_a_round_is_by_the_experiments_own_algorithm(
     world: World, tmp_path: Path, algorithm: str
 ) -> None:
     one = algorithm in ("zennas", "regularized_evolution")
-    settings: dict[str, Any] = {"search": {"population": 8, "evaluations": 32, "algorithm": algorithm}}
+    settings: dict[str, Any] = {"search": {"population": 8, "repeats": 1, "evaluations": 32, "algorithm": algorithm}}
     if one:
         settings["objectives"] = [{"score": "zen", "direction": "maximise"}]
         settings["train"] = {"epochs": 2, "data": {"limit": 200}, "recipe": {"warmup_epochs": 1}}
