@@ -14,7 +14,7 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.training.images._classes import Classes, classes_of
-from zenfront.pipeline.training.images._decoder import decode
+from zenfront.pipeline.training.images._decoder import check_form, decode, read_header
 from zenfront.pipeline.training.images._form import Form
 from zenfront.pipeline.training.images._hub import find_on_hub
 from zenfront.pipeline.training.images._layout import NAMES, Layout, find_layout
@@ -134,8 +134,20 @@ def decode_rows(part: Labelled, indices: np.ndarray, form: Form) -> np.ndarray:
             try:
                 pixels[position] = decode(part.rows.images[index], form)
             except UserError as error:
-                raise UserError(f"{part.rows.place_of(index)}: {error}") from error.__cause__
+                many = _misfits(part, form)
+                raise UserError(f"{part.rows.place_of(index)}: {error}{many}") from error.__cause__
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+
+
+def _misfits(part: Labelled, form: Form) -> str:
+    """Return how many images cannot get the form, as far as their headers say, for a message."""
+    count = 0
+    for stored in part.rows.images:
+        try:
+            check_form(read_header(stored, form.rules, form.largest_file), form)
+        except UserError:
+            count += 1
+    return f" ({count:,} of {len(part.rows):,} images of {part.rows.place} do not fit.)" if count else ""
 
 
 def local_path(data: Data) -> Path | None:
