@@ -14,8 +14,6 @@ from zenfront.pipeline.training.images.source import DIGITS
 from zenfront.pipeline.wording import number
 from zenfront.spaces import Task
 
-LISTED = 20
-"""Classes up to which each one is listed."""
 _SEEN: dict[tuple[Data, Task], Overview] = {}
 
 
@@ -82,10 +80,7 @@ def describe(found: Overview) -> Iterator[str]:
         f"{task.width} pixels, {task.channels} channel{'' if task.channels == 1 else 's'}"
     )
     yield f"sizes: {_listed(found.sizes)}; modes: {_listed(found.modes)}"
-    counts = zip(*(part.counts for part in found.parts), strict=True)
-    classes = [f"{name} ({' + '.join(map(number, each))})" for name, each in zip(found.classes, counts, strict=True)]
-    shown = ", ".join(classes[:LISTED]) + (", ..." if len(classes) > LISTED else "")
-    yield f"{len(classes)} classes, with their images ({roles}): {shown}"
+    yield f"{len(found.classes)} classes, with their images ({roles}): {found.listed()}"
     yield from found.notes
 
 

@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter
 
 from zenfront.pipeline.results.rows import CLOSED, Count, Text, read_row
+from zenfront.pipeline.wording import number
 from zenfront.spaces import Task
+
+LISTED = 20
+"""Classes up to which each one is listed."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,12 @@ class Overview:
     sizes: dict[Text, Count]
     modes: dict[Text, Count]
     notes: tuple[Text, ...]
+
+    def listed(self) -> str:
+        """Return the names of the classes with their numbers of images in each part, for display."""
+        counts = zip(*(part.counts for part in self.parts), strict=True)
+        classes = [f"{name} ({' + '.join(map(number, each))})" for name, each in zip(self.classes, counts, strict=True)]
+        return ", ".join(classes[:LISTED]) + (f", ... ({len(classes):,} in all)" if len(classes) > LISTED else "")
 
     def to_row(self) -> dict[str, object]:
         """Return the overview as JSON objects."""

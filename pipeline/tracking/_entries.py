@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from zenfront import spaces
 from zenfront.pipeline.record.changes import GROWING, Grown
+from zenfront.pipeline.record.data_file import read_overview
 from zenfront.pipeline.record.provenance import Origin
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results.stage_rows import Generation, trial_name
@@ -97,6 +98,7 @@ def parent(record: RunRecord, origin: Origin, status: Status) -> Entry:
             "zenfront.folder": str(record.folder.path.resolve()),
             "zenfront.host": origin.host,
             "zenfront.space": experiment.space,
+            **_data_tags(record),
             "zenfront.objectives": params["objectives"],
             "mlflow.source.name": "zenfront",
             "mlflow.source.git.commit": commit,
@@ -213,6 +215,12 @@ def _training_state(record: RunRecord, architecture: str, begun: bool) -> str:
     if runs:
         return runs[0].status
     return "training" if begun and not record.trained else "none"
+
+
+def _data_tags(record: RunRecord) -> dict[str, str]:
+    """Return what is kept of the data."""
+    found = read_overview(record.folder)
+    return {"zenfront.classes": ", ".join(found.classes)} if found else {}
 
 
 def _cost_tag(front: TrainedFront | None) -> dict[str, str]:

@@ -7,6 +7,8 @@ import torch
 from zenfront.pipeline.training.data import Images, ImageSet
 from zenfront.pipeline.wording import number, percent
 
+NAMED = 20
+"""Classes up to which each one is named."""
 SKEWED = 5
 """Ratio of the largest to the smallest class above which the user is warned."""
 
@@ -46,7 +48,8 @@ def describe_classes(images: Images, metric: str) -> Iterator[str]:
     each = f"{number(low)} each" if low == high else f"{number(low)} to {number(high)} each"
     name = metric.replace("_", " ")
     chance = percent(chance_level(images, metric))
-    yield f"training: {number(sum(sizes))} images in {len(sizes)} classes, {each}; a guess has {chance} {name}"
+    named = f" ({', '.join(images.names)})" if 0 < len(images.names) <= NAMED else ""
+    yield f"training: {number(sum(sizes))} images in {len(sizes)} classes{named}, {each}; a guess has {chance} {name}"
     if high > SKEWED * low:
         advice = ": the accuracy counts the large ones most, train.metric=balanced_accuracy counts all alike"
         yield (

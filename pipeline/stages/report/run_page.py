@@ -11,6 +11,7 @@ from zenfront.pipeline.plots import html
 from zenfront.pipeline.plots.interactive import hypervolume_figure, training_figure
 from zenfront.pipeline.plots.series import unit
 from zenfront.pipeline.record.pilot import SIZE, read_reliabilities, warning
+from zenfront.pipeline.record.data_file import read_overview
 from zenfront.pipeline.record.provenance import Origin, read_origin
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results.front import Front, Member
@@ -102,6 +103,7 @@ def _settings(record: RunRecord, front: Front) -> list[tuple[str, str]]:
     return [
         ("Space", f"{front.space}, {front.space_size:,} points"),
         ("Task", f"{task.channels} × {task.height} × {task.width} images, {task.classes} classes"),
+        *_data(record),
         ("Objectives", ", ".join(f"{o.direction} {o.score}" for o in front.objectives)),
         ("Constraints", ", ".join(map(str, front.constraints)) or "none"),
         ("Algorithm", f"{search.algorithm}, population {search.population}, seed {search.seed}"),
@@ -117,6 +119,19 @@ def _selection(front: Front) -> str:
     if not front.rounds:
         return f"{len(front.selected)} by {front.rule}"
     return f"{len(front.selected)} in {len(front.rounds)} rounds, the first by {front.rule} and at random"
+
+
+def _data(record: RunRecord) -> list[tuple[str, str]]:
+    """Return what is kept of the data; a run of an earlier version has nothing."""
+    found = read_overview(record.folder)
+    if found is None:
+        return []
+    parts = ", ".join(f"{part.images:,} {part.role}" for part in found.parts)
+    return [
+        ("Data", f"{record.experiment.train.data.source}: {parts} images"),
+        ("Classes", found.listed()),
+        *([("Notes on the data", "; ".join(found.notes))] if found.notes else []),
+    ]
 
 
 def _code(origin: Origin) -> str:
@@ -208,6 +223,7 @@ def _places(record: RunRecord) -> list[tuple[str, str, str]]:
     folder = record.folder
     places = [
         ("experiment", folder.config),
+        ("what the data hold", folder.data),
         ("scores of all architectures", folder.scores),
         ("generations", folder.generations),
         ("front and selection", folder.front),
