@@ -17,7 +17,7 @@ from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.results.overview import Overview
 from zenfront.pipeline.scoring import Scoring, noise_batch
 from zenfront.pipeline.seeds import numpy_generator
-from zenfront.pipeline.training.classes import SKEWED
+from zenfront.pipeline.training.images._classes import SKEWED
 from zenfront.pipeline.training.images.proposal import propose
 from zenfront.pipeline.wording import suggestion
 from zenfront.spaces import Task

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 import torch
 
 from zenfront.pipeline.training.data import Images, ImageSet
+from zenfront.pipeline.training.images._classes import SKEWED
 from zenfront.pipeline.wording import number, percent
 
 NAMED = 20
 """Classes up to which each one is named."""
-SKEWED = 5
-"""Ratio of the largest to the smallest class above which the user is warned."""
 
 
 def class_sizes(images: Images) -> list[int]:

@@ -10,6 +10,8 @@ import numpy as np
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.training.images._rows import Rows
 
+SKEWED = 5
+"""Ratio of the largest to the smallest class above which the user is warned."""
 SHOWN = 10
 """Classes that a message names."""
 

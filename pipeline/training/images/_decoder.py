@@ -95,7 +95,7 @@ def check_form(header: Header, form: Form) -> None:
     found = (header.height, header.width)
     if form.resize is None and found != (form.height, form.width):
         raise UserError(
-            f"the image is {size_text(*found)}, but `task` says {size_text(form.height, form.width)}. Correct `task`, "
+            f"the image is {size_text(*found)}, but `task` says {size_text(form.height, form.width)}. Set task=auto, "
             f"or resize all images: {resize_option(form.height, form.width)}"
         )
     if header.height * header.width > LARGEST:

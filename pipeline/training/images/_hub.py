@@ -1,15 +1,21 @@
 """Read data sets from the Hugging Face Hub."""
 
+import os
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.training.images._layout import NAMES, Layout
 from zenfront.pipeline.training.images._parquet import missing_column
 from zenfront.pipeline.training.images._rows import ImageFile, Role, Rows, Stored
+
+PATIENCE = 10
+"""Seconds to wait for an answer of the hub."""
 
 
 def find_on_hub(data: Data) -> Layout:
@@ -40,9 +46,25 @@ def columns(name: str) -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def _load(name: str) -> Mapping[str, Any]:
+    _stay_offline_if_unreachable(name)
     from datasets import load_dataset
 
     return dict(load_dataset(name))
+
+
+def _stay_offline_if_unreachable(name: str) -> None:
+    """Make `datasets` use what it has on the disk if the hub does not answer: by itself it would try for half a minute.
+
+    To be called before `datasets` is imported, which reads the variable once.
+    """
+    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    try:
+        with urlopen(f"{endpoint}/api/datasets/{name}", timeout=PATIENCE):
+            pass
+    except HTTPError:  # it answers; whether the data set exists for this user is for `datasets` to say
+        pass
+    except (OSError, ValueError):
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
 def _reader(data: Data, rows: Any) -> Callable[[], Rows]:

@@ -9,7 +9,7 @@ import numpy as np
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.results.overview import Overview, Part
-from zenfront.pipeline.training.images._classes import check_classes
+from zenfront.pipeline.training.images._classes import SKEWED, check_classes
 from zenfront.pipeline.training.images._convert import check_mode
 from zenfront.pipeline.training.images._decoder import Header, check_form, read_header, resize_option, size_text
 from zenfront.pipeline.training.images._form import LARGEST_FILE, Form
@@ -146,10 +146,12 @@ def _mixed(part: Labelled, headers: Sequence[Header], wanted: tuple[int, int], s
     """Return the message about images of other sizes: the first one, how many, and how to resize all."""
     odd = [row for row, header in enumerate(headers) if (header.height, header.width) != wanted]
     first = headers[odd[0]]
+    alike = len({(header.height, header.width) for header in headers}) == 1
+    auto = " To take the size of the images: --set task=auto." if alike and len(odd) == len(headers) else ""
     return (
         f"{part.rows.place}: all images must have one size, {size_text(*wanted)}, but {len(odd):,} of {len(headers):,} "
         f"{'has' if len(odd) == 1 else 'have'} another: {part.rows.where(odd[0])} is "
-        f"{size_text(first.height, first.width)}. To resize all images: {resize_option(*shape)}"
+        f"{size_text(first.height, first.width)}.{auto} To resize all images: {resize_option(*shape)}"
     )
 
 
@@ -190,7 +192,14 @@ def _before_crop(form: Form) -> tuple[int, ...]:
 
 
 def _class_notes(names: Sequence[str], counts: Mapping[Role, np.ndarray]) -> Iterator[str]:
-    """Yield which classes a part does not have."""
+    """Yield which classes a part does not have, and whether their sizes differ much."""
+    train = counts["train"]
+    if train.max() > SKEWED * train.min():
+        high, low = int(train.argmax()), int(train.argmin())
+        yield (
+            f"class {names[high]} has {train[high]:,} train images, class {names[low]} has {train[low]:,}: accuracy "
+            "counts the large classes most, train.metric=balanced_accuracy counts all alike"
+        )
     for role, found in counts.items():
         if absent := [name for name, count in zip(names, found, strict=True) if not count]:
             shown = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
