@@ -10,8 +10,8 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.plots import html
 from zenfront.pipeline.plots.interactive import hypervolume_figure, training_figure
 from zenfront.pipeline.plots.series import unit
-from zenfront.pipeline.record.pilot import SIZE, read_reliabilities, warning
 from zenfront.pipeline.record.data_file import read_overview
+from zenfront.pipeline.record.pilot import SIZE, read_reliabilities, warning
 from zenfront.pipeline.record.provenance import Origin, read_origin
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results.front import Front, Member
