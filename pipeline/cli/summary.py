@@ -10,10 +10,9 @@ from zenfront.pipeline.cli.rounds_summary import show_rounds
 from zenfront.pipeline.cli.trained_summary import show_trained
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.record.json_file import read_document
+from zenfront.pipeline.record.run_documents import read_front
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
-from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.tracking import shown_uri
 
 SHOWN = 20
@@ -22,7 +21,7 @@ ARROWS = {"maximise": "↑", "minimise": "↓"}
 
 def show_front(folder: RunFolder) -> None:
     """Print the front as a table: the selected members first, in the order of choice."""
-    front = read_document(folder.front, Front.from_row)
+    front = read_front(folder, folder.experiment())
     if front is None:
         raise UserError(f"{folder.front} is missing: nothing is selected yet. Run `zenfront select` first.")
     choice = {name: rank for rank, name in enumerate(front.selected, start=1)}

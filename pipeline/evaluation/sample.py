@@ -18,11 +18,12 @@ from zenfront.pipeline.experiment.train_config import SchedulerConfig
 from zenfront.pipeline.objectives import Objective
 from zenfront.pipeline.progress import View
 from zenfront.pipeline.record.pilot import read_reliabilities
+from zenfront.pipeline.record.run_documents import read_outcomes
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.scoring import Scoring, noise_batch
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.stages.search.stage import score_given
-from zenfront.pipeline.stages.train.stage import read_trained, train_given
+from zenfront.pipeline.stages.train.stage import train_given
 from zenfront.pipeline.structure import Describer
 from zenfront.pipeline.user_code import UserCode
 from zenfront.spaces import Architecture, Space, Task
@@ -203,7 +204,7 @@ def train_sample(
     experiment: Experiment, folder: RunFolder, view: View, architectures: Sequence[Architecture]
 ) -> TruthTable:
     """Train the architectures to the end with all seeds of the experiment; return test accuracies in percent."""
-    runs = read_trained(folder)
+    runs = read_outcomes(folder, experiment)
     if not {architecture.id for architecture in architectures} <= {run.architecture for run in runs}:
         runs = train_given(experiment, folder, view, architectures)
     accuracies: dict[str, dict[int, float]] = {}

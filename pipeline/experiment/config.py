@@ -145,7 +145,7 @@ class Experiment(Strict):
     def own_code(self) -> list[UserCode]:
         """Return the code that some key names."""
         names = {"spaces": [self.space], "proxies": [*self.score_names(), *self.proxies]}
-        return [code for code in self.code if code.name in names[code.kind]]
+        return [code for code in self.code if code.name in names.get(code.kind, ())]
 
     def identity(self) -> dict[str, Any]:
         """Return everything that the results depend on: all but resources, time limits, tracking and cluster."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.record.regular_file import regular_only
 from zenfront.pipeline.record.whole_file import write_whole
 
 Value = TypeVar("Value")
@@ -18,8 +19,9 @@ def read_json(path: Path) -> dict[str, Any]:
         UserError: The file cannot be read, or holds no JSON object.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        with open(path, encoding="utf-8", opener=regular_only) as file:
+            value = json.load(file)
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(
             f"{path} cannot be read ({error}). Restore it, or delete it and run its stage again."
         ) from error

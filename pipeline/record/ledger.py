@@ -5,9 +5,11 @@ import os
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, BinaryIO, Self, TypeVar
 
 from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.record.lock import LOCK, check_lock
+from zenfront.pipeline.record.regular_file import regular_only, same_file, state
 
 Value = TypeVar("Value")
 
@@ -22,7 +24,10 @@ def _parse(line: bytes) -> dict[str, Any] | None:
     body, found, check = line.rpartition(b',"check":"')
     if not found or not line.endswith(b'"}\n') or check[:-3] != f"{zlib.crc32(body + b'}'):08x}".encode():
         return None
-    row: dict[str, Any] = json.loads(body + b"}")
+    try:
+        row: dict[str, Any] = json.loads(body + b"}")
+    except (ValueError, RecursionError):
+        return None
     return row
 
 
@@ -40,10 +45,11 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows, intact = read_ledger(path)
+        self._lock = state(path.parent / LOCK)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _cut_tail(path, intact)
-            self._file = path.open("ab", buffering=0)
+            self._file = open(path, "ab", buffering=0, opener=regular_only)  # noqa: SIM115
         except OSError as error:
             raise UserError(
                 f"cannot write {path}: {error.strerror}. Free the path or choose another run folder."
@@ -53,8 +59,9 @@ class Ledger:
         """Write rows and wait until they are on the disk; on failure the file stays as it was.
 
         Raises:
-            UserError: The disk is full or the file cannot be written.
+            UserError: The disk is full or the file cannot be written; the file or the lock beside it was removed.
         """
+        self._check_place()
         size = self._file.seek(0, os.SEEK_END)
         data = b"".join(map(_line, rows))
         try:
@@ -68,6 +75,15 @@ class Ledger:
                 f"cannot write {self.path}: {error.strerror}. Earlier records are intact: "
                 "make room and run the same command to go on."
             ) from error
+
+    def _check_place(self) -> None:
+        """Check that the file is still in its place, and that the lock beside it is that of the beginning."""
+        if not same_file(os.fstat(self._file.fileno()), state(self.path)):
+            raise UserError(
+                f"{self.path} was removed or replaced while this command was writing to it, so that its results would "
+                "be lost. Put the folder back, or run the same command to begin anew."
+            )
+        check_lock(self.path.parent, self._lock)
 
     def values(self, from_row: Callable[[object], Value]) -> list[Value]:
         """Return the rows that were there on opening as values, such as `Scores`.
@@ -122,11 +138,11 @@ def read_ledger(path: Path) -> tuple[list[dict[str, Any]], int]:
     Raises:
         UserError: A line before the last is damaged.
     """
-    if not path.exists():
+    if not state(path):
         return [], 0
     rows: list[dict[str, Any]] = []
     intact = 0
-    with path.open("rb") as file:
+    with _opened(path) as file:
         for number, line in enumerate(file, start=1):
             row = _parse(line)
             if row is None:
@@ -139,6 +155,13 @@ def read_ledger(path: Path) -> tuple[list[dict[str, Any]], int]:
             rows.append(row)
             intact += len(line)
     return rows, intact
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return open(path, "rb", opener=regular_only)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}. Restore the file from a copy.") from error
 
 
 def _cut_tail(path: Path, intact: int) -> None:

@@ -9,12 +9,13 @@ import uuid
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from zenfront.pipeline.record.json_file import read_document, write_json
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.results.rows import CLOSED, Number, Text, read_row
+from zenfront.pipeline.results.rows import CLOSED, Seconds, Text, read_row
 
 PACKAGES = ("zenfront", "torch", "ray", "optuna", "pymoo", "mlflow", "numpy")
 
@@ -43,8 +44,8 @@ class Origin:
 
     __pydantic_config__ = CLOSED
 
-    run: Text
-    time: Number
+    run: Annotated[Text, Field(pattern=r"^[\w-]{1,64}$")]
+    time: Seconds
     host: Text
     versions: dict[str, Text]
     git: Commit | None

@@ -1,8 +1,5 @@
 """Folder of one run: the files that one stage hands to the next."""
 
-import fcntl
-import os
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +15,7 @@ from zenfront.pipeline.experiment.own_places import named_places, own_places, wi
 from zenfront.pipeline.record.changes import WORKER_FAILED, Change, Computed, Grown, changes, check_changes
 from zenfront.pipeline.record.json_file import read_json, write_json
 from zenfront.pipeline.record.ledger import read_ledger
+from zenfront.pipeline.record.lock import locked
 from zenfront.pipeline.results.rows import SCHEMA
 
 
@@ -145,32 +143,15 @@ class RunFolder:
         which nothing was scored is deleted if the block fails.
 
         Raises:
-            UserError: Another driver holds the folder; it belongs to another experiment; it cannot be written.
+            UserError: Another driver holds the folder; it belongs to another experiment; it cannot be written; it was
+                removed in the meantime.
         """
         fresh = not self.path.exists()
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / "lock").open("a+", encoding="utf-8")
-        except OSError as error:
-            raise UserError(
-                f"cannot write the run folder {self.path}: {error.strerror}. Choose another with --runs."
-            ) from error
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                lock.seek(0)
-                raise UserError(
-                    f"another driver is using {self.path} ({lock.read().strip()}). "
-                    "Wait until it ends, or start this one under another name (--set name=...)."
-                ) from error
-            lock.truncate(0)
-            lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-            lock.flush()
+        with locked(self.path):
             try:
                 yield self.claim(experiment, score_by_score=score_by_score)
             except BaseException:
-                if fresh and not self.computed().scores:
+                if fresh and self.path.exists() and not self.computed().scores:
                     with suppress(OSError):
                         rmtree(self.path)  # a first start that fails does not claim the name
                 raise

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.record.json_file import read_document
 from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.round_outcomes import with_outcomes
+from zenfront.pipeline.record.run_documents import epoch_reader, read_front, read_generations, read_trained
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.score_record import read_scores
 from zenfront.pipeline.record.training_result import find_trained_front
@@ -61,16 +61,16 @@ class RunRecord:
         Raises:
             UserError: The folder holds no run, or a file of it is damaged.
         """
-        epochs = read_values(folder.epochs, Epoch.from_row)
-        once = {(epoch.trial, epoch.epoch): epoch for epoch in reversed(epochs)}
-        trained = read_document(folder.trained, Trained.from_row) or Trained([])
         experiment = experiment or folder.experiment()
-        front = read_document(folder.front, Front.from_row)
+        epochs = read_values(folder.epochs, epoch_reader(experiment.train))
+        once = {(epoch.trial, epoch.epoch): epoch for epoch in reversed(epochs)}
+        front = read_front(folder, experiment)
+        trained = read_trained(folder, experiment, front) or Trained([])
         found = trained.front or (find_trained_front(experiment, front, trained.trials) if front else None)
         return RunRecord(
             folder,
             experiment,
-            read_values(folder.generations, Generation.from_row),
+            read_generations(folder, experiment),
             front,
             [epoch for epoch in epochs if once[epoch.trial, epoch.epoch] is epoch],
             trained.trials,

@@ -10,7 +10,7 @@ from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.stage_rows import Generation, Scores
-from zenfront.spaces import Space
+from zenfront.spaces import Architecture, Space
 
 
 def read_scores(folder: RunFolder, experiment: Experiment, counted: int = 0, by: Path | None = None) -> list[Scores]:
@@ -92,7 +92,7 @@ def row_reader(experiment: Experiment, *, partial: bool = False) -> Callable[[ob
         nonlocal lines
         lines += 1
         scores = Scores.from_row(row)
-        _check_genes(scores, space)
+        check_genes(scores.architecture, space)
         if not partial:
             _check_values(scores, experiment)
         line, before = earlier.setdefault(scores.architecture.id, (lines, scores))
@@ -107,8 +107,12 @@ def row_reader(experiment: Experiment, *, partial: bool = False) -> Callable[[ob
     return read
 
 
-def _check_genes(scores: Scores, space: Space) -> None:
-    architecture = scores.architecture
+def check_genes(architecture: Architecture, space: Space) -> None:
+    """Check that an architecture is one of a space.
+
+    Raises:
+        ValueError: It is of another space, or a gene is missing, unknown or outside its distribution.
+    """
     if architecture.space != space.name:
         raise ValueError(f"space: must be {space.name!r}, but got {architecture.space!r}")
     if [name for name, _ in architecture.genes] != list(space.levels):

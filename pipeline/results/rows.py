@@ -9,9 +9,13 @@ SCHEMA = 1
 """Version of the files of a run folder."""
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 """A finite number."""
-Count = Annotated[int, Strict(), Field(ge=0)]
+Share = Annotated[float, Strict(), Field(ge=0, le=1)]
+"""A number from 0 to 1."""
+Seconds = Annotated[float, Strict(), Field(ge=0, le=1e11)]
+"""A time since the Unix epoch or a duration, which calendars can show: less than 3,200 years."""
+Count = Annotated[int, Strict(), Field(ge=0, lt=2**63)]
 """A whole number, 0 or more."""
-Positive = Annotated[int, Strict(), Field(ge=1)]
+Positive = Annotated[int, Strict(), Field(ge=1, lt=2**63)]
 """A whole number, 1 or more."""
 Text = Annotated[str, Strict()]
 CLOSED = ConfigDict(extra="forbid", use_attribute_docstrings=True)

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from zenfront.pipeline.progress import TrialState
 from zenfront.pipeline.results.rounds import Round
-from zenfront.pipeline.results.rows import CLOSED, Count, Number, Positive, Text, read_row
+from zenfront.pipeline.results.rows import CLOSED, Count, Number, Positive, Seconds, Share, Text, read_row
 from zenfront.pipeline.results.trained_networks import TrainedFront
 from zenfront.spaces import Architecture
 
@@ -48,7 +48,7 @@ class _ScoresRow:
     values: dict[str, Number]
     failure: Text | None
     seed: Count
-    seconds: dict[str, Number]
+    seconds: dict[str, Seconds]
     errors: dict[str, Number] = field(default_factory=dict)
     undefined: dict[str, Text] = field(default_factory=dict)
     memory: Count | None = None
@@ -165,9 +165,9 @@ class Generation:
     best: dict[str, Number]
     failures: Count
     infeasible: Count
-    seconds: Number
+    seconds: Seconds
     rate: Number
-    time: Number
+    time: Seconds
 
     def to_row(self) -> dict[str, Any]:
         """Return the row of the ledger."""
@@ -198,7 +198,7 @@ class Epoch:
     epoch: Positive
     metrics: Mapping[str, Number]
     failure: Text | None = None
-    time: Number = 0.0
+    time: Seconds = 0.0
 
     def __post_init__(self) -> None:
         if (self.failure is None) != bool(self.metrics):
@@ -245,12 +245,12 @@ class TrainedRun:
     seed: Count
     epochs: Count
     status: TrialState
-    val_accuracy: Number | None
-    test_accuracy: Number | None
+    val_accuracy: Share | None
+    test_accuracy: Share | None
     test_loss: Number | None
     failure: Text | None
-    val_balanced_accuracy: Number | None = None
-    test_balanced_accuracy: Number | None = None
+    val_balanced_accuracy: Share | None = None
+    test_balanced_accuracy: Share | None = None
 
     def validation(self, metric: str) -> float | None:
         """Return the value of a metric of `train.metric` after the last completed epoch."""

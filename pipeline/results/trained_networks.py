@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from zenfront.pipeline.progress import TrialState
-from zenfront.pipeline.results.rows import CLOSED, Count, Number, Text, read_row
+from zenfront.pipeline.results.rows import CLOSED, Count, Number, Share, Text, read_row
 
 PickName = Literal["most_accurate", "knee", "cheapest_within_noise"]
 
@@ -29,6 +29,12 @@ class CostAxis:
     reference: Number
     logarithmic: bool
 
+    def __post_init__(self) -> None:
+        if self.logarithmic and min(self.lowest, self.reference) <= 0:
+            raise ValueError(
+                f"a logarithmic axis has positive costs, but got (lowest={self.lowest}, reference={self.reference})"
+            )
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -41,7 +47,7 @@ class Reference:
 
     __pydantic_config__ = CLOSED
 
-    chance: Number
+    chance: Share
     axes: Mapping[str, CostAxis]
 
 
@@ -72,8 +78,8 @@ class TrainedNetwork:
     architecture: Text
     notation: Text
     costs: Mapping[str, Number]
-    accuracy: Number | None
-    error: Number | None
+    accuracy: Share | None
+    error: Share | None
     seeds: Count
     status: TrialState
     epochs: Count
@@ -113,13 +119,15 @@ class TrainedFront:
 
     __pydantic_config__ = CLOSED
 
-    objectives: tuple[Text, ...]
+    objectives: Annotated[tuple[Text, ...], Field(min_length=1)]
     networks: tuple[TrainedNetwork, ...]
-    hypervolume: Number
+    hypervolume: Share
     reference: Reference
     picks: tuple[Pick, ...]
 
     def __post_init__(self) -> None:
+        if set(self.reference.axes) != set(self.costs):
+            raise ValueError(f"reference: must have the axes {list(self.costs)}, but got {list(self.reference.axes)}")
         if strangers := [pick.architecture for pick in self.picks if pick.architecture not in self.by_id]:
             raise ValueError(f"picks: {strangers[0]!r} is not among the networks")
 

@@ -18,13 +18,14 @@ from zenfront.pipeline.pareto import (
     scaled_to_unit,
 )
 from zenfront.pipeline.ranking import log_rank_sum
-from zenfront.pipeline.record.json_file import read_document, write_json
+from zenfront.pipeline.record.json_file import write_json
 from zenfront.pipeline.record.ledger import read_values
+from zenfront.pipeline.record.run_documents import read_front, read_generations
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.score_record import read_whole, row_reader
 from zenfront.pipeline.record.training_result import search_costs
 from zenfront.pipeline.results.front import Front
-from zenfront.pipeline.results.stage_rows import Box, Epoch, Generation, Scores, trial_name
+from zenfront.pipeline.results.stage_rows import Box, Epoch, Scores, trial_name
 from zenfront.pipeline.stages.rounds.first_round import feasible, member_of, share_by_rule, with_first_round
 
 BLOCK = 2**20
@@ -42,10 +43,10 @@ def select(experiment: Experiment, folder: RunFolder) -> Front:
         UserError: Nothing has been scored, or no architecture is feasible.
     """
     scored = read_whole(folder, experiment)
-    front, computed = read_document(folder.front, Front.from_row), folder.computed()
+    front, computed = read_front(folder, experiment), folder.computed()
     if front and computed.epochs and front.evaluations == len(scored):
         return front
-    generations = read_values(folder.generations, Generation.from_row)
+    generations = read_generations(folder, experiment)
     box = next((row.box for row in generations if row.box), None)
     if experiment.select.rounds > 1:
         drawn = feasible(read_values(folder.round(1).scores, row_reader(experiment)), experiment)

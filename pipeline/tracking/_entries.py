@@ -11,6 +11,7 @@ from zenfront.pipeline.record.changes import GROWING, Grown
 from zenfront.pipeline.record.data_file import read_overview
 from zenfront.pipeline.record.provenance import Origin
 from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.results.front import Member
 from zenfront.pipeline.results.stage_rows import Generation, trial_name
 from zenfront.pipeline.results.trained_networks import TrainedFront
 from zenfront.pipeline.tracking._limits import cut, finite, flat
@@ -18,6 +19,8 @@ from zenfront.pipeline.tracking._notes import child_note, parent_note, ranks
 from zenfront.pipeline.tracking._trained import front_metrics, network_metrics, round_metrics, seed_suffix
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
+OTHERS = 200
+"""Members of the front that have a run without being selected or trained: thousands would take MLflow minutes."""
 SHOWN = 90
 """Characters of a notation in the name of a child."""
 
@@ -126,7 +129,9 @@ def _grown(record: RunRecord) -> dict[str, str]:
 
 
 def children(record: RunRecord, origin: Origin) -> Iterator[Entry]:
-    """Yield a run for each member of the front and each network that a round chose, named by rank and notation.
+    """Yield a run for each network that is selected, by a round too, or trained, and for `OTHERS` others of the front.
+
+    A run is named by its rank and its notation.
 
     Genes are params; scores are metrics (their standard errors <score>_error), the epochs' metrics are metrics with
     steps. Those of the first seed have their plain names, those of a further seed s end in _seed<s>;
@@ -136,7 +141,7 @@ def children(record: RunRecord, origin: Origin) -> Iterator[Entry]:
     names = ranks(record.front) if record.front else {}
     curves = _curves(record)
     last = record.generations[-1].time if record.generations else origin.time
-    for member in record.shown:
+    for member in _mirrored(record, names):
         architecture = member.id
         points = curves.get(architecture, [])
         state = _training_state(record, architecture, bool(points))
@@ -163,6 +168,16 @@ def children(record: RunRecord, origin: Origin) -> Iterator[Entry]:
             },
             note=child_note(record, member, names),
         )
+
+
+def _mirrored(record: RunRecord, ranks_by_id: Mapping[str, str]) -> list[Member]:
+    """Return the members that have a run of their own, in the order of their ranks."""
+    trained = {run.architecture for run in record.trained}
+    ranked = sorted(record.shown, key=lambda member: ranks_by_id[member.id])
+    wanted = trained | set(record.front.selected if record.front else ())
+    others = [member.id for member in ranked if member.id not in wanted][:OTHERS]
+    shown = wanted.union(others)
+    return [member for member in ranked if member.id in shown]
 
 
 def resting_status(record: RunRecord) -> Status:

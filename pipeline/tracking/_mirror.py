@@ -5,9 +5,9 @@ import logging
 import os
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,11 +15,12 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.addresses import shown
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.background import BackgroundSender
-from zenfront.pipeline.record.ledger import read_ledger
 from zenfront.pipeline.record.provenance import read_origin
+from zenfront.pipeline.record.regular_file import regular_only
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
-from zenfront.pipeline.tracking._entries import Status, children, parent, resting_status
+from zenfront.pipeline.results.trained_networks import TrainedFront
+from zenfront.pipeline.tracking._entries import Entry, Status, children, parent, resting_status
 from zenfront.pipeline.tracking._notes import drawn
 from zenfront.pipeline.tracking._picture import send_picture
 from zenfront.pipeline.tracking._store import Store, shown_uri
@@ -52,10 +53,12 @@ def sync(folder: RunFolder, experiment: Experiment | None = None) -> dict[str, s
         for name in session.mark_deleted():
             logger.warning("MLflow: the folder of run %s was deleted; it is marked so", name)
         return sent
-    except UserError:
-        raise
-    except Exception as error:  # requests, SQLAlchemy, MLflow: each store has its own
-        raise UserError(f"{trouble(folder, experiment, error)} Then run `zenfront sync {folder.path.name}`.") from error
+    except StoreFailed as error:
+        raise UserError(f"{error} Then run `zenfront sync {folder.path.name}`.") from error
+
+
+class StoreFailed(UserError):
+    """MLflow has not stored a run; the cause is an exception of the store."""
 
 
 class Mirror:
@@ -90,8 +93,8 @@ class Mirror:
             lambda: self._session.send(self._status),
             self._say,
             name="mlflow-mirror",
-            complaint=lambda error: trouble(folder, experiment, error),
-            reason=partial(_first_line, experiment),
+            complaint=lambda error: _complaint(experiment, error),
+            reason=lambda error: _first_line(experiment, error.__cause__ or error),
             period=period,
             delay=period,
         )
@@ -107,7 +110,8 @@ class Mirror:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._status = "FINISHED" if kind is None else "FAILED" if issubclass(kind, Exception) else "KILLED"
-        if not self._sender.close(min(self._patience, HURRY) if self._status == "KILLED" else self._patience):
+        sent = self._sender.close(min(self._patience, HURRY) if self._status == "KILLED" else self._patience)
+        if not sent and self._folder.config.exists():  # a removed folder is the driver's to tell
             reason = f" ({self._sender.trouble})" if self._sender.trouble else ""
             self._say(
                 f"MLflow lacks a part of this run{reason}. The record in {self._folder.path} is complete: "
@@ -125,7 +129,12 @@ class _Session:
         self._seen: object = None
 
     def send(self, status: Status | None) -> dict[str, str]:
-        """Send what is missing; if the status is None, it is that of the folder."""
+        """Send what is missing; if the status is None, it is that of the folder.
+
+        Raises:
+            StoreFailed: MLflow has not stored the run.
+            UserError: A file of the run is damaged, or the folder is gone.
+        """
         if not self._folder.computed().scores:
             return {}  # a first start that fails leaves nothing in MLflow
         with self._alone() as undisturbed:
@@ -135,28 +144,42 @@ class _Session:
             if store and seen == self._seen:
                 return store.runs
             self._store = None  # what was sent before an exception is unknown, so it is read again
-            origin = read_origin(self._folder)
-            store = store or Store(self._experiment, self._folder.path.parent, origin.run)
-            record = RunRecord.read(self._folder, self._experiment)
-            status = status or ("RUNNING" if _at_work(self._folder) else resting_status(record))
-            store.send(parent(record, origin, status))
-            for child in children(record, origin):
-                store.send(child)
-            if status != "RUNNING":
-                _send_scores(store, self._folder)
-                if shown := drawn(record):
-                    send_picture(store, [(record.experiment.name, shown)])
+            content = _Content.of(self._folder, self._experiment, status)
+            with self._told():
+                store = store or Store(self._experiment, self._folder.path.parent, content.run)
+                content.send(store)
             self._store, self._seen = store, seen
             return store.runs
 
     def mark_deleted(self) -> list[str]:
-        """Mark the runs whose folder was deleted; return the names of the new ones."""
-        return self._store.mark_deleted(read_origin(self._folder).host) if self._store else []
+        """Mark the runs whose folder was deleted; return the names of the new ones.
+
+        Raises:
+            StoreFailed: MLflow has not marked them.
+        """
+        host = read_origin(self._folder).host
+        with self._told():
+            return self._store.mark_deleted(host) if self._store else []
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Name MLflow as the cause of an exception of the store."""
+        try:
+            yield
+        except UserError:
+            raise
+        except Exception as error:  # requests, SQLAlchemy, MLflow: each store has its own
+            raise StoreFailed(trouble(self._folder, self._experiment, error)) from error
 
     @contextmanager
     def _alone(self) -> Iterator[bool]:
         """Hold the lock of the senders on this machine; yield whether this one was the last to hold it."""
-        with (self._folder.path / "tracking.lock").open("a+", encoding="utf-8") as lock:
+        path = self._folder.path / "tracking.lock"
+        try:
+            lock = open(path, "a+", encoding="utf-8", opener=regular_only)  # noqa: SIM115
+        except OSError as error:
+            raise UserError(f"cannot write {path}: {error.strerror}. MLflow gets nothing of this run.") from error
+        with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             lock.seek(0)
             undisturbed = lock.read() == self._name
@@ -187,23 +210,59 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return status.st_size, status.st_mtime_ns
 
 
-def _send_scores(store: Store, folder: RunFolder) -> None:
+@dataclass(frozen=True)
+class _Content:
+    """What MLflow is to have of a run; all of it is read and computed before anything is sent."""
+
+    run: str
+    entries: list[Entry]
+    name: str
+    scores: list[dict[str, Any]]
+    shown: TrainedFront | None
+
+    @staticmethod
+    def of(folder: RunFolder, experiment: Experiment, status: Status | None) -> "_Content":
+        """Read a run; its scores and the picture of its trained front only if it has come to rest."""
+        origin, record = read_origin(folder), RunRecord.read(folder, experiment)
+        status = status or ("RUNNING" if _at_work(folder) else resting_status(record))
+        resting = status != "RUNNING"
+        return _Content(
+            run=origin.run,
+            entries=[parent(record, origin, status), *children(record, origin)],
+            name=experiment.name,
+            scores=[_columns(scores.to_row()) for scores in record.scores()] if resting else [],
+            shown=drawn(record) if resting else None,
+        )
+
+    def send(self, store: Store) -> None:
+        for entry in self.entries:
+            store.send(entry)
+        if self.scores:
+            _send_scores(store, self.scores)
+        if self.shown:
+            send_picture(store, [(self.name, self.shown)])
+
+
+def _send_scores(store: Store, rows: Sequence[Mapping[str, Any]]) -> None:
     """Send all scored candidates as one parquet file with a row for each and genes and values as columns."""
     import pyarrow as pa
     from pyarrow import parquet
 
-    rows = [_columns(row) for row in read_ledger(folder.scores)[0]]
-    if rows:
-        with tempfile.TemporaryDirectory() as temporary:
-            path = Path(temporary) / "scores.parquet"
-            names = dict.fromkeys(name for row in rows for name in row)
-            parquet.write_table(pa.table({name: [row.get(name) for row in rows] for name in names}), path)
-            store.send_file("", path)
+    with tempfile.TemporaryDirectory() as temporary:
+        path = Path(temporary) / "scores.parquet"
+        names = dict.fromkeys(name for row in rows for name in row)
+        parquet.write_table(pa.table({name: [row.get(name) for row in rows] for name in names}), path)
+        store.send_file("", path)
 
 
 def _columns(row: Mapping[str, Any]) -> dict[str, Any]:
     nested = {f"{k}.{name}": v for k, inner in row.items() if isinstance(inner, Mapping) for name, v in inner.items()}
     return {name: value for name, value in row.items() if not isinstance(value, Mapping)} | nested
+
+
+def _complaint(experiment: Experiment, error: Exception) -> str:
+    line = _first_line(experiment, error)
+    return line if isinstance(error, UserError) else f"the run cannot be sent to MLflow ({line})."
 
 
 def _first_line(experiment: Experiment, error: BaseException) -> str:

@@ -190,9 +190,9 @@ class Store:
             held.status = entry.status
 
     def _create(self, entry: Entry) -> _Held:
-        tags = {RUN: self._run, ENTRY: entry.key, SENT: "0"}
-        if entry.key:
-            tags["mlflow.parentRunId"] = self._held[""].id
+        tags = {RUN: self._run, ENTRY: entry.key, SENT: "0"} | _tags(entry)
+        if entry.key:  # all tags in one call: every call takes a SQL store several commits
+            tags |= {"mlflow.parentRunId": self._held[""].id} | self._note_tags(entry)
         run = self._client.create_run(
             self._experiment, start_time=_milliseconds(entry.start), tags=tags, run_name=entry.name
         )
@@ -203,8 +203,7 @@ class Store:
         """Send params, metrics without steps, and tags. MLflow does not change params: those of the first call stay."""
         params = {key(k): cut(v, VALUE) for k, v in entry.params.items() if key(k) not in held.params}
         metrics = {k: v for k, v in finite(entry.metrics).items() if held.metrics.get(k) != v}
-        tags = {key(k): cut(v, VALUE) for k, v in entry.tags.items()}
-        tags = {k: v for k, v in tags.items() if held.tags.get(k) != v}
+        tags = {k: v for k, v in _tags(entry).items() if held.tags.get(k) != v}
         later = max(entry.end + 0.001, time.time())  # of two values with one time, MLflow shows the higher
         points = [Point(n, value, later if n in held.metrics else entry.end, 0) for n, value in metrics.items()]
         parts = (chunks(list(params.items()), PAIRS_A_CALL), chunks(points, METRICS_A_CALL))
@@ -226,13 +225,19 @@ class Store:
 
     def _send_note(self, held: _Held, entry: Entry) -> None:
         """Send the note with its digest; a note that somebody wrote or changed in MLflow stays as it is."""
-        address = f"get-artifact?path={PICTURE}&run_uuid={self._held[''].id}"  # relative to MLflow's pages
-        note = cut(entry.note, NOTE - len(address)).replace(f"]({PICTURE})", f"]({address})")
-        shown = held.tags.get(SHOWN_NOTE)
-        if note and shown != note and (shown is None or _digest(shown.encode()) == held.tags.get(NOTE_SENT)):
-            tags = {NOTE_SENT: _digest(note.encode()), SHOWN_NOTE: note}
+        tags, shown = self._note_tags(entry), held.tags.get(SHOWN_NOTE)
+        new = tags and shown != tags[SHOWN_NOTE]
+        if new and (shown is None or _digest(shown.encode()) == held.tags.get(NOTE_SENT)):
             self._log(held, tags=list(tags.items()))
             held.tags |= tags
+
+    def _note_tags(self, entry: Entry) -> dict[str, str]:
+        """Return the note of an entry and its digest as tags; none without a note."""
+        if not entry.note:
+            return {}
+        address = f"get-artifact?path={PICTURE}&run_uuid={self._held[''].id}"  # relative to MLflow's pages
+        note = cut(entry.note, NOTE - len(address)).replace(f"]({PICTURE})", f"]({address})")
+        return {NOTE_SENT: _digest(note.encode()), SHOWN_NOTE: note}
 
     def _log(
         self, held: _Held, points: Sequence[Point] = (), tags: Sequence[Pair] = (), params: Sequence[Pair] = ()
@@ -260,6 +265,10 @@ class Store:
     def runs(self) -> dict[str, str]:
         """MLflow's run ids by entry; the id of the parent has an empty key."""
         return {name: held.id for name, held in self._held.items()}
+
+
+def _tags(entry: Entry) -> dict[str, str]:
+    return {key(name): cut(value, VALUE) for name, value in entry.tags.items()}
 
 
 def _digest(content: bytes) -> str:

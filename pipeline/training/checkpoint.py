@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.record.regular_file import regular_only
 from zenfront.pipeline.record.run_folder import differences
 from zenfront.pipeline.record.whole_file import write_whole
 
@@ -77,7 +78,8 @@ def _path(folder: Path, epoch: int) -> Path:
 def _read(path: Path) -> dict[str, Any] | None:
     """Return the content of a checkpoint, or None if it is damaged."""
     try:
-        content = path.read_bytes()
+        with open(path, "rb", opener=regular_only) as file:
+            content = file.read()
     except OSError as error:
         raise UserError(
             f"cannot read the checkpoint {path}: {error.strerror}. Make it readable or delete it."

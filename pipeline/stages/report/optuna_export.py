@@ -18,6 +18,7 @@ from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.record.whole_file import write_whole
 from zenfront.pipeline.results.stage_rows import Generation, Scores
+from zenfront.spaces import Space
 
 
 class _Memory(BaseJournalBackend):
@@ -57,9 +58,10 @@ def save_study(path: Path, record: RunRecord) -> None:
 def _trials(
     experiment: Experiment, scored: Sequence[Scores], generations: Sequence[Generation]
 ) -> Iterable[FrozenTrial]:
+    space = spaces.load(experiment.space, experiment.code)
     ends = [row.evaluations for row in generations]
     for position, scores in enumerate(scored):
-        trial = _trial(experiment, scores)
+        trial = _trial(experiment, space, scores)
         if ends:  # only the time of the generation is recorded
             told = datetime.fromtimestamp(generations[min(bisect_right(ends, position), len(ends) - 1)].time)
             trial.datetime_start = told - timedelta(seconds=sum(scores.seconds.values()))
@@ -67,8 +69,8 @@ def _trials(
         yield trial
 
 
-def _trial(experiment: Experiment, scores: Scores) -> FrozenTrial:
-    space, architecture = spaces.load(experiment.space, experiment.code), scores.architecture
+def _trial(experiment: Experiment, space: Space, scores: Scores) -> FrozenTrial:
+    architecture = scores.architecture
     values = [scores.values[o.score] for o in experiment.objectives if o.score in scores.values]
     complete = len(values) == len(experiment.objectives)
     state = TrialState.FAIL if scores.failure else TrialState.COMPLETE if complete else TrialState.PRUNED

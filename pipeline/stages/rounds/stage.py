@@ -37,7 +37,7 @@ def train_in_rounds(experiment: Experiment, folder: RunFolder, view: View, backe
         UserError: As `train`; a search cannot go on.
         KeyboardInterrupt: Interrupted; the record is complete up to here.
     """
-    front = selected_front(folder)
+    front = selected_front(folder, experiment)
     left = range(max(1, len(front.rounds)) + 1, experiment.select.rounds + 1)
     with session.cluster(experiment) if left else nullcontext():  # one session for all rounds
         for _ in left:

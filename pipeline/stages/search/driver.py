@@ -10,6 +10,7 @@ from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.progress import SearchProgress, View
 from zenfront.pipeline.record.ledger import Ledger
 from zenfront.pipeline.record.pilot import REPEATS, noisy_scores, reliabilities, warning
+from zenfront.pipeline.record.run_documents import generation_reader
 from zenfront.pipeline.record.score_record import holds, joined, latest, row_reader
 from zenfront.pipeline.results.stage_rows import Generation, Scores
 from zenfront.pipeline.scoring import Repeats, Scoring
@@ -62,6 +63,7 @@ class SearchDriver:
         pilot: Ledger | None = None,
         pilot_of: Sequence[Architecture] | None = None,
     ) -> None:
+        read = Generation.from_row if plan else generation_reader(experiment)
         plan = plan or SearchPlan.of(experiment)
         self.experiment = experiment
         rows = scores.values(row_reader(experiment, partial=plan.keep_partial))
@@ -75,7 +77,7 @@ class SearchDriver:
         self._plan = plan
         self._scores, self._generations, self._view, self._pilot = scores, generations, view, pilot
         self._start = time.monotonic()
-        self._replayed = generations.values(Generation.from_row)
+        self._replayed = generations.values(read)
         self.lost = max(0, (self._replayed[-1].evaluations if self._replayed else 0) - self.found)
         box = next((row.box for row in self._replayed if row.box), None)
         self.statistics = SearchStatistics(plan.objectives, plan.constraints, patient=plan.patient, box=box)

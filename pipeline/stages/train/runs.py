@@ -10,6 +10,7 @@ from zenfront.pipeline.experiment.train_config import Train
 from zenfront.pipeline.progress import TrialProgress, TrialState
 from zenfront.pipeline.record.changes import WORKER_FAILED
 from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.run_documents import epoch_reader
 from zenfront.pipeline.results.stage_rows import Epoch, Trained, TrainedRun, trial_name
 from zenfront.pipeline.schedulers import TrainingBudget
 from zenfront.pipeline.seeds import seed_for
@@ -119,11 +120,11 @@ class TrainingRuns:
                 rounds=tuple(tuple(trial_name(a.id, train.seeds[0]) for a in group) for group in by_round),
             )
         )
-        self._replay()
+        self._replay(train)
 
-    def _replay(self) -> None:
+    def _replay(self, train: Train) -> None:
         known = {trial.name for trials in self._by_seed for trial in trials}
-        for epoch in self._ledger.values(Epoch.from_row):
+        for epoch in self._ledger.values(epoch_reader(train)):
             if epoch.trial not in known and not self._more:
                 raise UserError(
                     f"{self._ledger.path} holds epochs of {epoch.trial}, which front.json does not select. "

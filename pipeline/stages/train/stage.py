@@ -9,13 +9,14 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.progress import View
 from zenfront.pipeline.record.backup import storage_of
-from zenfront.pipeline.record.json_file import read_document, write_json
+from zenfront.pipeline.record.json_file import write_json
 from zenfront.pipeline.record.ledger import Ledger, read_values
 from zenfront.pipeline.record.round_outcomes import with_outcomes
+from zenfront.pipeline.record.run_documents import epoch_reader, read_front, read_outcomes
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.training_result import DataFacts, compared_costs, costs_of, covers, find_trained_front
 from zenfront.pipeline.results.front import Front
-from zenfront.pipeline.results.stage_rows import Epoch, Trained, TrainedRun
+from zenfront.pipeline.results.stage_rows import TrainedRun
 from zenfront.pipeline.stages.train.driver import JobCallback, JobScheduler, JobSearcher, TrainingDriver
 from zenfront.pipeline.stages.train.runs import TrainingRuns
 from zenfront.pipeline.stages.train.worker import Training, TrainingWorker
@@ -32,20 +33,20 @@ def train(experiment: Experiment, folder: RunFolder, view: View) -> None:
             answer; no worker could train anything.
         KeyboardInterrupt: Interrupted; the record is complete up to here.
     """
-    front = selected_front(folder)
-    if covers(read_trained(folder), front.selected, experiment.train.seeds):
+    front = selected_front(folder, experiment)
+    if covers(read_outcomes(folder, experiment), front.selected, experiment.train.seeds):
         view.notify(f"training: finished already, see {folder.trained}")
         return
     train_selected(experiment, folder, view, front)
 
 
-def selected_front(folder: RunFolder) -> Front:
+def selected_front(folder: RunFolder, experiment: Experiment) -> Front:
     """Return the content of front.json.
 
     Raises:
         UserError: Nothing is selected.
     """
-    front = read_document(folder.front, Front.from_row)
+    front = read_front(folder, experiment)
     if front is None:
         raise UserError(f"{folder.front} is missing: nothing is selected yet. Run `zenfront select` first.")
     return front
@@ -94,7 +95,7 @@ def train_given(
             view.notify(f"training: going on after {len(ledger.rows)} epochs in {folder.epochs}")
         rounds = [len(each.networks) for each in front.rounds] if front else []
         runs = TrainingRuns(selected, settings, experiment.search.seed, ledger, costs, round(behind), rounds, more)
-        runs.take_over(read_trained(folder))
+        runs.take_over(read_outcomes(folder, experiment))
         if not runs.complete:
             with session.cluster(experiment):
                 _run(experiment, folder, images, TrainingDriver(runs, view))
@@ -104,15 +105,11 @@ def train_given(
             facts = DataFacts(chance_level(images, settings.metric), behind, runs.test_images)
             trained = replace(trained, front=find_trained_front(experiment, front, trained.trials, facts))
     if not more:
-        rounds_told = with_outcomes(experiment, front, read_values(folder.epochs, Epoch.from_row)) if front else ()
+        rounds_told = (
+            with_outcomes(experiment, front, read_values(folder.epochs, epoch_reader(settings))) if front else ()
+        )
         write_json(folder.trained, replace(trained, rounds=rounds_told).to_row())
     return trained.trials
-
-
-def read_trained(folder: RunFolder) -> list[TrainedRun]:
-    """Return the outcomes in trained.json; none without the file."""
-    trained = read_document(folder.trained, Trained.from_row)
-    return trained.trials if trained else []
 
 
 def _run(experiment: Experiment, folder: RunFolder, images: data.Images, driver: TrainingDriver) -> None:
