@@ -65,16 +65,16 @@ class Genetic:
         algorithm.n_offsprings = min(count, self._problem.population)
         bred = algorithm.ask() if algorithm.is_initialized else None
         algorithm.termination.force_termination = False  # pymoo terminates when breeding finds nothing new
-        asked = self._fill(self._start() if bred is None else bred, algorithm.n_offsprings)
+        asked = self._fill(self._start(algorithm.n_offsprings) if bred is None else bred, algorithm.n_offsprings)
         self._seen.remember(asked)
         if len(asked):
             self._in_flight.append(asked)
         return [individual.data["architecture"] for individual in asked]
 
-    def _start(self) -> Population:
-        """Return what is left of the problem's `start`, in its order."""
+    def _start(self, count: int) -> Population:
+        """Return up to `count` of the problem's `start`, in its order."""
         genes = np.array([self._problem.space.encode(architecture) for architecture in self._problem.start])
-        return self._seen.do(Population.new(X=genes)) if len(genes) else Population.empty()
+        return self._seen.do(Population.new(X=genes))[:count] if len(genes) else Population.empty()
 
     def _fill(self, asked: Population, count: int) -> Population:
         """Add uniform samples if breeding found fewer than `count` new architectures."""

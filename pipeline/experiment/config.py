@@ -76,15 +76,12 @@ class Select(Strict):
 
     @model_validator(mode="after")
     def _each_round_selects_some(self) -> "Select":
-        if self.rounds > self.k:
-            raise ValueError(f"`rounds <= k` must hold, but got (rounds={self.rounds}, k={self.k})")
+        if self.rounds > 1 and self.rounds > self.k - 2:
+            raise ValueError(
+                "with several rounds `rounds <= k - 2` must hold, since the first one needs three networks, "
+                f"but got (rounds={self.rounds}, k={self.k})"
+            )
         return self
-
-    @property
-    def sizes(self) -> list[int]:
-        """Number of networks of each round: equal parts of `k`, the first of which takes the rest."""
-        part = self.k // self.rounds
-        return [self.k - part * (self.rounds - 1)] + [part] * (self.rounds - 1)
 
 
 class Experiment(Strict):

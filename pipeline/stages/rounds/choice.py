@@ -1,11 +1,11 @@
 """The choice of a round: by the model, or by the rule of the first round where there is none that predicts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from zenfront.pipeline.analysis.learned import Prediction, choose
+from zenfront.pipeline.analysis.learned import choose
 from zenfront.pipeline.analysis.learned.acquisition import INTERVAL
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.objectives import losses
@@ -13,7 +13,7 @@ from zenfront.pipeline.pareto import front_indices
 from zenfront.pipeline.results.rounds import Round, RoundNetwork
 from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.stages import select
-from zenfront.pipeline.stages.rounds.first_round import at_random, share_by_rule
+from zenfront.pipeline.stages.rounds.first_round import at_random, share_by_rule, sizes_of
 from zenfront.pipeline.stages.rounds.learning import Learned
 
 
@@ -38,7 +38,7 @@ class Known:
     @property
     def size(self) -> int:
         """Number of networks that the round is to choose."""
-        return self.experiment.select.sizes[self.number - 1]
+        return sizes_of(self.experiment)[self.number - 1]
 
 
 def by_model(known: Known, learned: Learned) -> Round:
@@ -67,24 +67,18 @@ def by_rule(known: Known, learned: Learned | None, reason: str) -> Round:
     chosen = [members[i] for i in select.choose(experiment, front, share)] if members else []
     taken = known.taken | {scores.architecture.id for scores in chosen}
     others = at_random(experiment, [known.drawn, left], known.size - len(chosen), taken, known.number)
-    predict, regret = _predictions(known, learned)
+    predicted = iter(_predictions([*chosen, *others], learned))
     networks = (
-        *(RoundNetwork(scores.architecture.id, "front", *predict(scores)) for scores in chosen),
-        *(RoundNetwork(scores.architecture.id, "random", *predict(scores)) for scores in others),
+        *(RoundNetwork(scores.architecture.id, "front", *next(predicted)) for scores in chosen),
+        *(RoundNetwork(scores.architecture.id, "random", *next(predicted)) for scores in others),
     )
+    regret = choose(learned.model, learned.candidates(known.archive), 0).regret if learned else None
     return Round(known.number, select.rule_of(experiment)[0], networks, reason, regret)
 
 
-def _predictions(
-    known: Known, learned: Learned | None
-) -> tuple[Callable[[Scores], tuple[float, float, float] | tuple[()]], float | None]:
-    """Return what predicts an architecture, with its interval, and the regret that is expected to be left."""
-    if learned is None:
-        return lambda scores: (), None
-
-    def predict(scores: Scores) -> tuple[float, float, float]:
-        found: Prediction = learned.model.predict(learned.candidates([scores]))
-        value, low, high = (float(found.accuracy(z)[0]) for z in (0.0, -INTERVAL, INTERVAL))
-        return value, low, high
-
-    return predict, choose(learned.model, learned.candidates(known.archive), 0).regret
+def _predictions(scored: Sequence[Scores], learned: Learned | None) -> list[list[float]]:
+    """Return the predicted accuracy of each architecture with the ends of its interval; nothing without a model."""
+    if learned is None or not scored:
+        return [[] for _ in scored]
+    found = learned.model.predict(learned.candidates(scored))
+    return np.column_stack([found.accuracy(z) for z in (0.0, -INTERVAL, INTERVAL)]).tolist()

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from zenfront import spaces
+from zenfront.pipeline.analysis.learned import round_sizes
 from zenfront.pipeline.analysis.strata import cost_strata, round_robin
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.objectives import violations
@@ -34,16 +35,21 @@ def with_first_round(experiment: Experiment, front: Front, drawn: Sequence[Score
     by_rule = front.chosen[: share_by_rule(experiment, 0)]
     networks = [RoundNetwork(member.id, "front") for member in by_rule]
     taken = {network.architecture for network in networks}
-    others = at_random(experiment, [drawn, archive], experiment.select.sizes[0] - len(by_rule), taken, 1)
+    others = at_random(experiment, [drawn, archive], sizes_of(experiment)[0] - len(by_rule), taken, 1)
     networks += [RoundNetwork(scores.architecture.id, "random") for scores in others]
     return replace(front, selected=()).with_round(
         Round(1, front.rule, tuple(networks)), [member_of(scores, experiment) for scores in others]
     )
 
 
+def sizes_of(experiment: Experiment) -> list[int]:
+    """Return the number of networks of each round."""
+    return round_sizes(experiment.select.k, experiment.select.rounds)
+
+
 def share_by_rule(experiment: Experiment, position: int) -> int:
     """Return how many networks of a round, given by its position from 0, the rule selects and not chance."""
-    size = experiment.select.sizes[position]
+    size = sizes_of(experiment)[position]
     return size - round(experiment.select.random_share * size)
 
 

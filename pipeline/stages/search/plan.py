@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from zenfront.pipeline import algorithms
 from zenfront.pipeline.algorithms import Algorithm, FeasibleSample, FixedList, Problem
+from zenfront.pipeline.analysis.learned import round_sizes
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.objectives import Constraint, Objective
 from zenfront.pipeline.results.stage_rows import Scores
@@ -71,7 +72,7 @@ class SearchPlan:
         """
         settings = experiment.search
         problem = problem_of(experiment, experiment.objectives, seed_for(settings.seed, "random part"))
-        wanted = min(POOL * experiment.select.sizes[0], settings.evaluations)
+        wanted = min(POOL * round_sizes(experiment.select.k, experiment.select.rounds)[0], settings.evaluations)
         return SearchPlan(
             FeasibleSample(problem, wanted),
             experiment.objectives,

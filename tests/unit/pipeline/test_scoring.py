@@ -1,5 +1,6 @@
 """Scores depend on seed, architecture and proxy alone; costs come first; a failure is a stated reason."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from zenfront.pipeline.proxies import Batch, Proxy
 from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.scoring import Scoring, noise_batch
 from zenfront.pipeline.seeds import numpy_generator
+from zenfront.pipeline.structure.graph import COLUMNS
 from zenfront.spaces import Network, Task
 
 SPACE = spaces.load("anynet3")
@@ -117,3 +119,23 @@ def test_an_undefined_score_leaves_the_others_unchanged() -> None:
 def test_the_row_keeps_the_reason_of_a_missing_score() -> None:
     scores = Scores(SMALL, {"flops": 1.0}, None, 0, undefined={"zen": "a dead network"})
     assert Scores.from_row(scores.to_row()) == scores
+
+
+def test_graphs_are_counted_of_feasible_networks_if_they_are_asked_for() -> None:
+    assert SCORING.score(SMALL).graph == ()
+    scoring = replace(SCORING, names=["flops"], describe=True)
+    scores = scoring.score(SMALL)
+    assert dict(zip(COLUMNS, scores.graph, strict=True))["depth"] == pytest.approx(math.log1p(13))
+    assert Scores.from_row(scores.to_row()) == replace(scores, seconds=Scores.from_row(scores.to_row()).seconds)
+    small = replace(scoring, constraints=[Constraint("flops", at_most=1)])
+    assert small.score(SMALL).graph == ()
+
+
+def test_a_network_that_cannot_be_followed_has_scores_without_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object) -> None:
+        raise NotImplementedError("the cost of this layer is not known")
+
+    monkeypatch.setattr("zenfront.pipeline.scoring.graph_row", unknown)
+    scores = replace(SCORING, names=["zen"], describe=True).score(SMALL)
+    assert scores.graph == ()
+    assert set(scores.values) == {"zen"}

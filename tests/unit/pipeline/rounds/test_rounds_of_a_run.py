@@ -20,12 +20,11 @@ from zenfront.pipeline.stages.select import find_front, select
 World = Any
 
 
-def test_the_parts_add_up_to_k_and_the_first_takes_the_rest() -> None:
-    assert Select(k=28, rounds=5).sizes == [8, 5, 5, 5, 5]
-    assert Select(k=3, rounds=3).sizes == [1, 1, 1]
-    assert Select(k=8).sizes == [8]
-    with pytest.raises(ValueError, match=r"`rounds <= k` must hold, but got \(rounds=5, k=3\)"):
-        Select(k=3, rounds=5)
+def test_the_first_round_needs_three_networks() -> None:
+    assert Select(k=5, rounds=3).rounds == 3
+    assert Select(k=1).rounds == 1
+    with pytest.raises(ValueError, match=r"`rounds <= k - 2` must hold, .* but got \(rounds=5, k=6\)"):
+        Select(k=6, rounds=5)
 
 
 def test_one_round_is_the_run_of_before(world: World, tmp_path: Path) -> None:
