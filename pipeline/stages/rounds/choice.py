@@ -76,9 +76,10 @@ def by_rule(known: Known, learned: Learned | None, reason: str) -> Round:
     return Round(known.number, select.rule_of(experiment)[0], networks, reason, regret)
 
 
-def _predictions(scored: Sequence[Scores], learned: Learned | None) -> list[list[float]]:
+def _predictions(scored: Sequence[Scores], learned: Learned | None) -> list[tuple[float, float, float] | tuple[()]]:
     """Return the predicted accuracy of each architecture with the ends of its interval; nothing without a model."""
     if learned is None or not scored:
-        return [[] for _ in scored]
+        return [() for _ in scored]
     found = learned.model.predict(learned.candidates(scored))
-    return np.column_stack([found.accuracy(z) for z in (0.0, -INTERVAL, INTERVAL)]).tolist()
+    value, low, high = (found.accuracy(z).tolist() for z in (0.0, -INTERVAL, INTERVAL))
+    return list(zip(value, low, high, strict=True))
