@@ -22,7 +22,7 @@ from zenfront.pipeline.training.images.proposal import propose
 from zenfront.pipeline.wording import suggestion
 from zenfront.spaces import Task
 
-STEPS = 6_000
+STEPS = 12_000
 """Gradient steps of a training run, between `EPOCHS`."""
 EPOCHS = (15, 100)
 SAMPLE = 32

@@ -34,7 +34,7 @@ def init_command(
     that starts the run. docs/data.md shows every form of data that is read.
     """
     from zenfront.pipeline.checks import check
-    from zenfront.pipeline.checks.images import describe, read_task
+    from zenfront.pipeline.checks.images import describe
     from zenfront.pipeline.checks.new_experiment import new_experiment
     from zenfront.pipeline.experiment.config_file import load_experiment
 
@@ -44,7 +44,7 @@ def init_command(
         raise UserError(f"{path} is there already. Choose another name (--name NAME), or start it: zenfront run {path}")
     path.write_text(made.text(), encoding="utf-8")
     try:
-        check(load_experiment(path, read_task=read_task))
+        check(load_experiment(path, read_task=lambda _: made.found.task))
     except UserError:
         path.unlink()
         raise

@@ -45,8 +45,8 @@ class Data(Strict):
     """Fraction of the training data that is held out for the scheduler's validation accuracy, or `split`, which takes
     the validation part of the data. If not given: `split` if there is one, else 0.1."""
     test: Split | Literal["validation"] | None = None
-    """Only for data without a test part: fraction that is held out as test data, the same for every seed, or
-    `validation`, which takes the validation part."""
+    """Test data in place of the test part: a fraction of the training data, the same for every seed, or `validation`,
+    which takes the validation part."""
     limit: Positive | None = None
     """Number of training images to use, drawn with the search's seed; all if not given."""
     resize: Resize | None = None

@@ -9,6 +9,7 @@ import numpy as np
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.training.images._rows import Rows
+from zenfront.pipeline.wording import clean
 
 SKEWED = 5
 """Ratio of the largest to the smallest class above which the user is warned."""
@@ -70,7 +71,7 @@ def classes_of(train: Rows) -> Classes:
         names = [str(value) for value in values]
     if len(found) < 2:
         raise UserError(f"{train.place}: there must be at least two classes, but got {_listed(sorted(found))}.")
-    return Classes(tuple(values), tuple(names), train.place)
+    return Classes(tuple(values), tuple(map(clean, names)), train.place)
 
 
 def check_classes(classes: Classes, train: Rows, wanted: int) -> None:
@@ -132,7 +133,10 @@ def _unfit(label: Any) -> str:
     if label is None or label == "" or label != label:
         return f"a label is missing (got {shown}). Label the row, or remove it."
     if isinstance(label, int) and label < 0:
-        return f"a label must not be negative, but got {shown}, which often marks rows without a label. Remove them."
+        return (
+            f"a label must not be negative, but got {shown}, which often marks rows without a label. Remove "
+            "them; a test part that nobody labelled is left out with --set train.data.test=validation, or 0.2."
+        )
     return (
         f"a label must be an integer or a text, but got {shown}. Convert the column, for instance with `astype(str)`."
     )

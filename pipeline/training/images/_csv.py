@@ -77,7 +77,9 @@ def _json_lines(text: str) -> Table:
 
 
 def _file(root: Path, folder: Path, path: Any) -> ImageFile | None:
-    return ImageFile(root, str(folder / path)) if isinstance(path, str) and path.strip() else None
+    if not isinstance(path, str) or not path.strip():
+        return None
+    return ImageFile(root, str(folder / (path if "/" in path else path.replace("\\", "/"))))  # written on Windows
 
 
 def _labels(labels: Sequence[Any]) -> list[Any]:

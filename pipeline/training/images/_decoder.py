@@ -91,7 +91,8 @@ def check_form(header: Header, form: Form) -> None:
         UserError: It has another size, or a mode that must not be converted.
     """
     check_mode(header.mode, form)
-    _require_size(header.size, form.largest_file)
+    if header.size:
+        _require_size(header.size, form.largest_file)
     found = (header.height, header.width)
     if form.resize is None and found != (form.height, form.width):
         raise UserError(
@@ -154,6 +155,8 @@ def _inside(stored: ImageFile) -> Iterator[BinaryIO]:
 
 
 def _require_size(size: int, largest: int) -> None:
+    if size == 0:
+        raise UserError("the file of the image is empty. Restore or remove it.")
     if size > largest:
         raise UserError(
             f"an encoded image of this task must have at most {largest:,} bytes, but this one has {size:,}. "

@@ -24,6 +24,7 @@ from zenfront.pipeline.training.images.source import (
     test_part,
     validation_part,
 )
+from zenfront.pipeline.wording import clean
 from zenfront.spaces import Task
 
 SAMPLE = 16
@@ -64,7 +65,15 @@ def look(data: Data, task: Task | None) -> Overview:
         parts=tuple(Part(role, parts[role].rows.place, tuple(counts[role].tolist())) for role in parts),
         sizes=_counted(f"{header.height} x {header.width}" for header in everything),
         modes=_counted(header.mode for header in everything),
-        notes=(*_notes(data, parts), *_form_notes(everything, form), *_class_notes(train.classes.names, counts)),
+        notes=tuple(
+            clean(note)
+            for notes in (
+                _notes(data, parts),
+                _form_notes(everything, form),
+                _class_notes(train.classes.names, counts),
+            )
+            for note in notes
+        ),
     )
 
 
@@ -166,10 +175,12 @@ def _notes(data: Data, parts: Mapping[Role, Labelled]) -> Iterator[str]:
     if "validation" in layout.parts and "validation" not in parts and data.test != "validation":
         why = f"train.data.validation is {data.validation}" if data.rules > 1 else "an earlier version began the run"
         yield f"{layout.place}: the validation part is not used, since {why}; train.data.validation=split uses it"
+    if "test" in layout.parts and data.test is not None:
+        yield f"{layout.place}: the test part is not used, since train.data.test is {data.test}"
     if test_part(data) is None:
         yield (
-            f"{layout.place}: no test part, so {len(parts['test'].labels):,} of "
-            f"{sum(len(part.labels) for part in parts.values()):,} images are held out as test data"
+            f"{layout.place}: {len(parts['test'].labels):,} of "
+            f"{len(parts['train'].labels) + len(parts['test'].labels):,} training images are held out as test data"
         )
 
 

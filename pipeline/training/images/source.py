@@ -4,7 +4,6 @@ import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -78,16 +77,10 @@ def test_part(data: Data) -> Role | None:
     """Return the part that the test data are; None: a fraction of the training data.
 
     Raises:
-        UserError: The data have no test part, and `train.data.test` does not say what is to be taken, or they have one
-            and it does.
+        UserError: The data have no test part, and `train.data.test` does not say what is to be taken.
     """
     layout = find(data)
-    if "test" in layout.parts:
-        if data.test is not None:
-            raise UserError(
-                f"train.data.test: {layout.place} has a test part, so no other is taken. Remove `train.data.test`, or "
-                "the part."
-            )
+    if "test" in layout.parts and data.test is None:
         return "test"
     if data.test == "validation":
         if "validation" not in layout.parts:
@@ -177,7 +170,6 @@ def resolved(data: Data) -> Data:
     return data.model_copy(update={"source": str(path.resolve())}) if path else data
 
 
-@lru_cache(maxsize=2)
 def find(data: Data) -> Layout:
     """Return the parts of the data.
 

@@ -96,6 +96,12 @@ def numbered(folder: Path, name: str = "train.csv") -> None:
             rows(folder / name, [*range(10), *range(100, 104)], path, text_label)
 
 
+def backslashes(folder: Path) -> None:
+    numbered(folder)
+    for table in folder.glob("*.csv"):
+        table.write_text(table.read_text(encoding="utf-8").replace("/", "\\"), encoding="utf-8")
+
+
 def metadata(folder: Path, name: str) -> None:
     for part, numbers in (("train", range(10)), ("test", range(100, 104))):
         for number in numbers:
@@ -146,6 +152,7 @@ FORMS: dict[str, tuple[Callable[[Path], object], dict[str, Any]]] = {
     "files in capitals": (lambda f: parts(f, suffix=".PNG"), {}),
     "train.csv and test.csv": (numbered, {}),
     "train.tsv and test.tsv": (lambda f: numbered(f, "train.tsv"), {}),
+    "paths that were written on Windows": (backslashes, {}),
     "one .csv file": (lambda f: numbered(f, "birds.csv"), {"source": "birds.csv", "test": 0.25}),
     "train/metadata.csv and test/metadata.csv": (lambda f: metadata(f, "metadata.csv"), {}),
     "train/metadata.jsonl and test/metadata.jsonl": (lambda f: metadata(f, "metadata.jsonl"), {}),

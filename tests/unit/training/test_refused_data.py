@@ -130,9 +130,16 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "negative": (lambda f: table(f, (RNG.random((6, 8, 8)) - 0.5).tolist(), TWO), r"Scale the images to 0 \.\. 255"),
     "channels first": (lambda f: table(f, arrays(3, 8, 8), TWO), r"\(3, 8, 8\)\. The channels come first: .*transpose"),
     "ragged": (lambda f: table(f, [[[1, 2], [3]]] * 6, TWO), r"lists of equal length"),
-    "unlabelled": (lambda f: table(f, [png()] * 6, [0, 1, 0, 1, -1, -1]), r"row 4, .*not be negative, but got -1"),
+    "unlabelled": (
+        lambda f: table(f, [png()] * 6, [0, 1, 0, 1, -1, -1]),
+        r"row 4, .*not be negative, but got -1, .*train\.data\.test",
+    ),
     "no label": (lambda f: table(f, [png()] * 6, [0, 1, None, 1, 0, 1]), r"row 2, column 'label': a label is missing"),
     "one class": (lambda f: table(f, [png()] * 6, [3] * 6), r"at least two classes, but got the class 3"),
+    "empty file": (
+        lambda f: parts(f) and write("train/ant/9.png", b"")(f),
+        r"ant/9\.png: the file of the image is empty",
+    ),
     "pointer of git-lfs": (write("train.parquet", LFS), r"train\.parquet: .* pointer of git-lfs\. .* `git lfs pull`"),
     "arrays of numpy": (
         write("train.npz"),
@@ -179,8 +186,25 @@ def test_a_part_that_is_not_there_is_asked_for(settings: dict[str, Any], message
 
 
 def test_a_test_part_is_not_replaced_without_a_word(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"has a test part, so no other is taken\. Remove `train\.data\.test`"):
-        look(Data(source=str(parts(tmp_path)), test=0.2), None)
+    flat_test(tmp_path)  # nobody labelled it
+    found = look(Data(source=str(tmp_path), test=0.5), None)
+    assert [(part.role, part.counts) for part in found.parts] == [("train", (3, 3)), ("test", (3, 3))]
+    assert [note.removeprefix(str(tmp_path)) for note in found.notes] == [
+        ": the test part is not used, since train.data.test is 0.5",
+        ": 6 of 12 training images are held out as test data",
+    ]
+
+
+def test_names_from_elsewhere_send_nothing_to_the_terminal(tmp_path: Path) -> None:
+    for name in ("ant\x1b[2J", "bee\n"):
+        for part in ("train", "test"):
+            save(tmp_path / part / name / "0.png")
+            save(tmp_path / part / name / "1.png")
+    (tmp_path / "train/ant\x1b[2J/\x1b]0;x.txt").touch()
+    found = look(Data(source=str(tmp_path)), None)
+    assert found.classes == ("ant [2J", "bee")
+    assert [note for note in found.notes if "\x1b" in note or "\n" in note] == []
+    assert len(found.notes) == 1
 
 
 def test_the_task_is_compared_with_all_parts(tmp_path: Path) -> None:
