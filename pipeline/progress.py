@@ -74,5 +74,8 @@ class View(Protocol):
     def trial(self, progress: TrialProgress) -> None:
         """Show the state of a training run."""
 
+    def waiting(self, what: str) -> None:
+        """Take note of what is waited for until the next state is shown; it is said if that takes long."""
+
     def notify(self, text: str) -> None:
         """Write one line that stays."""

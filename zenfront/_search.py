@@ -142,5 +142,8 @@ class _Silent:
     def trial(self, progress: TrialProgress) -> None:
         """Show nothing."""
 
+    def waiting(self, what: str) -> None:
+        """Show nothing."""
+
     def notify(self, text: str) -> None:
         """Show nothing."""

@@ -1,6 +1,7 @@
 """Show the work on a terminal (a live view and tables), or as plain lines in a file or a pipe."""
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Self
@@ -11,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from zenfront.pipeline.cli.heartbeat import Heartbeat
 from zenfront.pipeline.errors import passing_errors_to
 from zenfront.pipeline.experiment.addresses import shown
 from zenfront.pipeline.progress import SearchProgress, TrialProgress
@@ -19,6 +21,8 @@ from zenfront.pipeline.wording import clean, duration, number, percent
 PLAIN_WIDTH = 200
 """Width of a table in a file or a pipe, in characters."""
 
+RUNNING = 4
+"""Training runs that a line names."""
 _OVER = ("stopped", "finished", "diverged", "failed")
 _STYLE = {"running": "cyan", "stopped": "yellow", "finished": "green", "diverged": "red", "failed": "red"}
 
@@ -38,6 +42,7 @@ class ConsoleView:
         self._live: Live | None = None
         if self._console.is_terminal and not self._console.is_dumb_terminal:
             self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="ellipsis")
+        self._heartbeat = Heartbeat(self.notify)
         self._generation = -1
         self._trials: dict[str, TrialProgress] = {}
         self._quiet = False
@@ -45,14 +50,17 @@ class ConsoleView:
     def __enter__(self) -> Self:
         if self._live:
             self._show(self._live.start)
+        self._heartbeat.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._heartbeat.stop()
         if self._live:
             self._show(self._live.stop)
 
     def search(self, progress: SearchProgress) -> None:
         """Show the state of the search; call it as often as you like."""
+        self._heartbeat.set(None if self._live else lambda: search_line(progress))
         if self._live:
             self._picture(lambda: search_panel(progress))
         elif progress.generation != self._generation:
@@ -63,16 +71,22 @@ class ConsoleView:
         """Show the state of a training run."""
         before = self._trials.get(progress.trial)
         self._trials[progress.trial] = progress
+        self._heartbeat.set(None if self._live else lambda: training_line(list(self._trials.values())))
         if self._live:
             self._picture(lambda: trials_panel(list(self._trials.values())))
         elif progress.state in _OVER and (before is None or before.state != progress.state):
             self._line(trial_line(progress))
+
+    def waiting(self, what: str) -> None:
+        """Say what is waited for, every ten seconds until there is something else to say."""
+        self._heartbeat.wait_for(what)
 
     def notify(self, text: str) -> None:
         """Write one line that stays."""
         self._line(clean(shown(text)))
 
     def _line(self, text: str) -> None:
+        self._heartbeat.said()
         self._show(lambda: self._console.print(Text(text), soft_wrap=True))
 
     def _picture(self, render: Callable[[], RenderableType]) -> None:
@@ -122,6 +136,14 @@ def trial_line(progress: TrialProgress) -> str:
     reason = f": {clean(progress.reason)}" if progress.reason else ""
     where = f"epoch {progress.epoch}/{progress.epochs}, validation accuracy {percent(progress.val_accuracy)}"
     return f"{clean(progress.trial)} {progress.state} at {where}{reason}"
+
+
+def training_line(trials: Sequence[TrialProgress]) -> str:
+    """Return the state of all training runs as one line."""
+    states = Counter(trial.state for trial in trials)
+    counts = ", ".join(f"{count} {state}" for state, count in states.items())
+    running = [f"{clean(t.trial)} epoch {t.epoch}/{t.epochs}" for t in trials if t.state == "running"]
+    return " · ".join([f"training: {counts}", *running[:RUNNING], *(["..."] if running[RUNNING:] else [])])
 
 
 def search_panel(progress: SearchProgress) -> RenderableType:

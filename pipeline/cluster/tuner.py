@@ -9,6 +9,7 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from zenfront.pipeline.cluster import leftovers
+from zenfront.pipeline.cluster.starts import WorkerStarts
 from zenfront.pipeline.cluster.workers import WorkerPool
 
 logging.getLogger("ray.tune").setLevel(logging.ERROR)  # inside a Ray job nothing else sets it
@@ -32,10 +33,22 @@ class ForgetfulSearcher(Searcher):  # type: ignore[misc]
         """Restore nothing."""
 
 
-class ReleasingScheduler(FIFOScheduler):  # type: ignore[misc]
-    """Schedule trials first in, first out, and release the workers of an interrupted run if Ray outlives it."""
+class ReleasingScheduler(NotPickled, FIFOScheduler):  # type: ignore[misc]
+    """Schedule trials first in, first out, and release the workers of an interrupted run if Ray outlives it.
+
+    Args:
+        starts: Told of failed trials before anything else is.
+    """
 
     _controller: Any = None
+
+    def __init__(self, starts: WorkerStarts) -> None:
+        super().__init__()
+        self._starts = starts
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """Take note of a worker that did not start; Tune calls this before the searcher and the callbacks."""
+        self._starts.failed(trial)
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         """Keep the controller; Tune calls this before it does anything with a trial."""

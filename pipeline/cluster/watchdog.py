@@ -1,24 +1,17 @@
 """End a Tune run early: after an error of the driver, or when the cluster has lost its machines."""
 
 import time
-from typing import Protocol
 
 from ray import tune
 
+from zenfront.pipeline.cluster.starts import Supervised, WorkerStarts, held_by_others
 from zenfront.pipeline.cluster.workers import WorkerPool, describe, room
 from zenfront.pipeline.errors import UserError
 
+BUSY = 10.0
+"""Seconds without a worker after which the user is told who holds the resources."""
 PERIOD = 1.0
 """Seconds between two checks of the cluster."""
-
-
-class Supervised(Protocol):
-    """The driver of a Tune run. Tune would swallow an error, so the driver keeps it and raises it after the run."""
-
-    error: Exception | None
-
-    def notify(self, text: str) -> None:
-        """Show a message to the user."""
 
 
 class ClusterWatchdog(tune.Stopper):  # type: ignore[misc]
@@ -28,10 +21,12 @@ class ClusterWatchdog(tune.Stopper):  # type: ignore[misc]
         driver: Receives the messages and the error.
         pool: The workers that the cluster has to have room for.
         patience: Seconds to wait for a machine.
+        starts: Tells whether a worker has started.
     """
 
-    def __init__(self, driver: Supervised, pool: WorkerPool, patience: float) -> None:
-        self._driver, self._pool, self._patience = driver, pool, patience
+    def __init__(self, driver: Supervised, pool: WorkerPool, patience: float, starts: WorkerStarts) -> None:
+        self._driver, self._pool, self._patience, self._starts = driver, pool, patience, starts
+        self._ask_who = time.monotonic() + BUSY
         self._next = 0.0
         self._since: float | None = None
 
@@ -45,6 +40,7 @@ class ClusterWatchdog(tune.Stopper):  # type: ignore[misc]
         if now >= self._next and not self._driver.error:
             self._next = now + PERIOD
             self._check_cluster(now)
+            self._check_waiting(now)
         return self._driver.error is not None
 
     def _check_cluster(self, now: float) -> None:
@@ -62,3 +58,11 @@ class ClusterWatchdog(tune.Stopper):  # type: ignore[misc]
                 f"cluster: no machine with room for a worker ({describe(wanted)}) has joined within "
                 f"{self._patience:g} s (cluster.patience). The record is kept: run the same command to continue."
             )
+
+    def _check_waiting(self, now: float) -> None:
+        """Tell once who holds what the first worker needs."""
+        if self._starts.any_started or now < self._ask_who:
+            return
+        self._ask_who = float("inf")
+        if holders := held_by_others(self._pool.resources):
+            self._driver.notify(f"waiting for a worker ({describe(self._pool.resources)}): {holders}")

@@ -54,7 +54,12 @@ def plan_workers(workers: Workers, stage: str, device: str) -> WorkerPool:
     Raises:
         UserError: No machine of the cluster is large enough for one worker.
     """
-    any_gpu = any(node.get("GPU") for node in living_nodes())
+    any_gpu = has_gpu()
+    if device == "cuda" and not workers.gpus and not any_gpu:
+        raise UserError(
+            f"resources.device: cuda needs a GPU, but the cluster has {_machines({'CPU': 1.0, 'GPU': 1.0})}. "
+            "Add a machine with a GPU, or let resources.device be auto to use the CPU."
+        )
     gpus = workers.gpus if device == "cuda" or (device == "auto" and any_gpu) else 0.0
     one = WorkerPool(1, workers.cpus, gpus, int((workers.memory or 0) * GIB))
     fit = room(one.resources)
@@ -64,6 +69,20 @@ def plan_workers(workers: Workers, stage: str, device: str) -> WorkerPool:
             f"{_machines(one.resources)}. Ask for less in resources.{stage}, or add a machine that is large enough."
         )
     return WorkerPool(fit if workers.workers == "auto" else min(workers.workers, fit), one.cpus, one.gpus, one.memory)
+
+
+def has_gpu() -> bool:
+    """Return whether a machine of the cluster has a GPU."""
+    return any(node.get("GPU") for node in living_nodes())
+
+
+def missing_gpus(workers: Workers, stage: str) -> str | None:
+    """Return a line for the user if GPUs were asked for and no machine has one; then the networks are on the CPU."""
+    if not workers.gpus or has_gpu():
+        return None
+    return (
+        f"resources.{stage}.gpus asks for {workers.gpus:g} a worker, but no machine has a GPU: networks are on the CPU"
+    )
 
 
 def room(wanted: Mapping[str, float]) -> int:

@@ -17,6 +17,7 @@ import pytest
 from ray.exceptions import ActorDiedError, GetTimeoutError, RayTaskError
 
 from zenfront.pipeline.cluster import session, watchdog, workers
+from zenfront.pipeline.cluster.starts import WorkerStarts
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.ledger import read_ledger
@@ -39,6 +40,7 @@ except UserError as error:
 """
 PLANNER = """
 import sys
+from zenfront.pipeline.cluster.starts import WorkerStarts
 from zenfront.pipeline.cluster import workers
 import ray
 from zenfront.pipeline.errors import UserError
@@ -276,8 +278,9 @@ def test_a_machine_that_joins_in_time_is_waited_for(monkeypatch: pytest.MonkeyPa
     gone = {"Alive": False, "Resources": {}}
     monkeypatch.setattr("ray.nodes", lambda: [gone, *({"Alive": True, "Resources": here} for _ in range(2))])
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    driver = Driver()
-    watch = watchdog.ClusterWatchdog(driver, workers.WorkerPool(8, 2, 0.5), patience=60)
+    starts = WorkerStarts(driver := Driver())
+    starts.any_started = True
+    watch = watchdog.ClusterWatchdog(driver, workers.WorkerPool(8, 2, 0.5), 60, starts)
 
     def look(seconds: float, cpus: float) -> bool:
         now[0] += seconds

@@ -116,6 +116,10 @@ class SearchDriver:
             self._busy += sum(sum(scores.seconds.values()) for scores in fresh)
         self.loop.receive(fresh)
 
+    def waiting(self, what: str) -> None:
+        """Take note of what is waited for until the next progress."""
+        self._view.waiting(what)
+
     def notify(self, text: str) -> None:
         """Show a line of text that stays."""
         self._view.notify(text)

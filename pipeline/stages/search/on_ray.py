@@ -9,6 +9,7 @@ from ray import tune
 from zenfront.pipeline.cluster import session, tuner, workers
 from zenfront.pipeline.cluster.memory_advice import MemoryAdvisor
 from zenfront.pipeline.cluster.metrics import SearchMetrics
+from zenfront.pipeline.cluster.starts import WorkerStarts
 from zenfront.pipeline.cluster.watchdog import ClusterWatchdog
 from zenfront.pipeline.errors import UserError, passing_errors_to
 from zenfront.pipeline.results.stage_rows import Scores
@@ -28,18 +29,22 @@ def run(driver: SearchDriver) -> None:
         UserError: The record cannot be written; the cluster does not answer, or has no room for a worker.
         KeyboardInterrupt: The search was interrupted; the record is complete up to here.
     """
+    driver.waiting("Ray")
     with session.cluster(driver.experiment):
+        driver.waiting("the first scores: workers start")
         resources, settings = driver.experiment.resources, driver.experiment.search
         scoring = driver.scoring()
         pool = workers.plan_workers(resources.search, "search", resources.device)
         batches = Batches(driver, pool)
+        if line := workers.missing_gpus(resources.search, "search"):
+            batches.notify(line)
         tuner.run_tune(
             ScoringWorker,
             pool=pool,
             searcher=_BatchSearcher(batches),
             callback=_Refresh(batches),
-            stopper=ClusterWatchdog(batches, pool, driver.experiment.cluster.patience),
-            scheduler=tuner.ReleasingScheduler(),
+            stopper=ClusterWatchdog(batches, pool, driver.experiment.cluster.patience, batches.starts),
+            scheduler=tuner.ReleasingScheduler(batches.starts),
             constants={
                 "scoring": scoring,
                 "threads": pool.cpus,
@@ -60,10 +65,12 @@ class Batches(tuner.NotPickled):
 
     Attributes:
         error: Error that ended the search; to be raised when Tune has ended, since Tune would only log it.
+        starts: Counts workers that do not start.
     """
 
     def __init__(self, driver: SearchDriver, pool: workers.WorkerPool) -> None:
         self.error: Exception | None = None
+        self.starts = WorkerStarts(self)
         self._driver, self._pool = driver, pool
         self._advisor = MemoryAdvisor(pool)
         self._metrics = SearchMetrics(driver.experiment.name)
@@ -94,6 +101,7 @@ class Batches(tuner.NotPickled):
 
     def receive(self, trial: str, rows: Iterable[dict[str, Any]], again: Iterable[str]) -> None:
         """Take ledger rows of a batch; candidates that found the GPU full are scored ``again``, each alone."""
+        self.starts.any_started = True
         waiting = self._out[trial]
         fresh = [row for row in rows if waiting.pop(row["id"], None)]
         for crowded in [waiting.pop(name) for name in again if name in waiting]:
@@ -117,7 +125,7 @@ class Batches(tuner.NotPickled):
         """Take note that a batch has left its worker, or that its worker has died."""
         unscored = list(self._out.pop(trial).values())
         lost_before = self._lost.pop(trial)
-        if died and workers.lost_machines() > lost_before:
+        if died and (self.starts.was_one(trial) or workers.lost_machines() > lost_before):
             self._driver.loop.take_back(unscored)
         elif died:
             with passing_errors_to(self._fail):
@@ -129,7 +137,8 @@ class Batches(tuner.NotPickled):
 
     def show(self) -> None:
         """Show the progress, in the view and in the cluster's metrics."""
-        self._metrics.show(self._driver.show())
+        if self.starts.any_started:
+            self._metrics.show(self._driver.show())
 
     def _size(self) -> int:
         fixed = self._driver.experiment.search.candidates_per_trial

@@ -8,6 +8,7 @@ from typing import Any
 from ray import tune
 from ray.tune.search import Searcher
 
+from zenfront.pipeline.cluster.starts import WorkerStarts
 from zenfront.pipeline.cluster.tuner import ForgetfulSearcher, NotPickled, ReleasingScheduler
 from zenfront.pipeline.cluster.workers import lost_machines
 from zenfront.pipeline.errors import UserError, passing_errors_to
@@ -28,11 +29,13 @@ class TrainingDriver(NotPickled):
     Attributes:
         runs: Training runs and what is recorded of them.
         error: Error that ends the stage, raised after Tune has ended because Tune would swallow it.
+        starts: Counts workers that do not start.
     """
 
     def __init__(self, runs: TrainingRuns, view: View) -> None:
         self.runs = runs
         self.error: Exception | None = None
+        self.starts = WorkerStarts(self)
         self._view = view
         self._failures: Counter[tuple[str, int, bool]] = Counter()
         self._reasons: dict[str, str] = {}
@@ -53,6 +56,7 @@ class TrainingDriver(NotPickled):
 
     def receive(self, config: Config, result: dict[str, Any]) -> bool:
         """Process the result of a step; return whether the job is done."""
+        self.starts.any_started = True
         for note in result.get("notes", ()):
             if note not in self._noted:
                 self._noted.add(note)
@@ -84,6 +88,10 @@ class TrainingDriver(NotPickled):
             with passing_errors_to(self._fail):
                 self.runs.receive(ended)
         self.show()
+
+    def waiting(self, what: str) -> None:
+        """Take note of what is waited for until a run changes its state."""
+        self._view.waiting(what)
 
     def notify(self, text: str) -> None:
         """Show a line to the user."""
@@ -131,11 +139,11 @@ class JobSearcher(NotPickled, ForgetfulSearcher):
         self._driver.released(self._out.pop(trial_id))
 
 
-class JobScheduler(NotPickled, ReleasingScheduler):
+class JobScheduler(ReleasingScheduler):
     """Tune scheduler that ends a job when the driver decides so. Every epoch is on disk before Tune acts on it."""
 
     def __init__(self, driver: TrainingDriver) -> None:
-        super().__init__()
+        super().__init__(driver.starts)
         self._driver = driver
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
@@ -156,5 +164,7 @@ class JobCallback(NotPickled, tune.Callback):  # type: ignore[misc]
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Report the failure; Tune calls this after `on_trial_complete` of the searcher."""
+        if self._driver.starts.was_one(trial.trial_id):
+            return  # the job is released, and is handed out again
         lost_before = self._lost.get(trial.trial_id)
         self._driver.failed(trial.config, lost_before is not None and lost_machines() > lost_before)

@@ -97,6 +97,7 @@ def train_given(
         runs = TrainingRuns(selected, settings, experiment.search.seed, ledger, costs, round(behind), rounds, more)
         runs.take_over(read_outcomes(folder, experiment))
         if not runs.complete:
+            view.waiting("Ray")
             with session.cluster(experiment):
                 _run(experiment, folder, images, TrainingDriver(runs, view))
         require_one_trained(runs)
@@ -115,6 +116,8 @@ def train_given(
 def _run(experiment: Experiment, folder: RunFolder, images: data.Images, driver: TrainingDriver) -> None:
     resources, settings = experiment.resources, experiment.train
     pool = workers.plan_workers(resources.train, "train", resources.device)
+    if line := workers.missing_gpus(resources.train, "train"):
+        driver.notify(f"training: {line}")
     training = Training(
         task=experiment.task,
         images=images,
@@ -128,12 +131,13 @@ def _run(experiment: Experiment, folder: RunFolder, images: data.Images, driver:
         code=experiment.code,
     )
     driver.show()
+    driver.waiting("the first epoch: workers start")
     tuner.run_tune(
         TrainingWorker,
         pool=pool,
         searcher=JobSearcher(driver),
         callback=JobCallback(driver),
-        stopper=ClusterWatchdog(driver, pool, experiment.cluster.patience),
+        stopper=ClusterWatchdog(driver, pool, experiment.cluster.patience, driver.starts),
         scheduler=JobScheduler(driver),
         constants={"training": training, "threads": pool.cpus},
     )

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from zenfront.pipeline.cluster import session
-from zenfront.pipeline.cluster.workers import WorkerPool, plan_workers
+from zenfront.pipeline.cluster.workers import WorkerPool, missing_gpus, plan_workers
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.places import Workers
 
@@ -115,3 +115,20 @@ def test_a_ray_that_does_not_start_is_one_message(
 def test_a_worker_asks_ray_for_what_it_needs_and_no_more() -> None:
     assert WorkerPool(3, 2, 0).resources == {"CPU": 2}
     assert WorkerPool(3, 1, 0.5, 2**30).resources == {"CPU": 1, "GPU": 0.5, "memory": 2**30}
+
+
+def test_gpus_that_are_asked_for_and_are_not_there_are_said(cluster: Cluster) -> None:
+    cluster({"CPU": 4.0})
+    assert missing_gpus(Workers(gpus=0.5), "train") == (
+        "resources.train.gpus asks for 0.5 a worker, but no machine has a GPU: networks are on the CPU"
+    )
+    assert missing_gpus(Workers(), "train") is None
+    cluster({"CPU": 4.0}, {"CPU": 4.0, "GPU": 1.0})
+    assert missing_gpus(Workers(gpus=0.5), "train") is None
+
+
+def test_cuda_without_a_gpu_is_refused(cluster: Cluster) -> None:
+    cluster({"CPU": 4.0})
+    said = r"resources\.device: cuda needs a GPU, but the cluster has 1 machine with 4 CPUs and 0 GPUs"
+    with pytest.raises(UserError, match=said):
+        plan_workers(Workers(), "search", "cuda")
