@@ -233,9 +233,14 @@ def spaces_command(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
 ) -> None:
     """List the search spaces, or describe one."""
-    from zenfront.pipeline.cli.catalogue import describe_space, list_spaces
+    if name:
+        from zenfront.pipeline.cli.catalogue import describe_space
 
-    describe_space(name, sample, seed) if name else list_spaces()
+        describe_space(name, sample, seed)
+    else:
+        from zenfront.pipeline.cli.space_list import list_spaces
+
+        list_spaces()
 
 
 @app.command("proxies", epilog="Examples: zenfront proxies · zenfront proxies ntk")

@@ -10,6 +10,7 @@ from zenfront import spaces
 from zenfront.pipeline import algorithms, proxies
 from zenfront.pipeline.checks import check, options, remarks
 from zenfront.pipeline.cli.console import print_table
+from zenfront.pipeline.cli.space_list import shown_size
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.references import read_named, with_named
@@ -22,15 +23,6 @@ from zenfront.spaces import Architecture, Space, Task
 CIFAR = Task(3, 32, 32, 10)
 
 
-def list_spaces() -> None:
-    """Print all search spaces as a table."""
-    rows = []
-    for name in spaces.names():
-        space = spaces.load(name)
-        rows.append([name, len(space.distributions), _count(space.size), space.source])
-    print_table("Search spaces", ["name", "genes", "points", "source"], rows)
-
-
 def describe_space(name: str, sample: int, seed: int) -> None:
     """Print a search space: its source, its genes, and samples with their costs.
 
@@ -41,7 +33,7 @@ def describe_space(name: str, sample: int, seed: int) -> None:
     """
     code, [name] = read_named("spaces", [name])
     space = spaces.load(name, code)
-    typer.echo(f"{name}: {_count(space.size)} points\n\n{space.source}\n")
+    typer.echo(f"{name}: {shown_size(space.size)} points\n\n{space.source}\n")
     rows = [[gene, _range([str(v) for v in levels.values])] for gene, levels in space.levels.items()]
     print_table("Genes", ["name", "values"], rows)
     if sample:
@@ -56,10 +48,6 @@ def _priced(space: Space, architecture: Architecture) -> str:
     scores = scoring.score(architecture)
     costs = [f"{value:,.0f} {name}" for name, value in scores.values.items()]
     return f"{', '.join(costs) or scores.failure}: {space.notation(architecture)}"
-
-
-def _count(size: int) -> str:
-    return f"{size:,}" if size < 10**15 else f"{size:.3g}"
 
 
 def _range(values: Sequence[str]) -> str:

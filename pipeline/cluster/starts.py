@@ -78,13 +78,14 @@ def held_by_others(wanted: dict[str, float]) -> str | None:
     if not scarce:
         return None
     mine = ray.get_runtime_context().get_job_id()
+    groups = [group for group in ray.util.placement_group_table().values() if group["state"] == "CREATED"]
+    if any(group["placement_group_id"].endswith(mine) for group in groups):
+        return None  # a worker has its resources, and starts
     held: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for group in ray.util.placement_group_table().values():
-        job = group["placement_group_id"][-8:]
-        if group["state"] == "CREATED" and job != mine:
-            for bundle in group["bundles"].values():
-                for name, amount in bundle.items():
-                    held[job][name] += amount
+    for group in groups:
+        for bundle in group["bundles"].values():
+            for name, amount in bundle.items():
+                held[group["placement_group_id"][-8:]][name] += amount
     jobs = {job["JobID"]: job for job in ray._private.state.jobs()}
     holders = [f"{_job(jobs.get(job, {}), job)} holds {_shown(amounts)}" for job, amounts in held.items()]
     amounts = {name: total.get(name, 0) - free.get(name, 0) for name in scarce}

@@ -1,7 +1,7 @@
 """The stages of a run put together, with its folder, the copy of the folder, the mirror in MLflow and a view."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ class RunStages:
         searched, trained = self._searched, self._trained
         if not (searched and trained):
             self._check_training()
-        with self.mirrored() as mirror:
+        with self.mirrored() as mirror, nullcontext() if searched else self._cluster():
             if not searched:
                 self.search(mirror)
             self.select()
@@ -87,6 +87,20 @@ class RunStages:
                 self.train(mirror)
             if not (searched and trained and self._reported):
                 self.report()
+
+    @contextmanager
+    def _cluster(self) -> Iterator[None]:
+        """Start Ray once for search and training, and require room for the workers of both."""
+        from zenfront.pipeline.cluster import session, workers
+
+        resources = self.experiment.resources
+        with ExitStack() as stack:
+            with self.view() as view:
+                view.waiting("Ray")
+                stack.enter_context(session.cluster(self.experiment))
+            for stage, asked in (("search", resources.search), ("train", resources.train)):
+                workers.plan_workers(asked, stage, resources.device)
+            yield
 
     def search(self, mirror: Mirror | None, backend: Backend = "ray", *, retry_failed: bool = False) -> None:
         """Run stage 1; with `retry_failed`, score again what is recorded as failed."""

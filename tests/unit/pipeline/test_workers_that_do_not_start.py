@@ -87,5 +87,8 @@ def test_who_holds_the_resources_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     assert held_by_others({"CPU": 1.0}) == (
         "2 CPUs of 2 CPUs are held; job 02000000 (zenfront run big, process 12 on node7) holds 2 CPUs"
     )
+    groups["c"] = group(mine, "CREATED", 1.0)  # a worker of ours has what it needs
+    assert held_by_others({"CPU": 1.0}) is None
+    del groups["c"]
     monkeypatch.setattr(ray, "available_resources", lambda: {"CPU": 1.0})
     assert held_by_others({"CPU": 1.0}) is None
