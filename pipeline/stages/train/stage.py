@@ -93,7 +93,7 @@ def train_given(
     with Ledger(folder.epochs) as ledger:
         if ledger.rows:
             view.notify(f"training: going on after {len(ledger.rows)} epochs in {folder.epochs}")
-        rounds = [len(each.networks) for each in front.rounds] if front else []
+        selected, rounds = _by_round(selected, front, folder)
         runs = TrainingRuns(selected, settings, experiment.search.seed, ledger, costs, round(behind), rounds, more)
         runs.take_over(read_outcomes(folder, experiment))
         if not runs.complete:
@@ -111,6 +111,21 @@ def train_given(
         )
         write_json(folder.trained, replace(trained, rounds=rounds_told).to_row())
     return trained.trials
+
+
+def _by_round(
+    selected: Sequence[Architecture], front: Front | None, folder: RunFolder
+) -> tuple[list[Architecture], list[int]]:
+    """Return the architectures in the order of their rounds, and the number of each round; without rounds no number.
+
+    Networks that are selected after others were trained, because more are to be selected, are a round of their own.
+    """
+    if front and front.rounds:
+        return list(selected), [len(each.networks) for each in front.rounds]
+    by_id = {architecture.id: architecture for architecture in selected}
+    groups = [[by_id.pop(name) for name in group if name in by_id] for group in folder.grown().selected]
+    groups = [group for group in [*groups, list(by_id.values())] if group]
+    return [each for group in groups for each in group], [len(group) for group in groups] if len(groups) > 1 else []
 
 
 def _run(experiment: Experiment, folder: RunFolder, images: data.Images, driver: TrainingDriver) -> None:

@@ -14,6 +14,7 @@ from zenfront.pipeline import proxies, user_code
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import load_experiment, to_yaml, with_overrides
+from zenfront.pipeline.record.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.scoring import Scoring
 
@@ -87,10 +88,10 @@ def test_an_experiment_without_code_has_the_identity_that_it_had() -> None:
 
 def test_a_changed_file_does_not_continue_a_run(own: Files, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "runs" / "mine")
-    with folder.driving(loaded(own)):
-        pass
+    with folder.driving(loaded(own)), Ledger(folder.scores) as ledger:
+        ledger.append([{"scored": 1}])
     own[2].write_text(own[2].read_text().replace("2 * x", "3 * x"))
-    changed = r'code\.proxies\.slope: "content [0-9a-f]{16}" -> "content [0-9a-f]{16}"\nChoose another name'
+    changed = r"code\.proxies\.slope: \"content [0-9a-f]{16}\" -> \"content [0-9a-f]{16}\" \(architectures are scored"
     with pytest.raises(UserError, match=changed), folder.driving(loaded(own)):
         pass
 

@@ -13,6 +13,7 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import with_overrides
 from zenfront.pipeline.objectives import Objective
+from zenfront.pipeline.record.changes import Computed, check_changes
 from zenfront.pipeline.record.ledger import Ledger, read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.front import Front
@@ -20,6 +21,8 @@ from zenfront.pipeline.results.stage_rows import Epoch, Generation, Scores, tria
 from zenfront.pipeline.stages.run_stages import RunStages
 from zenfront.pipeline.stages.search.stage import score_given, search
 from zenfront.pipeline.stages.select import select
+from zenfront.pipeline.stages.train.runs import TrainingRuns
+from zenfront.pipeline.stages.train.stage import _by_round
 from zenfront.spaces import load
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "run"
@@ -176,6 +179,31 @@ def test_one_more_proxy_is_all_that_is_scored(folder: RunFolder, experiment: Exp
     assert taken == [{"params", "flops"}] * 3 + [{"params", "depth"}] * 3
     assert [dict(row.values) | {"depth": 0} for row in first] == [dict(row.values) | {"depth": 0} for row in second]
     assert all(row.values["depth"] > 0 for row in second)
+
+
+def test_networks_that_are_selected_later_are_a_round_of_their_own(folder: RunFolder, experiment: Experiment) -> None:
+    """The first three were halved to one; the two that came later are compared with them, and all are as they were."""
+    halving = ["select.k=3", "train.epochs=3", "train.scheduler.name=successive_halving"]
+    first = with_overrides(experiment, halving)
+    _train(folder, list(_searched(folder, first).selected))
+    front = _searched(folder, with_overrides(first, ["search.evaluations=40", "select.k=5"]))
+    chosen, sizes = _by_round([member.architecture for member in front.chosen], front, folder)
+    assert sizes == [3, 2]
+    with Ledger(folder.epochs) as ledger:
+        runs = TrainingRuns(chosen, first.train, 0, ledger, rounds=sizes)
+        progress = [runs.progress(trial_name(architecture.id, 0)) for architecture in chosen]
+    assert [each.epoch for each in progress] == [1, 1, 1, 0, 0]
+
+
+def test_a_run_in_rounds_does_not_grow_once_a_round_is_trained(folder: RunFolder, experiment: Experiment) -> None:
+    rounds = with_overrides(experiment, ["select.k=4", "select.rounds=2"])
+    _claim(folder, rounds)
+    assert not list(check_changes("here", rounds, rounds, Computed(True, True)))
+    for override in ("select.k=6", "search.evaluations=64"):
+        larger = with_overrides(rounds, [override])
+        assert check_changes("here", rounds, larger, Computed(True, False))
+        with pytest.raises(UserError, match="a round has chosen among what is scored"):
+            check_changes("here", rounds, larger, Computed(True, True))
 
 
 @pytest.fixture

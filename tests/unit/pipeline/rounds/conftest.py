@@ -54,6 +54,9 @@ class View:
     def trial(self, progress: TrialProgress) -> None:
         """Ignore the progress."""
 
+    def waiting(self, what: str) -> None:
+        """Take note of nothing."""
+
     def notify(self, text: str) -> None:
         """Keep a line."""
         self.said.append(text)
