@@ -29,9 +29,6 @@ COSINE = (
 )
 
 
-ROUNDS = "a round has chosen among what is scored, by its share of the networks"
-
-
 @dataclass(frozen=True)
 class Computed:
     """What a run folder holds.
@@ -172,8 +169,6 @@ def _refusal(change: Change, before: Experiment, scored: Collection[str], comput
     begun = {"search": computed.scores, "select": computed.epochs, "train": computed.epochs}[change.stage]
     if before.select.rounds > 1 and computed.epochs and change.key in ("select.k", "search.evaluations"):
         return "the rounds have chosen from what was scored"
-    if before.select.rounds > 1 and computed.epochs and change.key in ("search.evaluations", "select.k"):
-        return ROUNDS
     if change.grows or not (begun or needs_images):
         return None
     if change.key == "train.epochs":

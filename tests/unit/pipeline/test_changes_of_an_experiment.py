@@ -202,7 +202,7 @@ def test_a_run_in_rounds_does_not_grow_once_a_round_is_trained(folder: RunFolder
     for override in ("select.k=6", "search.evaluations=64"):
         larger = with_overrides(rounds, [override])
         assert check_changes("here", rounds, larger, Computed(True, False))
-        with pytest.raises(UserError, match="a round has chosen among what is scored"):
+        with pytest.raises(UserError, match="the rounds have chosen from what was scored"):
             check_changes("here", rounds, larger, Computed(True, True))
 
 
