@@ -1,6 +1,7 @@
 """The distribution of a gene as a list of levels 0, ..., n - 1."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from optuna.distributions import (
@@ -19,12 +20,22 @@ class Levels:
     """Values that a gene can take.
 
     Attributes:
-        values: All values, in ascending order or in the order of the categories.
+        values: All values, in ascending order or in the order of the categories; then those of `Space.published`.
         ordered: Whether the values are ascending numbers, so that adjacent levels are similar.
+        drawn: Number of values that a search draws, the first ones; all by default.
     """
 
     values: tuple[Gene, ...]
     ordered: bool
+    drawn: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.drawn:
+            object.__setattr__(self, "drawn", len(self.values))
+
+    def with_published(self, values: Sequence[Gene]) -> "Levels":
+        """Return the levels with further values at the end, which no search draws."""
+        return replace(self, values=(*self.values, *values))
 
     @staticmethod
     def of(name: str, distribution: BaseDistribution) -> "Levels":

@@ -29,6 +29,7 @@ def nds_space(
     widths: Sequence[int] = WIDTHS,
     ratios: Sequence[int] = (),
     groups: Sequence[int] = (),
+    published: Sequence[int] = (),
 ) -> Space:
     """Create one of the spaces of the paper.
 
@@ -40,6 +41,7 @@ def nds_space(
         ratios: Choices for the bottleneck ratio b, where the 3 x 3 convolution has w / b channels; empty for blocks
             without a bottleneck.
         groups: Choices for the number of groups of the 3 x 3 convolution; empty for blocks without groups.
+        published: Numbers of blocks of a stage that published networks have beyond `depths`.
     """
     choices = {"d": depths, "w": widths, "b": ratios, "groups": groups}
 
@@ -67,5 +69,6 @@ def nds_space(
         },
         build=build,
         violation=violation,
+        published={f"d{i}": tuple(published) for i in range(1, len(STRIDES) + 1)},
         source="Radosavovic et al., On network design spaces, ICCV 2019, arXiv:1905.13214, table 1",
     )

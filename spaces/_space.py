@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from optuna.distributions import BaseDistribution, IntDistribution
 
 from zenfront.pipeline.errors import UserError
-from zenfront.spaces._architecture import Architecture
+from zenfront.spaces._architecture import Architecture, Gene
 from zenfront.spaces._levels import Levels
 from zenfront.spaces._network import Network
 from zenfront.spaces._task import Task
@@ -56,6 +56,8 @@ class Space:
         mutations: Function that returns the genes of all architectures one mutation away, possibly with repeats, for
             spaces with their own mutation. By default a mutation changes one gene to an adjacent level, or to any other
             category.
+        published: Values of genes, by name, that published networks have beyond the distributions. An architecture may
+            have them, but no search draws them.
         counted: Number of architectures according to the literature, if it differs from the product of the levels
             because some points are violations or because isomorphic architectures count once.
     """
@@ -69,17 +71,21 @@ class Space:
     notation: Callable[[Architecture], str] = _gene_list
     parse: Callable[[str], Mapping[str, object]] = _parse_gene_list
     mutations: Callable[[Architecture], Iterable[Mapping[str, object]]] | None = None
+    published: Mapping[str, Sequence[Gene]] = field(default_factory=dict)
     counted: int | None = None
 
     @cached_property
     def levels(self) -> dict[str, Levels]:
         """Values of every gene."""
-        return {name: Levels.of(name, distribution) for name, distribution in self.distributions.items()}
+        return {
+            name: Levels.of(name, distribution).with_published(self.published.get(name, ()))
+            for name, distribution in self.distributions.items()
+        }
 
     @cached_property
     def size(self) -> int:
         """Number of architectures: `counted`, or the number of points before canonicalisation."""
-        return self.counted or math.prod(len(levels.values) for levels in self.levels.values())
+        return self.counted or math.prod(levels.drawn for levels in self.levels.values())
 
     def architecture(self, genes: Mapping[str, object]) -> Architecture:
         """Return the canonical architecture with the given genes, each cast to the type of its distribution.
@@ -115,7 +121,7 @@ class Space:
         return [
             _log_uniform(distribution, generator)
             if isinstance(distribution, IntDistribution) and distribution.log
-            else int(generator.integers(len(self.levels[name].values)))
+            else int(generator.integers(self.levels[name].drawn))
             for name, distribution in self.distributions.items()
         ]
 
@@ -133,9 +139,9 @@ class Space:
     def _one_gene_away(self, architecture: Architecture) -> Iterator[Architecture]:
         here = self.encode(architecture)
         for position, levels in enumerate(self.levels.values()):
-            near = (here[position] - 1, here[position] + 1) if levels.ordered else range(len(levels.values))
+            near = (here[position] - 1, here[position] + 1) if levels.ordered else range(levels.drawn)
             for index in near:
-                if 0 <= index < len(levels.values):
+                if 0 <= index < levels.drawn:
                     yield self.decode([*here[:position], index, *here[position + 1 :]])
 
     def network(self, architecture: Architecture, task: Task) -> Network:
@@ -166,7 +172,7 @@ class Space:
                 case IntDistribution(low=low, high=high, step=step) if low % step == 0:
                     domains[name] = tune.qrandint(low, high, step)
                 case _:
-                    domains[name] = tune.choice(list(self.levels[name].values))
+                    domains[name] = tune.choice(list(self.levels[name].values[: self.levels[name].drawn]))
         return domains
 
 

@@ -10,7 +10,8 @@ made of blocks with a shortcut and a ReLU after the sum:
 As in the reference, the first block of a unit always has a projection shortcut, projections have a bias, and every BN
 has eps 1e-3. A trailing ``+SE`` denotes squeeze-and-excitation of ratio 1/4 with BN in every block (a flag of the
 reference). Widths are genes in units of 8 channels. Widths, the number of units and the number of layers are drawn
-log-uniformly, so that a sixth of the samples have less than 1 M parameters. Units beyond ``units`` are inactive.
+log-uniformly, so that a sixth of the samples have less than 1 M parameters. Units beyond ``units`` are inactive. The
+last convolution may have up to 8192 channels, as published networks do; a search draws up to 3072.
 
 Mutation follows the reference: one unit changes to another type of its family, each of its widths is multiplied by a
 factor, and its number of layers changes by -2 to 2; a unit of six or more layers is split into one of 3 layers and one
@@ -37,6 +38,8 @@ from zenfront.spaces._task import Task
 
 LAYERS = 5
 WIDTH = IntDistribution(1, 384, log=True)
+LAST = 1024
+"""Largest width of the last convolution in units of 8 channels; published networks have up to 838."""
 FACTORS = (2.5, 2, 1.5, 1.25, 1, 1 / 1.25, 1 / 1.5, 1 / 2, 1 / 2.5)
 SPLIT = 6
 BN_EPS = 1e-3
@@ -187,5 +190,6 @@ SPACE = Space(
     notation=_notation,
     parse=_parse,
     mutations=_mutations,
+    published={"last_w8": tuple(range(WIDTH.high + 1, LAST + 1))},
     source="Lin et al., Zen-NAS, ICCV 2021, arXiv:2102.01063; structure strings of idstcv/ZenNAS",
 )

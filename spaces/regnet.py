@@ -8,8 +8,8 @@ w / b, the latter is rounded to a multiple of g, as in pycls (``adjust_block_com
 
 The stem depends on the task rather than on a gene: a 3 x 3 convolution to 32 channels with stride 2 for sides of 64 or
 more (ImageNet, ``simple_stem_in`` in pycls) and stride 1 otherwise (CIFAR, ``res_stem_cifar``). The ranges are those of
-the paper except for w_a and d, which end at 128 and 32; the published RegNetX and RegNetY lie inside them. Genes that
-generate equal widths are not merged.
+the paper except for w_a and d, which end at 128 and 32. The published RegNetX and RegNetY lie inside them, but for
+RegNetX-32GF, whose w_0 of 320 no search draws. Genes that generate equal widths are not merged.
 """
 
 import math
@@ -79,5 +79,6 @@ SPACE = Space(
     },
     build=_build,
     violation=_violation,
+    published={"w_0": (320,)},
     source="RegNetX and RegNetY; Radosavovic et al., CVPR 2020, arXiv:2003.13678, sec. 3.3",
 )

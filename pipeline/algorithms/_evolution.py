@@ -79,7 +79,7 @@ def mutate(space: Space, architecture: Architecture, generator: np.random.Genera
         mutations = list(space.mutations(architecture))
         return space.architecture(mutations[generator.integers(len(mutations))])
     levels = list(space.levels.values())
-    upper = np.array([len(level.values) - 1 for level in levels])
+    upper = np.array([level.drawn - 1 for level in levels])
     chosen = np.zeros((1, len(levels)), dtype=bool)
     chosen[0, generator.choice(np.flatnonzero(upper > 0))] = True
     ordered = np.array([level.ordered for level in levels])

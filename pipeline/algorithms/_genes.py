@@ -18,7 +18,7 @@ class GeneProblem(PymooProblem):  # type: ignore[misc]
 
     def __init__(self, problem: Problem) -> None:
         levels = list(problem.space.levels.values())
-        upper = np.array([len(level.values) - 1 for level in levels])
+        upper = np.array([level.drawn - 1 for level in levels])
         super().__init__(
             n_var=len(levels),
             n_obj=len(problem.objectives),

@@ -34,7 +34,7 @@ def describe_space(name: str, sample: int, seed: int) -> None:
     code, [name] = read_named("spaces", [name])
     space = spaces.load(name, code)
     typer.echo(f"{name}: {shown_size(space.size)} points\n\n{space.source}\n")
-    rows = [[gene, _range([str(v) for v in levels.values])] for gene, levels in space.levels.items()]
+    rows = [[gene, _range([str(v) for v in levels.values[: levels.drawn]])] for gene, levels in space.levels.items()]
     print_table("Genes", ["name", "values"], rows)
     if sample:
         typer.echo(f"Samples, with their costs for 3 x 32 x 32 images and 10 classes (seed {seed})")

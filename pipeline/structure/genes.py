@@ -12,6 +12,10 @@ def gene_row(space: Space, architecture: Architecture) -> np.ndarray:
     """
     row: list[float] = []
     for level, levels in zip(space.encode(architecture), space.levels.values(), strict=True):
-        last = len(levels.values) - 1
-        row += [level / last if last else 0.0] if levels.ordered else [float(level == i) for i in range(last + 1)]
+        last = levels.drawn - 1
+        row += (
+            [min(level / last, 1.0) if last else 0.0]
+            if levels.ordered
+            else [float(level == i) for i in range(last + 1)]
+        )
     return np.array(row)
