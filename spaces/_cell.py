@@ -1,6 +1,7 @@
 """Cells with operations on their edges, as in NAS-Bench-201: node i = sum over j < i of op_ij(node j)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 
 import torch
 from torch import Tensor, nn
@@ -8,9 +9,11 @@ from torch import Tensor, nn
 from zenfront.pipeline.errors import UserError
 from zenfront.spaces._blocks import conv_bn
 from zenfront.spaces._layers import BatchNorm2d, Conv2d
+from zenfront.spaces._pasted import compact, literal
 
 Edge = tuple[int, int]
 EDGES: tuple[Edge, ...] = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+NODES = range(4)
 
 
 def gene(edge: Edge) -> str:
@@ -112,17 +115,57 @@ def print_edges(names: Mapping[Edge, str]) -> str:
     return "+".join(groups.values())
 
 
-def parse_edges(text: str) -> dict[Edge, str]:
-    """Parse the result of `print_edges`.
+def parse_edges(text: str, indexed: Sequence[str] = ()) -> dict[Edge, str]:
+    """Parse a cell in the notation of `print_edges`, or in another one in which such cells are written.
+
+    These are NATS-Bench's ``Structure(4 nodes with |...|)`` and its nested lists ``[(('op', 0),), (('op', 0), ('op',
+    1)), ...]``, and NASLib's indices of operations, ``(4, 0, 3, 1, 4, 3)``.
+
+    Args:
+        text: The cell.
+        indexed: Operations in the order of NASLib's indices; none if it has no indices for the space.
 
     Raises:
-        UserError: The text does not have this form.
+        UserError: The text has none of these forms; the message names the first part that does not fit.
     """
+    bare = compact(text)
+    bare = bare.removeprefix(f"Structure({len(NODES)}nodeswith").removesuffix(")") if "nodeswith" in bare else bare
+    if bare[:1] in ("(", "["):
+        return _parse_values(bare, text, indexed)
     found: dict[Edge, str] = {}
-    for target, group in enumerate(text.strip().split("+"), start=1):
-        for part in group.strip("|").split("|"):
-            name, _, source = part.partition("~")
-            found[int(source) if source.isdecimal() else -1, target] = name
-    if set(found) != set(EDGES):
-        raise UserError(f"a cell must have the form |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, but got {text!r}.")
+    for target, group in zip_longest(NODES[1:], bare.split("+")):
+        parts = [part for part in (group or "").split("|") if part]
+        if target is None or len(parts) != target:
+            raise _misfit(text, f"node {target} needs {target} operations" if target else "there are three nodes")
+        for source, part in enumerate(parts):
+            name, _, number = part.partition("~")
+            if number != str(source):
+                raise _misfit(text, f"operation {source + 1} of node {target} must be op~{source}, not {part!r}")
+            found[source, target] = name
     return found
+
+
+def _parse_values(bare: str, text: str, indexed: Sequence[str]) -> dict[Edge, str]:
+    try:
+        values = literal(bare)
+    except ValueError as error:
+        raise _misfit(text, "it is not a list") from error
+    if all(isinstance(value, int) for value in values):
+        if len(values) != len(EDGES) or not all(0 <= value < len(indexed) for value in values):
+            raise _misfit(text, f"NASLib's indices are {len(EDGES)} numbers from 0 to {len(indexed) - 1}")
+        return {edge: indexed[value] for edge, value in zip(sorted(EDGES), values, strict=True)}
+    found: dict[Edge, str] = {}
+    for target, node in zip_longest(NODES[1:], values):
+        if target is None or not isinstance(node, list | tuple) or len(node) != target:
+            raise _misfit(text, f"node {target} needs {target} pairs ('op', source)" if target else "too many nodes")
+        for pair in node:
+            if not isinstance(pair, list | tuple) or len(pair) != 2 or pair[1] not in range(target):
+                raise _misfit(text, f"{pair!r} of node {target} must be a pair ('op', source)")
+            found[pair[1], target] = str(pair[0])
+    if len(found) != len(EDGES):
+        raise _misfit(text, "each source must be named once")
+    return {edge: found[edge] for edge in EDGES}
+
+
+def _misfit(text: str, reason: str) -> UserError:
+    return UserError(f"a cell must have the form |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, but got {text!r}: {reason}.")

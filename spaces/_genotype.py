@@ -2,21 +2,19 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from zenfront.pipeline.errors import UserError
+from zenfront.spaces._pasted import call, compact, literal
 
 Edge = tuple[int, str]
 """Input node of an operation, and the operation. Nodes 0 and 1 are the outputs of the two preceding cells."""
 Cell = tuple[tuple[Edge, Edge], ...]
 """Two edges into each of the nodes 2, 3, ..."""
 
-CONCAT = r"\[[\d, ]*\]|range\(\d+, *\d+\)"
-GENOTYPE = re.compile(
-    rf"Genotype\(normal=(\[.*?\]), *normal_concat=({CONCAT}), *reduce=(\[.*?\]), *reduce_concat=({CONCAT})\)"
-    r"(?:, *width=(\d+), *depth=(\d+))?"
-)
+CONCAT = re.compile(r"[\[(][\d, ]*[\])]|range\(\d+, *\d+\)")
+PARTS = ("normal", "normal_concat", "reduce", "reduce_concat")
 
 
 @dataclass(frozen=True)
@@ -81,29 +79,62 @@ def print_genotype(genotype: Genotype, concat: tuple[list[int], list[int]]) -> s
 def parse_genotype(text: str) -> tuple[Genotype, tuple[list[int], list[int]]]:
     """Parse a genotype and the nodes that its two cells concatenate.
 
-    Width and depth default to those of the DARTS search: 16 channels and 8 cells.
+    Blanks and line breaks may stand anywhere, and ``genotype =`` before it. Width and depth default to those of the
+    DARTS search: 16 channels and 8 cells.
 
     Raises:
-        UserError: The text does not have the form of `print_genotype`.
+        UserError: The text does not have the form of `print_genotype`; the message names the part that does not fit.
     """
-    found = GENOTYPE.fullmatch(" ".join(text.split()))
-    if found is None:
-        raise UserError(f"a genotype must have the form Genotype(normal=[('op', 0), ...], ...), but got {text!r}.")
-    normal, normal_concat, reduce, reduce_concat, width, depth = found.groups()
-    genotype = Genotype(_cell(normal), _cell(reduce), int(width or 16), int(depth or 8))
-    return genotype, (_concat(normal_concat), _concat(reduce_concat))
-
-
-def _cell(text: str) -> Cell:
     try:
-        edges = [(int(source), str(name)) for name, source in ast.literal_eval(text)]
-    except (ValueError, TypeError, SyntaxError) as error:
-        raise UserError(f"a cell must have the form [('op', 0), ('op', 1), ...], but got {text!r}.") from error
+        _, cells, sizes = call(f"genotype({compact(text)})")
+        name, unnamed, parts = call(ast.unparse(cells[0]))
+    except (ValueError, IndexError) as error:
+        raise _misfit(text, "it is no such call") from error
+    if name != "Genotype" or len(cells) > 1 or unnamed or not set(sizes) <= {"width", "depth"}:
+        raise _misfit(text, "width= and depth= alone may follow it")
+    if set(parts) != set(PARTS):
+        raise _misfit(text, f"it must have {', '.join(PARTS)}, but has {', '.join(parts)}")
+    normal, reduce = (_cell(ast.unparse(parts[part]), part) for part in ("normal", "reduce"))
+    width, depth = (_number(sizes, size, default) for size, default in (("width", 16), ("depth", 8)))
+    concat = [_concat(ast.unparse(parts[part]), part) for part in ("normal_concat", "reduce_concat")]
+    return Genotype(normal, reduce, width, depth), (concat[0], concat[1])
+
+
+def _misfit(text: str, reason: str) -> UserError:
+    return UserError(
+        f"a genotype must have the form Genotype(normal=[('op', 0), ...], ...), but got {text!r}: {reason}."
+    )
+
+
+def _number(sizes: Mapping[str, ast.expr], name: str, default: int) -> int:
+    value = ast.unparse(sizes[name]) if name in sizes else str(default)
+    if not value.isdecimal():
+        raise UserError(f"{name}= of a genotype must be a whole number, but got {value}.")
+    return int(value)
+
+
+def _cell(text: str, part: str) -> Cell:
+    try:
+        pairs = list(literal(text))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{part}= must have the form [('op', 0), ('op', 1), ...], but got {text!r}.") from error
+    edges: list[Edge] = []
+    for place, pair in enumerate(pairs, start=1):
+        match pair:
+            case (str(name), int(source)) if 0 <= source < 2 + (place - 1) // 2:
+                edges.append((source, name))
+            case (str(), int(source)):
+                limit = 1 + (place - 1) // 2
+                raise UserError(f"{part}, operation {place}: its input must be a node from 0 to {limit}, not {source}.")
+            case _:
+                raise UserError(f"{part}, operation {place}: it must have the form ('op', 0), but got {pair!r}.")
     if len(edges) % 2:
-        raise UserError(f"a cell must have two operations per node, but got {len(edges)} operations.")
+        raise UserError(f"{part} must have two operations per node, but has {len(edges)} operations.")
     return tuple(zip(edges[::2], edges[1::2], strict=True))
 
 
-def _concat(text: str) -> list[int]:
+def _concat(text: str, part: str) -> list[int]:
+    if CONCAT.fullmatch(text) is None:
+        raise UserError(f"{part}= must be range(2, 6) or [2, 3, 4, 5], but got {text!r}.")
     numbers = [int(number) for number in re.findall(r"\d+", text)]
     return list(range(*numbers)) if text.startswith("range") else numbers

@@ -24,11 +24,14 @@ from zenfront.spaces._cell import FactorizedReduce, Zero, relu_conv_bn
 from zenfront.spaces._genotype import Cell, Edge, Genotype, canonical_cell, parse_genotype, print_genotype
 from zenfront.spaces._layers import BatchNorm2d, Conv2d
 from zenfront.spaces._network import Network
+from zenfront.spaces._pasted import require_known
 from zenfront.spaces._space import Space
 from zenfront.spaces._task import Task
 
 WIDTHS = (16, 24, 32)
 DEPTHS = (4, 8, 12, 16, 20)
+PUBLISHED_WIDTHS, PUBLISHED_DEPTHS = (36, 48), (14,)
+"""Sizes at which cells are evaluated: 36 channels and 20 cells on CIFAR-10, 48 and 14 on ImageNet (DARTS, sec. 3)."""
 STEM_MULTIPLIER = 3
 
 Concat = Callable[[Cell], list[int]]
@@ -222,6 +225,8 @@ def cell_space(name: str, operations: Sequence[str], nodes: int, concat: Concat,
         for cell, ends in zip((genotype.normal, genotype.reduce), stated, strict=True):
             if len(cell) != nodes:
                 raise UserError(f"a cell of {name} must have {nodes} nodes, but got {len(cell)}.")
+            for place, (_, operation) in enumerate((edge for edges in cell for edge in edges), start=1):
+                require_known(operation, operations, f"operation {place} of a cell of {name}")
             if ends != concat(cell):
                 raise UserError(f"this cell of {name} must concatenate the nodes {concat(cell)}, but got {ends}.")
         return dict(_genes(genotype))
@@ -239,5 +244,6 @@ def cell_space(name: str, operations: Sequence[str], nodes: int, concat: Concat,
         violation=violation,
         notation=notation,
         parse=parse,
+        published={"width": PUBLISHED_WIDTHS, "depth": PUBLISHED_DEPTHS},
         source=source,
     )

@@ -14,6 +14,7 @@ from zenfront.pipeline.errors import UserError
 from zenfront.spaces._architecture import Architecture, Gene
 from zenfront.spaces._levels import Levels
 from zenfront.spaces._network import Network
+from zenfront.spaces._pasted import literal
 from zenfront.spaces._task import Task
 
 
@@ -30,9 +31,18 @@ def _gene_list(architecture: Architecture) -> str:
 
 
 def _parse_gene_list(text: str) -> dict[str, object]:
-    pairs = [part.partition("=") for part in text.split(",")]
-    if not all(equals for _, equals, _ in pairs):
-        raise UserError(f"an architecture must have the form gene=value,gene=value, but got {text!r}.")
+    if text.strip().startswith("{"):
+        try:
+            return {str(name): value for name, value in literal(text.strip()).items()}
+        except ValueError as error:
+            raise UserError(f"an architecture must have the form gene=value,gene=value, but got {text!r}.") from error
+    parts = [part.strip() for part in text.strip().rstrip(",").split(",")]
+    pairs = [part.partition("=") for part in parts]
+    for place, (part, (_, equals, _)) in enumerate(zip(parts, pairs, strict=True), start=1):
+        if not equals:
+            raise UserError(
+                f"an architecture must have the form gene=value,gene=value, but part {place} of {text!r} is {part!r}."
+            )
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 

@@ -12,10 +12,12 @@ genes, 21 edges and five operations, can also encode graphs without a path or wi
 violations.
 """
 
+import ast
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from itertools import permutations
+from typing import Any
 
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution
@@ -27,6 +29,7 @@ from zenfront.spaces._architecture import Architecture
 from zenfront.spaces._blocks import classifier, conv_bn_relu
 from zenfront.spaces._cell import Edge, live_edges
 from zenfront.spaces._network import Network
+from zenfront.spaces._pasted import call, compact, literal, require_known
 from zenfront.spaces._space import Space
 from zenfront.spaces._task import Task
 
@@ -202,10 +205,10 @@ def _notation(architecture: Architecture) -> str:
 
 
 def _parse(text: str) -> Mapping[str, object]:
+    """Parse a module in JSON, in Python's spelling, or as ``ModelSpec(matrix=[...], ops=[...])``."""
     try:
-        value = json.loads(text)
-        matrix, operations = value["matrix"], value["ops"]
-        edges = {(s, t) for s, row in enumerate(matrix) for t, entry in enumerate(row) if entry}
+        value = _module(compact(text))
+        matrix, operations = [list(row) for row in value["matrix"]], list(value["ops"])
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(
             f'a module must have the form {{"matrix": [[0, 1], ...], "ops": [...]}}, but got {text!r}.'
@@ -213,9 +216,25 @@ def _parse(text: str) -> Mapping[str, object]:
     count = len(operations)
     if not 2 <= count <= VERTICES or [len(row) for row in matrix] != [count] * count:
         raise UserError(f"a module must have 2 to {VERTICES} vertices and a square matrix, but got {text!r}.")
-    if any(source >= target for source, target in edges):
-        raise UserError(f"the matrix of a module must be upper triangular, but got {matrix}.")
+    for vertex, name in enumerate(operations[1:-1], start=2):
+        require_known(name, OPERATIONS, f"ops, entry {vertex}")
+    edges = {(s, t) for s, row in enumerate(matrix) for t, entry in enumerate(row) if entry}
+    if wrong := sorted((s, t) for s, t in edges if s >= t):
+        s, t = wrong[0]
+        raise UserError(
+            f"the matrix of a module must be upper triangular, but row {s + 1}, column {t + 1} is not 0 in {matrix}."
+        )
     return _genes((frozenset(edges), tuple(operations[1:-1])))
+
+
+def _module(text: str) -> Mapping[str, Any]:
+    if text.startswith("{"):
+        value: Mapping[str, Any] = literal(text)
+        return value
+    _, unnamed, parts = call(text)
+    if unnamed:
+        raise ValueError("matrix= and ops= must be named")
+    return {name: literal(ast.unparse(part)) for name, part in parts.items()}
 
 
 def _distributions() -> dict[str, BaseDistribution]:

@@ -19,6 +19,7 @@ from zenfront.spaces._architecture import Architecture
 from zenfront.spaces._cell import EDGES, Edge, gene, parse_edges, print_edges
 from zenfront.spaces._nats import OPERATIONS, nats_network
 from zenfront.spaces._network import Network
+from zenfront.spaces._pasted import require_known
 from zenfront.spaces._space import Space
 from zenfront.spaces._task import Task
 
@@ -26,6 +27,8 @@ WIDTHS = (16, 32, 32, 64, 64)
 CELLS = 5
 COSTLIEST_FIRST = ("nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3", "skip_connect")
 ZERO = "#"
+NASLIB = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
+"""Operations in the order of NASLib's indices."""
 
 Cell = tuple[str, ...]
 
@@ -79,7 +82,11 @@ def _notation(architecture: Architecture) -> str:
 
 
 def _parse(text: str) -> dict[str, object]:
-    return {gene(edge): name for edge, name in parse_edges(text).items()}
+    names = parse_edges(text, NASLIB)
+    return {
+        gene(edge): require_known(name, OPERATIONS, f"edge {edge[0]}-{edge[1]} of {text!r}")
+        for edge, name in names.items()
+    }
 
 
 SPACE = Space(

@@ -17,6 +17,7 @@ from zenfront.spaces._architecture import Architecture
 from zenfront.spaces._blocks import classifier, conv_bn_relu, shortcut
 from zenfront.spaces._mobile import inverted_bottleneck
 from zenfront.spaces._network import Network
+from zenfront.spaces._pasted import compact
 from zenfront.spaces._space import Space
 from zenfront.spaces._task import Task
 
@@ -54,12 +55,12 @@ def _notation(architecture: Architecture) -> str:
 
 
 def _parse(text: str) -> Mapping[str, object]:
-    if not re.fullmatch(rf"[0-2]{{{sum(STAGES)}}}", text.strip()):
+    if not re.fullmatch(rf"[0-2]{{{sum(STAGES)}}}", compact(text)):
         raise UserError(
             f"an architecture of nasbench_macro must consist of {sum(STAGES)} digits from 0 to 2, such as 01201201, "
             f"but got {text!r}."
         )
-    return {f"layer_{i}": OPERATIONS[int(digit)] for i, digit in enumerate(text.strip(), start=1)}
+    return {f"layer_{i}": OPERATIONS[int(digit)] for i, digit in enumerate(compact(text), start=1)}
 
 
 SPACE = Space(

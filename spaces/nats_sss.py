@@ -13,6 +13,7 @@ from zenfront.spaces._architecture import Architecture
 from zenfront.spaces._cell import parse_edges
 from zenfront.spaces._nats import nats_network
 from zenfront.spaces._network import Network
+from zenfront.spaces._pasted import compact
 from zenfront.spaces._space import Space
 from zenfront.spaces._task import Task
 
@@ -33,7 +34,7 @@ def _notation(architecture: Architecture) -> str:
 
 
 def _parse(text: str) -> dict[str, object]:
-    widths = text.strip().split(":")
+    widths = compact(text).split(":")
     if len(widths) != WIDTHS:
         raise UserError(
             f"an architecture of nats_sss must consist of {WIDTHS} widths, such as 8:16:24:32:64, but got {text!r}."

@@ -32,14 +32,11 @@ from zenfront.spaces._architecture import Architecture
 from zenfront.spaces._blocks import Residual, SqueezeExcitation, classifier, conv_bn, conv_bn_relu
 from zenfront.spaces._layers import BatchNorm2d, Conv2d
 from zenfront.spaces._network import Network
-from zenfront.spaces._plainnet import IDW, UNITS, XXBL, Plan, Unit, parse, plan_of
+from zenfront.spaces._plainnet import IDW, LAST, LAYERS, UNITS, WIDEST, XXBL, Plan, Unit, parse, plan_of
 from zenfront.spaces._space import Space
 from zenfront.spaces._task import Task
 
-LAYERS = 5
-WIDTH = IntDistribution(1, 384, log=True)
-LAST = 1024
-"""Largest width of the last convolution in units of 8 channels; published networks have up to 838."""
+WIDTH = IntDistribution(1, WIDEST, log=True)
 FACTORS = (2.5, 2, 1.5, 1.25, 1, 1 / 1.25, 1 / 1.5, 1 / 2, 1 / 2.5)
 SPLIT = 6
 BN_EPS = 1e-3

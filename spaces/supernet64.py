@@ -19,6 +19,7 @@ from zenfront.spaces._architecture import Architecture
 from zenfront.spaces._blocks import classifier, conv_bn
 from zenfront.spaces._layers import BatchNorm2d, Conv2d
 from zenfront.spaces._network import Network
+from zenfront.spaces._pasted import compact
 from zenfront.spaces._space import Space
 from zenfront.spaces._task import Task
 
@@ -82,11 +83,11 @@ def _notation(architecture: Architecture) -> str:
 
 
 def _parse(text: str) -> Mapping[str, object]:
-    if not re.fullmatch("[1-4]{3}", text.strip()):
+    if not re.fullmatch("[1-4]{3}", compact(text)):
         raise UserError(
             f"an architecture of supernet64 must consist of three digits from 1 to 4, such as 434, but got {text!r}."
         )
-    return {gene: OPERATIONS[int(digit) - 1] for gene, digit in zip(GENES, text.strip(), strict=True)}
+    return {gene: OPERATIONS[int(digit) - 1] for gene, digit in zip(GENES, compact(text), strict=True)}
 
 
 SPACE = Space(

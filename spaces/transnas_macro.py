@@ -17,6 +17,7 @@ from zenfront.spaces._architecture import Architecture
 from zenfront.spaces._blocks import Residual, shortcut
 from zenfront.spaces._cell import relu_conv_bn
 from zenfront.spaces._network import Network
+from zenfront.spaces._pasted import compact
 from zenfront.spaces._space import Space
 from zenfront.spaces._task import Task
 from zenfront.spaces._transnas import STEM_HALVINGS, doubles, halves, transnas_network
@@ -65,7 +66,7 @@ def _notation(architecture: Architecture) -> str:
 
 
 def _parse(text: str) -> Mapping[str, object]:
-    found = FORM.fullmatch(text.strip())
+    found = FORM.fullmatch(compact(text))
     if found is None:
         raise UserError(f"an architecture of transnas_macro must have the form 64-1234-basic, but got {text!r}.")
     return _genes(found[1])

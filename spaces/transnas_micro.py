@@ -30,6 +30,7 @@ from zenfront.spaces._cell import (
     select_edges,
 )
 from zenfront.spaces._network import Network
+from zenfront.spaces._pasted import compact
 from zenfront.spaces._space import Space
 from zenfront.spaces._task import Task
 from zenfront.spaces._transnas import STEM_HALVINGS, halves, transnas_network
@@ -93,7 +94,7 @@ def _notation(architecture: Architecture) -> str:
 
 
 def _parse(text: str) -> Mapping[str, object]:
-    found = FORM.fullmatch(text.strip())
+    found = FORM.fullmatch(compact(text))
     if found is None:
         raise UserError(
             f"an architecture of transnas_micro must have the form 64-{SKELETON}-1_02_333, but got {text!r}."

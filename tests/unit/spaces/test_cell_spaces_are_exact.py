@@ -82,7 +82,7 @@ def test_ranges_and_line_breaks_parse() -> None:
         ("darts", AMOEBANET, "must have 4 nodes"),
         ("amoeba", AMOEBANET.replace("[4, 5, 6]", "[2, 3]"), r"must concatenate the nodes \[4, 5, 6\]"),
         ("darts", DARTS_V2.replace("dil_conv_3x3", "conv_9x9"), "must be one of"),
-        ("darts", DARTS_V2.replace("('dil_conv_3x3', 2)", "('dil_conv_3x3', 5)"), "must be one of"),
+        ("darts", DARTS_V2.replace("('dil_conv_3x3', 2)", "('dil_conv_3x3', 5)"), "operation 8: its input must be"),
         ("darts", DARTS_V2.replace("('dil_conv_3x3', 2)", "dil_conv_3x3"), "must have the form"),
     ],
 )
