@@ -41,8 +41,12 @@ class Run:
         """
         return RunFolder(self.path).experiment()
 
-    def scores(self) -> pd.DataFrame:
-        """Return all scored architectures, in the order of recording.
+    def scores(self, round: int | None = None) -> pd.DataFrame:
+        """Return the architectures that the search scored, in the order of recording.
+
+        Args:
+            round: Return what was scored for this round instead: for the first one, samples of the space; for a later
+                one, what its search asked, with the score ``learned``, the accuracy that the model expected.
 
         Returns:
             A row for each architecture, with its id as index. ``architecture``: in the notation of the space. A column
@@ -54,10 +58,11 @@ class Run:
         Raises:
             UserError: The record is damaged; the space is code of the experiment that was not allowed.
         """
-        rows = latest(read_values(RunFolder(self.path).scores, row_reader(self.experiment, partial=True)))
+        folder = RunFolder(self.path) if round is None else RunFolder(self.path).round(round)
+        rows = latest(read_values(folder.scores, row_reader(self.experiment, partial=True)))
         space = spaces.load(self.experiment.space, self.experiment.code)
         feasible = violations(rows, self.experiment.constraints) <= 0
-        names = self.experiment.score_names()
+        names = [*self.experiment.score_names(), *(["learned"] if round and round > 1 else [])]
         frame = _frame(
             (
                 {"id": scores.architecture.id, "architecture": space.notation(scores.architecture)}

@@ -47,6 +47,8 @@ def curves_of(experiment: Experiment, front: Front, epochs: Iterable[Epoch]) -> 
 
 def with_outcomes(experiment: Experiment, front: Front, epochs: Iterable[Epoch]) -> tuple[Round, ...]:
     """Return the rounds of a front with what came out of them so far."""
+    if not front.rounds:
+        return ()
     curves = curves_of(experiment, front, epochs)
     rounds: list[Round] = []
     for each in front.rounds:

@@ -29,7 +29,8 @@ from zenfront.pipeline.record.run_folder import RunFolder
 
 name, experiment, folder, record, lines, seconds = sys.argv[1:]
 record, append = Path(record), Ledger.append
-stage = getattr(import_module(f"zenfront.pipeline.stages.{name}"), name.partition(".")[0])
+module, _, function = name.partition(":")
+stage = getattr(import_module(f"zenfront.pipeline.stages.{module}"), function or module.partition(".")[0])
 killer = Timer(float(seconds), os.kill, (os.getpid(), signal.SIGKILL))
 
 def look():

@@ -92,3 +92,15 @@ def test_a_data_frame_has_a_row_for_each_network(done: Done) -> None:
     assert frame["predicted"].isna().sum() == 4
     assert list(frame["val_accuracy"]) == [n.accuracy for each in trained.rounds for n in each.networks]
     assert set(zf.open_run(path).trained()["architecture"]) == {member.notation for member in front.chosen}
+
+
+def test_a_data_frame_has_what_the_search_of_a_round_asked(done: Done) -> None:
+    path, _, trained = done
+    frame = zf.open_run(path).scores(round=2)
+    assert len(frame) == 16
+    assert frame["learned"].notna().all()
+    for network in trained.rounds[1].networks:
+        if network.architecture in frame.index:
+            assert frame.loc[network.architecture, "learned"] == pytest.approx(network.predicted)
+    assert "learned" not in zf.open_run(path).scores()
+    assert len(zf.open_run(path).scores(round=7)) == 0

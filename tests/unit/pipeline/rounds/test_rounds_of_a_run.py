@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from scipy.stats import kendalltau
 
+from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment, Select
+from zenfront.pipeline.experiment.config_file import with_overrides
 from zenfront.pipeline.record.ledger import read_ledger, read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.seeds import seed_for
+from zenfront.pipeline.stages.search.stage import search
 from zenfront.pipeline.stages.select import find_front, select
 
 World = Any
@@ -216,3 +219,30 @@ def test_a_stored_run_without_the_keys_goes_on(world: World, tmp_path: Path) -> 
         del stored["experiment"]["select"][key]
     (tmp_path / "experiment.json").write_text(json.dumps(stored))
     assert world.run(experiment, tmp_path) == expected
+
+
+@pytest.mark.parametrize("key", ["select.k=14", "search.evaluations=64", "select.rounds=4", "select.random_share=0.2"])
+def test_rounds_stay_as_they_were_chosen_once_networks_are_trained(world: World, tmp_path: Path, key: str) -> None:
+    world.run(world.experiment(), tmp_path)
+    changed = with_overrides(world.experiment(), [key])
+    with pytest.raises(UserError, match=rf"{key.partition('=')[0]}: .* \((the rounds|the networks in training)"):
+        world.run(changed, tmp_path)
+
+
+def test_a_seed_is_added_to_all_rounds(world: World, tmp_path: Path) -> None:
+    front, before = world.run(world.experiment(), tmp_path)
+    grown, after = world.run(with_overrides(world.experiment(), ["train.seeds=[0, 1, 2]"]), tmp_path)
+    assert grown == front
+    assert after.rounds == before.rounds
+    finished = {run.architecture for run in before.trials if run.status == "finished"}
+    assert {run.architecture for run in after.trials if run.seed == 2} == finished
+
+
+def test_the_samples_are_drawn_anew_if_the_selection_changes_before_the_training(world: World, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    for experiment in (world.experiment(), world.experiment(k=5, random_share=0.4)):
+        with folder.driving(experiment):
+            search(experiment, folder, world.view, "serial")
+            front = select(experiment, folder)
+    alone, _ = world.run(world.experiment(k=5, random_share=0.4), tmp_path.parent / "alone")
+    assert front.rounds == alone.rounds[:1]
