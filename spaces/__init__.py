@@ -16,6 +16,7 @@ from zenfront.spaces._network import (
     initialise,
     without_auxiliaries,
 )
+from zenfront.spaces._published import PUBLISHED
 from zenfront.spaces._space import Space
 from zenfront.spaces._task import Task
 
@@ -39,6 +40,7 @@ def load(name: str, code: Sequence[UserCode] = ()) -> Space:
 
 __all__ = [
     "NORMS",
+    "PUBLISHED",
     "SPACES",
     "Architecture",
     "Auxiliary",

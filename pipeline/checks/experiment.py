@@ -12,6 +12,7 @@ from zenfront.pipeline.checks.places import check_store
 from zenfront.pipeline.code_checks import check_proxy, check_space
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment._messages import unfit
+from zenfront.pipeline.experiment.baselines import wrong_baselines
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.training_result import compared_costs, search_costs
 from zenfront.pipeline.registry import Registry
@@ -51,6 +52,8 @@ def check(experiment: Experiment) -> None:
         raise UserError(f"train.recipe.{problem}.")
     check_store(experiment.tracking.uri)
     _check_buildable(experiment)
+    if wrong := list(wrong_baselines(experiment)):
+        raise UserError("\n".join(wrong))
 
 
 def options(proxy: str, code: Sequence[UserCode] = ()) -> dict[str, inspect.Parameter]:

@@ -1,10 +1,12 @@
 """Summary of the trained networks: their table by cost, the picks, and the choice in one sentence."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from zenfront.pipeline import proxies
 from zenfront.pipeline.cli.console import print_lines, print_table
 from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.results.baselines import TrainedBaseline
+from zenfront.pipeline.results.gain import gain_sentence
 from zenfront.pipeline.results.stage_rows import TrainedRun
 from zenfront.pipeline.results.trained_networks import TrainedFront, TrainedNetwork
 from zenfront.pipeline.wording import number, percent, quantity
@@ -27,6 +29,29 @@ def show_trained(record: RunRecord) -> None:
         [_row(front, network, several) for network in front.networks],
     )
     print_lines([("", ""), *_described_picks(front), ("", ""), (sentence(front, unit), "")])
+    _show_baselines(front, record.trained_baselines)
+
+
+def _show_baselines(front: TrainedFront, baselines: Sequence[TrainedBaseline]) -> None:
+    """Print the known networks, and what was gained over them."""
+    if not baselines:
+        return
+    print_lines([("", "")])
+    print_table(
+        f"Known networks, trained to the end beside the found ones: {len(baselines)}",
+        ["network", "id", *front.costs, front.metric.replace("_", " "), "outcome"],
+        [
+            [
+                each.name,
+                each.network.architecture,
+                *each.network.costs.values(),
+                _achieved(each.network),
+                each.network.status,
+            ]
+            for each in baselines
+        ],
+    )
+    print_lines([("", ""), (gain_sentence(front, baselines), "")])
 
 
 def _show_untested(runs: list[TrainedRun]) -> None:

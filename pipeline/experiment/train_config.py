@@ -108,6 +108,13 @@ class SchedulerConfig(Strict):
     """Count validation accuracies that are closer than their standard error as equal, where the costs differ."""
 
 
+class RandomBaselines(Strict):
+    """Random networks to compare with."""
+
+    random: Positive
+    """Number of networks, drawn at random from the feasible architectures of the space at even steps of the cost."""
+
+
 class Train(Strict):
     """Settings of the training of the selected architectures."""
 
@@ -127,6 +134,10 @@ class Train(Strict):
     """Early stopping of runs."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     """Seeds. The scheduler compares architectures on the first one; survivors are also trained with the others."""
+    baselines: tuple[str | RandomBaselines, ...] = ()
+    """Known networks to train beside the selected ones: names of published ones (`resnet20`), architectures of the
+    space in its notation or of another one as `SPACE: NOTATION`, and `random: N`. They are trained to the end, and
+    neither compared by the scheduler nor counted as found."""
     time_limit: TimeLimit = 86_400
     """Time limit in seconds for an epoch; one that takes longer is tried again, then recorded as failed."""
 

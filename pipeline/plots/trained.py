@@ -3,6 +3,7 @@
 import html
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import plotly.graph_objects as go
@@ -11,13 +12,15 @@ from matplotlib.figure import Figure
 
 from zenfront.pipeline import proxies
 from zenfront.pipeline.plots.interactive import LAYOUT
-from zenfront.pipeline.plots.series import BLUE, GREY, ORANGE, PALETTE, SYMBOLS, VERMILLION, Look
+from zenfront.pipeline.plots.series import BLUE, GREEN, GREY, ORANGE, PALETTE, SYMBOLS, VERMILLION, Look
+from zenfront.pipeline.results.baselines import TrainedBaseline
 from zenfront.pipeline.results.trained_networks import TrainedFront, TrainedNetwork
 from zenfront.pipeline.wording import number, percent
 
 ON_FRONT = Look(VERMILLION, "circle", "o", 8)
 DOMINATED = Look(BLUE, "circle", "o", 7)
 ENDED = Look(GREY, "circle-open", "o", 7)
+KNOWN, DRAWN = Look(GREEN, "diamond", "D", 8), Look(GREEN, "diamond-open", "d", 7)
 WIDTH, HEIGHT = 8.2, 5.0
 """Size of the picture, in inches."""
 TEXT = "#333333"
@@ -41,14 +44,15 @@ def picks_at(front: TrainedFront) -> list[tuple[TrainedNetwork, str]]:
     return [(front.by_id[name], ", ".join(PICK_WORDS[pick.name] for pick in front.picks_of(name))) for name in picked]
 
 
-def trained_figure(front: TrainedFront) -> go.Figure:
+def trained_figure(front: TrainedFront, baselines: Sequence[TrainedBaseline] = ()) -> go.Figure:
     """Draw accuracy against the first cost of all networks that have an accuracy.
 
     Args:
         front: A front with at least one cost.
+        baselines: Known networks that were trained as well.
     """
     figure = go.Figure()
-    for name, look, networks in _groups(front):
+    for name, look, networks in [*_groups(front), *_known(baselines)]:
         figure.add_trace(_points(name, look, networks, front))
     figure.add_trace(_line(front.members, front, "trained front", VERMILLION))
     for index, (network, words) in enumerate(picks_at(front)):
@@ -87,6 +91,7 @@ def save_trained_figure(
     *,
     size: tuple[float, float] = (WIDTH, HEIGHT),
     dpi: int = 150,
+    baselines: Sequence[TrainedBaseline] = (),
 ) -> None:
     """Draw one trained front with all its networks, or the fronts of several runs, and write a PNG.
 
@@ -96,17 +101,21 @@ def save_trained_figure(
         path: Path of the file.
         size: Width and height in inches.
         dpi: Pixels an inch.
+        baselines: Known networks that were trained beside those of a single front.
     """
     figure = Figure(figsize=size, dpi=dpi)
     figure.set_layout_engine("constrained")
     panel = figure.add_subplot()
     if len(fronts) == 1:
         front = fronts[0][1]
-        for name, look, networks in _groups(front):
+        for name, look, networks in [*_groups(front), *_known(baselines)]:
             _scatter(panel, name, look, networks, front)
         _draw_line(panel, front, VERMILLION, "trained front")
         for index, (network, words) in enumerate(picks_at(front)):
             _label(panel, network, words, front, 24 + 16 * (index % 2))  # neighbours would overlap
+        for baseline in _finished(baselines):
+            if not baseline.drawn:
+                _name(panel, baseline, front)
     for index, (name, front) in enumerate(fronts if len(fronts) > 1 else ()):
         look = Look(PALETTE[index % len(PALETTE)], *SYMBOLS[index % len(SYMBOLS)], 8)
         _scatter(panel, name, look, front.members, front)
@@ -128,6 +137,24 @@ def _groups(front: TrainedFront) -> list[tuple[str, Look, list[TrainedNetwork]]]
         ("trained, on the front", ON_FRONT, front.members),
     ]
     return [group for group in groups if group[2]]
+
+
+def _known(baselines: Sequence[TrainedBaseline]) -> list[tuple[str, Look, list[TrainedNetwork]]]:
+    """Return the baselines that were trained to the end, with their names in place of the notation."""
+    groups = (("known networks, trained", KNOWN, False), ("random networks, trained", DRAWN, True))
+    found = [
+        (
+            name,
+            look,
+            [replace(each.network, notation=each.name) for each in _finished(baselines) if each.drawn is drawn],
+        )
+        for name, look, drawn in groups
+    ]
+    return [group for group in found if group[2]]
+
+
+def _finished(baselines: Sequence[TrainedBaseline]) -> list[TrainedBaseline]:
+    return [each for each in baselines if each.network.status == "finished"]
 
 
 def _position(network: TrainedNetwork, front: TrainedFront) -> float:
@@ -199,7 +226,7 @@ def _scatter(panel: Axes, name: str, look: Look, networks: Sequence[TrainedNetwo
         fmt=look.marker,
         color=look.colour,
         markersize=look.size,
-        markerfacecolor="white" if look is ENDED else look.colour,
+        markerfacecolor="white" if look.symbol.endswith("open") else look.colour,
         elinewidth=1.0,
         capsize=2,
         label=f"{name} ({len(networks)})",
@@ -228,6 +255,14 @@ def _label(panel: Axes, network: TrainedNetwork, words: str, front: TrainedFront
         bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
         zorder=5,
         arrowprops={"arrowstyle": "-", "color": ORANGE, "relpos": ({"left": 0, "center": 0.5, "right": 1}[side], 0)},
+    )
+
+
+def _name(panel: Axes, baseline: TrainedBaseline, front: TrainedFront) -> None:
+    """Write the name of a known network below it."""
+    place = (baseline.network.costs[front.costs[0]], 100 * (baseline.network.accuracy or 0.0))
+    panel.annotate(
+        baseline.name, place, xytext=(0, -9), textcoords="offset points", ha="center", va="top", fontsize=8, color=GREEN
     )
 
 

@@ -20,6 +20,7 @@ TRAINED = "networks are trained with it"
 GROWING = {
     "search.evaluations": "it can only be raised, since more are scored",
     "select.k": "it can only be raised, since more are in training",
+    "train.baselines": "known networks can only be added, since these are trained",
     "train.seeds": "seeds can only be added at the end, since networks are trained with these",
 }
 """Keys that can grow at any time, each with the reason for which it cannot change otherwise."""
@@ -110,6 +111,8 @@ class Change:
     @property
     def grows(self) -> bool:
         """Whether what was computed is a part of what is asked for."""
+        if self.key == "train.baselines":
+            return all(self.after.count(each) >= self.before.count(each) for each in self.before)
         if self.key == "train.seeds":
             return bool(self.after[: len(self.before)] == self.before)
         return self.key in GROWING and bool(self.before < self.after)

@@ -9,6 +9,8 @@ from zenfront.pipeline.record.json_file import read_document
 from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.score_record import check_genes
+from zenfront.pipeline.record.training_result import baseline_costs
+from zenfront.pipeline.results.baselines import Baselines
 from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.results.stage_rows import Epoch, Generation, Trained, TrainedRun, trial_name
 from zenfront.pipeline.results.trained_networks import TrainedFront
@@ -124,6 +126,33 @@ def read_outcomes(folder: RunFolder, experiment: Experiment) -> list[TrainedRun]
     """
     trained = read_trained(folder, experiment, None)
     return trained.trials if trained else []
+
+
+def read_baselines(folder: RunFolder, experiment: Experiment) -> Baselines:
+    """Return the content of baselines.json; none without the file.
+
+    Raises:
+        UserError: The file is damaged, or is not of this experiment.
+    """
+
+    def read(row: object) -> Baselines:
+        known = Baselines.from_row(row)
+        _check_baselines(known, experiment)
+        return known
+
+    return read_document(folder.baselines, read) or Baselines()
+
+
+def _check_baselines(known: Baselines, experiment: Experiment) -> None:
+    ids = [each.member.id for each in known.networks]
+    if len(set(ids)) < len(ids):
+        raise ValueError("networks: an architecture is listed more than once")
+    for each in known.networks:
+        if missing := [name for name in baseline_costs(experiment) if name not in each.member.values]:
+            raise ValueError(f"networks: the value of {missing[0]} is missing for {each.name}")
+    _check_runs(known.trials, experiment, None)
+    if strangers := [run.trial for run in known.trials if run.architecture not in ids]:
+        raise ValueError(f"trials: {strangers[0]!r} is of none of the networks")
 
 
 def _check_runs(runs: Sequence[TrainedRun], experiment: Experiment, front: Front | None) -> None:

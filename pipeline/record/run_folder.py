@@ -51,6 +51,11 @@ class RunFolder:
         return self.path / "front.json"
 
     @property
+    def baselines(self) -> Path:
+        """Path of the known networks that are trained beside the found ones, `Baselines`, in runs with some."""
+        return self.path / "baselines.json"
+
+    @property
     def epochs(self) -> Path:
         """Path of the ledger of `Epoch`."""
         return self.path / "epochs.jsonl"

@@ -1,16 +1,23 @@
 """The content of a run folder, read whole, as the mirror and the report show it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.round_outcomes import with_outcomes
-from zenfront.pipeline.record.run_documents import epoch_reader, read_front, read_generations, read_trained
+from zenfront.pipeline.record.run_documents import (
+    epoch_reader,
+    read_baselines,
+    read_front,
+    read_generations,
+    read_trained,
+)
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.score_record import read_scores
-from zenfront.pipeline.record.training_result import find_trained_front
+from zenfront.pipeline.record.training_result import find_trained_front, trained_baselines
+from zenfront.pipeline.results.baselines import Baselines, TrainedBaseline
 from zenfront.pipeline.results.front import Front, Member
 from zenfront.pipeline.results.rounds import Round
 from zenfront.pipeline.results.stage_rows import Epoch, Generation, Scores, Trained, TrainedRun, trial_name
@@ -39,6 +46,7 @@ class RunRecord:
         trained_front: The trained front; None before the end of the training stage, or if nothing was trained to the
             end. In runs of earlier versions it is found from `trained` and `front`.
         rounds: Rounds with what came out of them so far; none in runs without.
+        baselines: Known networks, which are trained beside the found ones; none in runs without.
     """
 
     folder: RunFolder
@@ -49,6 +57,7 @@ class RunRecord:
     trained: list[TrainedRun]
     trained_front: TrainedFront | None = None
     rounds: Sequence[Round] = ()
+    baselines: Baselines = field(default_factory=Baselines)
 
     @staticmethod
     def read(folder: RunFolder, experiment: Experiment | None = None) -> "RunRecord":
@@ -76,6 +85,7 @@ class RunRecord:
             trained.trials,
             found,
             with_outcomes(experiment, front, epochs) if front else (),
+            read_baselines(folder, experiment),
         )
 
     def scores(self) -> list[Scores]:
@@ -86,6 +96,11 @@ class RunRecord:
         """
         counted = self.front.evaluations if self.front else 0
         return read_scores(self.folder, self.experiment, counted, self.folder.front)
+
+    @property
+    def trained_baselines(self) -> Sequence[TrainedBaseline]:
+        """The baselines that were trained, the cheapest first; none before the end of the training stage."""
+        return trained_baselines(self.experiment, self.baselines, self.trained) if self.trained else ()
 
     @property
     def members(self) -> Sequence[Member]:
@@ -105,7 +120,8 @@ class RunRecord:
         """Return the training runs of an architecture, in the order of the experiment's seeds."""
         order = list(self.experiment.train.seeds)
         return sorted(
-            (run for run in self.trained if run.architecture == architecture), key=lambda r: order.index(r.seed)
+            (run for run in [*self.trained, *self.baselines.trials] if run.architecture == architecture),
+            key=lambda run: order.index(run.seed),
         )
 
     def test_accuracies(self, architecture: str) -> list[float]:
@@ -113,15 +129,15 @@ class RunRecord:
         found = (run.test_accuracy for run in self.runs_of(architecture))
         return [accuracy for accuracy in found if accuracy is not None]
 
-    def iterate_epochs(self) -> Iterator[tuple[Run, Epoch]]:
-        """Yield the epochs of all networks that are trained, each with its run, in the order of recording."""
+    def iterate_epochs(self, architectures: Sequence[str]) -> Iterator[tuple[Run, Epoch]]:
+        """Yield the epochs of some architectures, given by their ids, each with its run, in the order of recording."""
         seeds = self.experiment.train.seeds
-        runs = {trial_name(member.id, seed): Run(member.id, seed) for member in self.shown for seed in seeds}
+        runs = {trial_name(name, seed): Run(name, seed) for name in architectures for seed in seeds}
         return ((runs[epoch.trial], epoch) for epoch in self.epochs if epoch.trial in runs)
 
     def curves(self) -> dict[Run, list[Epoch]]:
         """Return the epochs of all networks that are trained by run, in the order of recording."""
         curves: dict[Run, list[Epoch]] = {}
-        for run, epoch in self.iterate_epochs():
+        for run, epoch in self.iterate_epochs([member.id for member in self.shown]):
             curves.setdefault(run, []).append(epoch)
         return curves

@@ -11,7 +11,9 @@ from zenfront.pipeline import proxies
 from zenfront.pipeline.analysis import trained_front as analysis
 from zenfront.pipeline.analysis.accuracy_cost_box import Box
 from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.baselines import asked_baselines
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.results.baselines import Baselines, TrainedBaseline
 from zenfront.pipeline.results.front import Front, Member
 from zenfront.pipeline.results.stage_rows import TrainedRun
 from zenfront.pipeline.results.trained_networks import CostAxis, Pick, Reference, TrainedFront, TrainedNetwork
@@ -81,6 +83,19 @@ def covers(trials: Sequence[TrainedRun], selected: Sequence[str], seeds: Sequenc
     )
 
 
+def baseline_costs(experiment: Experiment) -> tuple[str, ...]:
+    """Return the costs of known networks that are computed: those that trained networks are shown against."""
+    return compared_costs(experiment) or search_costs(experiment)
+
+
+def covers_baselines(experiment: Experiment, known: Baselines, selected: Sequence[str]) -> bool:
+    """Return whether every baseline that is asked has an outcome for all seeds, unless it is a selected network."""
+    found = {(run.architecture, run.seed) for run in known.trials}
+    ids = [each.member.id for each in known.networks if each.member.id not in selected]
+    asked = sorted(asked_baselines(experiment)) == sorted(known.asked)
+    return asked and all((name, seed) in found for name in ids for seed in experiment.train.seeds)
+
+
 def find_trained_front(
     experiment: Experiment, front: Front, trials: Sequence[TrainedRun], facts: DataFacts | None = None
 ) -> TrainedFront | None:
@@ -110,6 +125,29 @@ def find_trained_front(
     finished = [network for network in networks if network.status == "finished"]
     table = np.array([_by_seed(runs[network.architecture], experiment, metric) for network in finished])
     return _compared(networks, finished, table, names, metric, facts)
+
+
+def trained_baselines(
+    experiment: Experiment, baselines: Baselines, trials: Sequence[TrainedRun]
+) -> tuple[TrainedBaseline, ...]:
+    """Return the baselines that were trained, the cheapest first.
+
+    Args:
+        experiment: The experiment.
+        baselines: Baselines with the outcomes of their training.
+        trials: Outcomes of the selected networks, which baselines may be among.
+    """
+    names, metric = baseline_costs(experiment), experiment.train.metric
+    every = [*trials, *baselines.trials]
+    facts = _derived_facts(experiment, every)
+    found = []
+    for baseline in baselines.networks:
+        runs = [run for run in every if run.architecture == baseline.member.id]
+        if runs:
+            costs = {name: baseline.member.values[name] for name in names}
+            network = _network(baseline.member, costs, runs, metric, facts)
+            found.append(TrainedBaseline(baseline.name, baseline.drawn, network))
+    return tuple(sorted(found, key=lambda each: (*each.network.costs.values(), each.name)))
 
 
 def _network(

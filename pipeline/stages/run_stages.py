@@ -16,9 +16,10 @@ from zenfront.pipeline.progress import Backend, View
 from zenfront.pipeline.record.backup import Backup, copied_experiment, storage_of
 from zenfront.pipeline.record.data_file import keep_overview
 from zenfront.pipeline.record.json_file import read_document
+from zenfront.pipeline.record.run_documents import read_baselines
 from zenfront.pipeline.record.run_folder import RunFolder, differences
 from zenfront.pipeline.record.score_record import read_whole
-from zenfront.pipeline.record.training_result import compared_costs, covers
+from zenfront.pipeline.record.training_result import compared_costs, covers, covers_baselines
 from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.results.stage_rows import Trained
 from zenfront.pipeline.tracking import Mirror
@@ -172,7 +173,10 @@ class RunStages:
         """Whether every selected network has its outcomes."""
         front = read_document(self.folder.front, Front.from_row)
         trained = read_document(self.folder.trained, Trained.from_row)
-        return bool(front and trained and covers(trained.trials, front.selected, self.experiment.train.seeds))
+        if not (front and trained and covers(trained.trials, front.selected, self.experiment.train.seeds)):
+            return False
+        known = read_baselines(self.folder, self.experiment)
+        return covers_baselines(self.experiment, known, front.selected)
 
     @property
     def _reported(self) -> bool:

@@ -1,7 +1,7 @@
 """Content of MLflow's runs, as a function of the record alone."""
 
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -139,18 +139,18 @@ def children(record: RunRecord, origin: Origin) -> Iterator[Entry]:
     selected for the finished training has the metric on_trained_front, 1 or 0, and the tag pick.
     """
     names = ranks(record.front) if record.front else {}
-    curves = _curves(record)
+    curves = curves_of(record, [member.id for member in record.shown])
     last = record.generations[-1].time if record.generations else origin.time
     for member in _mirrored(record, names):
         architecture = member.id
         points = curves.get(architecture, [])
-        state = _training_state(record, architecture, bool(points))
+        state = training_state(record, architecture, bool(points))
         yield Entry(
             key=architecture,
             name=f"{names[architecture]} · {cut(member.notation, SHOWN)}",
             start=points[0].time if points else last,
             end=points[-1].time if points else last,
-            status={"training": "RUNNING", "diverged": "FAILED", "failed": "FAILED"}.get(state, "FINISHED"),  # type: ignore[arg-type]
+            status=child_status(state),
             params=flat(member.architecture.mapping),
             metrics={
                 **member.values,
@@ -215,16 +215,17 @@ def _round_tags(record: RunRecord, architecture: str) -> dict[str, str]:
     return {"zenfront.round": str(each.number), "zenfront.chosen_by": each.networks[each.ids.index(architecture)].by}
 
 
-def _curves(record: RunRecord) -> dict[str, list[Point]]:
+def curves_of(record: RunRecord, architectures: Sequence[str]) -> dict[str, list[Point]]:
+    """Return the metrics of the epochs of some architectures, given by their ids."""
     curves: dict[str, list[Point]] = {}
-    for run, epoch in record.iterate_epochs():
+    for run, epoch in record.iterate_epochs(architectures):
         for name, value in finite(epoch.metrics).items():
             point = Point(name + seed_suffix(record, run.seed), value, epoch.time, epoch.epoch)
             curves.setdefault(run.architecture, []).append(point)
     return curves
 
 
-def _training_state(record: RunRecord, architecture: str, begun: bool) -> str:
+def training_state(record: RunRecord, architecture: str, begun: bool) -> str:
     """Return the outcome of the first seed's training, ``training`` while it goes on, or ``none``."""
     runs = record.runs_of(architecture)
     if runs:
@@ -236,6 +237,11 @@ def _data_tags(record: RunRecord) -> dict[str, str]:
     """Return what is kept of the data."""
     found = read_overview(record.folder)
     return {"zenfront.classes": ", ".join(found.classes)} if found else {}
+
+
+def child_status(state: str) -> Status:
+    """Return MLflow's status of a network by the state of its training."""
+    return {"training": "RUNNING", "diverged": "FAILED", "failed": "FAILED"}.get(state, "FINISHED")  # type: ignore[return-value]
 
 
 def _cost_tag(front: TrainedFront | None) -> dict[str, str]:

@@ -19,7 +19,9 @@ from zenfront.pipeline.record.provenance import read_origin
 from zenfront.pipeline.record.regular_file import regular_only
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.results.baselines import TrainedBaseline
 from zenfront.pipeline.results.trained_networks import TrainedFront
+from zenfront.pipeline.tracking._baselines import baseline_entries
 from zenfront.pipeline.tracking._entries import Entry, Status, children, parent, resting_status
 from zenfront.pipeline.tracking._notes import drawn
 from zenfront.pipeline.tracking._picture import send_picture
@@ -219,6 +221,7 @@ class _Content:
     name: str
     scores: list[dict[str, Any]]
     shown: TrainedFront | None
+    baselines: Sequence[TrainedBaseline]
 
     @staticmethod
     def of(folder: RunFolder, experiment: Experiment, status: Status | None) -> "_Content":
@@ -228,10 +231,15 @@ class _Content:
         resting = status != "RUNNING"
         return _Content(
             run=origin.run,
-            entries=[parent(record, origin, status), *children(record, origin)],
+            entries=[
+                parent(record, origin, status),
+                *children(record, origin),
+                *baseline_entries(record, origin),
+            ],
             name=experiment.name,
             scores=[_columns(scores.to_row()) for scores in record.scores()] if resting else [],
             shown=drawn(record) if resting else None,
+            baselines=record.trained_baselines,
         )
 
     def send(self, store: Store) -> None:
@@ -240,7 +248,7 @@ class _Content:
         if self.scores:
             _send_scores(store, self.scores)
         if self.shown:
-            send_picture(store, [(self.name, self.shown)])
+            send_picture(store, [(self.name, self.shown)], self.baselines)
 
 
 def _send_scores(store: Store, rows: Sequence[Mapping[str, Any]]) -> None:

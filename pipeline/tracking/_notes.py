@@ -5,6 +5,7 @@ from typing import Any
 
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results.front import Front, Member
+from zenfront.pipeline.results.gain import gain_sentence
 from zenfront.pipeline.results.trained_networks import TrainedFront, TrainedNetwork
 from zenfront.pipeline.tracking._limits import cut
 from zenfront.pipeline.wording import number, percent
@@ -38,6 +39,7 @@ def parent_note(record: RunRecord) -> str:
         names = ranks(record.front)
         parts = [_result(front), *parts, *_picture(front)]
         parts += ["## Trained front", *_trained_table(front, names), *_pick_list(front, names)]
+        parts += filter(None, [gain_sentence(front, record.trained_baselines)])
     parts.append(
         "**How to read this run.** Metrics with steps are of the generations of the search. Each child is a member of "
         "the front of the search, named by its rank: the networks selected for training first, in the order of "

@@ -52,7 +52,8 @@ def report(folder: RunFolder) -> Path:
             heading = (
                 f"{experiment.name}: {len(trained.finished)} of {len(trained.networks)} networks trained to the end"
             )
-            save_trained_figure([(experiment.name, trained)], heading, folder.report / TRAINED_PICTURE)
+            picture, known = folder.report / TRAINED_PICTURE, record.trained_baselines
+            save_trained_figure([(experiment.name, trained)], heading, picture, baselines=known)
         _write_csv(folder.report / "front.csv", record, record.front)
         save_study(folder.report / STUDY, record)
         (folder.report / "index.html").write_text(report_page(record, drawn), encoding="utf-8")  # last: all is there

@@ -3,6 +3,8 @@
 from zenfront.pipeline.plots import html
 from zenfront.pipeline.plots.trained import PICK_WORDS, trained_figure
 from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.results.baselines import TrainedBaseline
+from zenfront.pipeline.results.gain import gain_sentence
 from zenfront.pipeline.results.trained_networks import TrainedFront, TrainedNetwork
 from zenfront.pipeline.wording import number, percent
 
@@ -22,11 +24,12 @@ def trained_blocks(record: RunRecord) -> list[html.Block]:
         return []
     return [
         html.heading("Trained front"),
-        html.figure(trained_figure(front), "trained"),
+        html.figure(trained_figure(front, record.trained_baselines), "trained"),
         html.paragraph(_reading(record, front), soft=True),
         html.heading("Picks"),
         html.table(("pick", "test " + _metric(front), *front.costs, "architecture", "id", "reason"), _picks(front)),
         html.paragraph(_checkpoints(record)),
+        *_baselines(record, front),
     ]
 
 
@@ -55,6 +58,32 @@ def _pick(network: TrainedNetwork, words: str, reason: str, front: TrainedFront)
     error = "" if network.error is None else f" ± {percent(network.error)}"
     costs = (network.costs[name] for name in front.costs)
     return (words, f"{percent(network.accuracy)}{error}", *costs, network.notation, network.architecture, reason)
+
+
+def _baselines(record: RunRecord, front: TrainedFront) -> list[html.Block]:
+    """Return the table of the known networks and what was gained over them; nothing if there are none."""
+    known = record.trained_baselines
+    if not known:
+        return []
+    columns = ("network", _metric(front), *front.costs, "outcome", "architecture", "id")
+    return [
+        html.heading("Known networks"),
+        html.paragraph(gain_sentence(front, known)),
+        html.table(columns, [_known(each, front) for each in known]),
+        html.paragraph(
+            "They were trained to the end with the same recipe. The scheduler did not compare them, and they count "
+            "neither as found nor for the front.",
+            soft=True,
+        ),
+    ]
+
+
+def _known(baseline: TrainedBaseline, front: TrainedFront) -> tuple[object, ...]:
+    network = baseline.network
+    error = "" if network.error is None else f" ± {percent(network.error)}"
+    costs = (network.costs[name] for name in front.costs)
+    accuracy = f"{percent(network.accuracy)}{error}"
+    return (baseline.name, accuracy, *costs, network.status, network.notation, network.architecture)
 
 
 def _checkpoints(record: RunRecord) -> str:

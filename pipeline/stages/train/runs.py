@@ -71,6 +71,8 @@ class TrainingRuns:
     With rounds, the runs of a round start when those of the rounds before are over. While more rounds are to come, only
     the first seed is trained, and nothing is tested.
 
+    Baselines are trained with all seeds and to the end, after the selected networks. The scheduler does not know them.
+
     Args:
         selected: Architectures, which start in an order that the seed draws.
         train: Training settings of the experiment.
@@ -81,6 +83,7 @@ class TrainingRuns:
         validation_images: Number of images behind a value of the metric; None: every difference counts.
         rounds: Number of architectures of each round, in the order of `selected`; empty: one round.
         more: Whether more rounds are to come. Epochs of other architectures are then those of later rounds.
+        baselines: Known networks to train as well; those that are selected are not trained twice.
 
     Raises:
         UserError: The ledger holds runs of other architectures.
@@ -96,11 +99,13 @@ class TrainingRuns:
         validation_images: int | None = None,
         rounds: Sequence[int] = (),
         more: bool = False,
+        baselines: Sequence[Architecture] = (),
     ) -> None:
         by_round = [_shuffled(group, seed) for group in _split(selected, rounds)]
         shuffled = [architecture for group in by_round for architecture in group]
         self._selected, self._more = selected, more
         self._by_seed = [[Trial(architecture, s) for architecture in shuffled] for s in train.seeds]
+        self._baselines = [Trial(each, s) for each in baselines if each not in shuffled for s in train.seeds]
         self._compared = {trial.name for trial in self._by_seed[0]}
         self._epochs = train.epochs
         self._metric = f"val_{train.metric}"
@@ -123,7 +128,7 @@ class TrainingRuns:
         self._replay(train)
 
     def _replay(self, train: Train) -> None:
-        known = {trial.name for trials in self._by_seed for trial in trials}
+        known = {trial.name for trials in [*self._by_seed, self._baselines] for trial in trials}
         for epoch in self._ledger.values(epoch_reader(train)):
             if epoch.trial not in known and not self._more:
                 raise UserError(
@@ -199,7 +204,8 @@ class TrainingRuns:
         if self._more:
             return first
         finished = [self._status(trial.name) == "finished" for trial in first]
-        return first + [trial for trials in others for trial, go in zip(trials, finished, strict=True) if go]
+        more = [trial for trials in others for trial, go in zip(trials, finished, strict=True) if go]
+        return [*first, *more, *self._baselines]
 
     def progress(self, trial: str) -> TrialProgress:
         """Return the state of a run."""
@@ -214,8 +220,12 @@ class TrainingRuns:
     def outcomes(self) -> Trained:
         """Return the content of trained.json, in the order of the selection and then of the seeds."""
         rank = {architecture: index for index, architecture in enumerate(self._selected)}
-        wanted = sorted(self.wanted(), key=lambda trial: rank[trial.architecture])
-        return Trained([self._outcome(trial) for trial in wanted])
+        found = [trial for trial in self.wanted() if trial.architecture in rank]
+        return Trained([self._outcome(trial) for trial in sorted(found, key=lambda trial: rank[trial.architecture])])
+
+    def baseline_outcomes(self) -> list[TrainedRun]:
+        """Return the outcomes of the baselines, in their order and then of the seeds."""
+        return [self._outcome(trial) for trial in self._baselines]
 
     def _outcome(self, trial: Trial) -> TrainedRun:
         name = trial.name

@@ -12,11 +12,20 @@ from zenfront.pipeline.record.backup import storage_of
 from zenfront.pipeline.record.json_file import write_json
 from zenfront.pipeline.record.ledger import Ledger, read_values
 from zenfront.pipeline.record.round_outcomes import with_outcomes
-from zenfront.pipeline.record.run_documents import epoch_reader, read_front, read_outcomes
+from zenfront.pipeline.record.run_documents import epoch_reader, read_baselines, read_front, read_outcomes
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.record.training_result import DataFacts, compared_costs, costs_of, covers, find_trained_front
+from zenfront.pipeline.record.training_result import (
+    DataFacts,
+    compared_costs,
+    costs_of,
+    covers,
+    covers_baselines,
+    find_trained_front,
+)
+from zenfront.pipeline.results.baselines import Baselines
 from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.results.stage_rows import TrainedRun
+from zenfront.pipeline.stages.train.baselines import find_baselines
 from zenfront.pipeline.stages.train.driver import JobCallback, JobScheduler, JobSearcher, TrainingDriver
 from zenfront.pipeline.stages.train.runs import TrainingRuns
 from zenfront.pipeline.stages.train.worker import Training, TrainingWorker
@@ -34,7 +43,9 @@ def train(experiment: Experiment, folder: RunFolder, view: View) -> None:
         KeyboardInterrupt: Interrupted; the record is complete up to here.
     """
     front = selected_front(folder, experiment)
-    if covers(read_outcomes(folder, experiment), front.selected, experiment.train.seeds):
+    if covers(read_outcomes(folder, experiment), front.selected, experiment.train.seeds) and covers_baselines(
+        experiment, read_baselines(folder, experiment), front.selected
+    ):
         view.notify(f"training: finished already, see {folder.trained}")
         return
     train_selected(experiment, folder, view, front)
@@ -94,8 +105,12 @@ def train_given(
         if ledger.rows:
             view.notify(f"training: going on after {len(ledger.rows)} epochs in {folder.epochs}")
         selected, rounds = _by_round(selected, front, folder)
-        runs = TrainingRuns(selected, settings, experiment.search.seed, ledger, costs, round(behind), rounds, more)
-        runs.take_over(read_outcomes(folder, experiment))
+        known = _baselines(experiment, folder, view, selected) if front and not more else Baselines()
+        others = [baseline.member.architecture for baseline in known.networks]
+        runs = TrainingRuns(
+            selected, settings, experiment.search.seed, ledger, costs, round(behind), rounds, more, others
+        )
+        runs.take_over([*read_outcomes(folder, experiment), *known.trials])
         if not runs.complete:
             view.waiting("Ray")
             with session.cluster(experiment):
@@ -105,6 +120,8 @@ def train_given(
         if front and not more:
             facts = DataFacts(chance_level(images, settings.metric), behind, runs.test_images)
             trained = replace(trained, front=find_trained_front(experiment, front, trained.trials, facts))
+        if known.networks:
+            write_json(folder.baselines, known.with_outcomes(runs.baseline_outcomes()).to_row())
     if not more:
         rounds_told = (
             with_outcomes(experiment, front, read_values(folder.epochs, epoch_reader(settings))) if front else ()
@@ -126,6 +143,17 @@ def _by_round(
     groups = [[by_id.pop(name) for name in group if name in by_id] for group in folder.grown().selected]
     groups = [group for group in [*groups, list(by_id.values())] if group]
     return [each for group in groups for each in group], [len(group) for group in groups] if len(groups) > 1 else []
+
+
+def _baselines(experiment: Experiment, folder: RunFolder, view: View, selected: Sequence[Architecture]) -> Baselines:
+    if not experiment.train.baselines:
+        return Baselines()
+    ids = {architecture.id for architecture in selected}
+    known = find_baselines(experiment, folder, view, ids)
+    for baseline in known.networks:
+        if baseline.member.id in ids:
+            view.notify(f"train.baselines: {baseline.name} is among the selected networks, and trained as one of them")
+    return known
 
 
 def _run(experiment: Experiment, folder: RunFolder, images: data.Images, driver: TrainingDriver) -> None:
