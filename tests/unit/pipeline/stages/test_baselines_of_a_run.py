@@ -50,6 +50,9 @@ class Quiet:
     def trial(self, progress: object) -> None:
         """Ignore the progress."""
 
+    def waiting(self, text: str) -> None:
+        """Ignore what is waited for."""
+
     def notify(self, text: str) -> None:
         """Keep a line."""
         self.said.append(text)
