@@ -60,8 +60,15 @@ def list_proxies() -> None:
     for name in proxies.names():
         proxy = proxies.load(name)
         needs = ", ".join(sorted(proxy.needs)) or "-"
-        rows.append([name, proxy.unit, proxy.direction, _cost_class(proxy), needs, proxy.source])
-    print_table("Proxies", ["name", "unit", "usually", "cost class", "needs", "source"], rows)
+        measured = " / ".join(_two_digits(each.value) for each in proxies.measured_reliability(name)) or "-"
+        rows.append([name, proxy.unit, proxy.direction, _cost_class(proxy), needs, measured, proxy.source])
+    print_table("Proxies", ["name", "unit", "usually", "cost class", "needs", "reliability", "source"], rows)
+    where = " / ".join(each.space for each in proxies.measured_reliability("zen"))
+    typer.echo(f"reliability: of one sample at equal FLOPs, from 0 to 1, on {where} (docs/evidence.md)")
+
+
+def _two_digits(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def _cost_class(proxy: Proxy) -> str:
@@ -77,6 +84,11 @@ def describe_proxy(name: str) -> None:
     proxy = proxies.load(name, code)
     typer.echo(f"{name} ({proxy.unit}; usually {proxy.direction}; weights: {proxy.weights})\n")
     typer.echo(inspect.getdoc(proxy.score) or proxy.source)
+    for each in proxies.measured_reliability(name):
+        typer.echo(
+            f"\nReliability of one sample on {each.space}: {_two_digits(each.value)} "
+            f"({each.architectures} architectures of {each.flops} multiply-adds)"
+        )
     if known := options(name, code):
         typer.echo(f"\nOptions (proxies.{name} in an experiment):")
         for option, parameter in known.items():

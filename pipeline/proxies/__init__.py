@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from zenfront.pipeline.proxies._proxy import Batch, Need, Proxy, Weights
+from zenfront.pipeline.proxies._reliability import MeasuredReliability, measured_reliability
 from zenfront.pipeline.registry import Registry
 from zenfront.pipeline.user_code import UserCode
 
@@ -24,4 +25,14 @@ def load(name: str, code: Sequence[UserCode] = ()) -> Proxy:
     return proxy
 
 
-__all__ = ["PROXIES", "Batch", "Need", "Proxy", "Weights", "load", "names"]
+__all__ = [
+    "PROXIES",
+    "Batch",
+    "MeasuredReliability",
+    "Need",
+    "Proxy",
+    "Weights",
+    "load",
+    "measured_reliability",
+    "names",
+]

@@ -1,6 +1,8 @@
 """Shared parts of the AZ-NAS scores: the outputs of the blocks for Gaussian images.
 
-The blocks are those of `Network.blocks`. The output of a block is used if it is a feature map (N, C, H, W).
+The blocks are those of `Network.blocks`. The output of a block is used if it is a feature map (N, C, H, W). On
+NAS-Bench-201 the blocks of the published code are the stem and the cells; here the last BN and ReLU count as a block as
+well.
 """
 
 from typing import Any

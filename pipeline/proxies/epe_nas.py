@@ -18,8 +18,8 @@ def epe_nas(network: Network, batch: Batch, generator: torch.Generator) -> float
 
     s_c = sum_ij log(|corr_ij| + k) over the images i, j of class c, where corr is the correlation of the gradients of
     the summed logits with respect to the images, and k = 1e-5. The score is sum_c |s_c| for at most 100 classes, and
-    sum_{c, c'} |s_c / n_c - s_c' / n_c'| / (classes in the batch) for more, where n_c is the number of images of
-    class c.
+    sum_{c, c'} |s_c / n_c - s_c' / n_c'| / C for more, where n_c is the number of images of class c, and c and c' are
+    the C classes with two images or more: the published code fails on the others and leaves them out.
 
     Args:
         network: Network with PyTorch's default weights; BN runs in train mode. Left unchanged.
@@ -27,10 +27,11 @@ def epe_nas(network: Network, batch: Batch, generator: torch.Generator) -> float
         generator: Random number generator; affects the score only if the network contains dropout.
 
     Returns:
-        The score, > 0; higher is better.
+        The score, >= 0; higher is better.
 
     Raises:
-        ScoreUndefined: No class has two images, the logits do not depend on an image, or a gradient is constant.
+        ScoreUndefined: No class has two images, or only one of more than 100 classes has; the logits do not depend on
+            an image, or a gradient is constant.
 
     Source: Lopes, Alirezazadeh, Alexandre, EPE-NAS, ICANN 2021, arXiv:2102.08099; code as in NASLib.
     Deviation: an undefined correlation within a class is an error, which the published code ignores.
@@ -40,8 +41,13 @@ def epe_nas(network: Network, batch: Batch, generator: torch.Generator) -> float
     classes = [rows[batch.labels == label].double() for label in sorted(set(batch.labels.tolist()))]
     if max(len(images) for images in classes) < 2:
         raise ScoreUndefined("no class has two images in the batch")
+    many = logits.shape[1] > MANY_CLASSES
+    if many:
+        classes = [images for images in classes if len(images) > 1]
+    if many and len(classes) < 2:
+        raise ScoreUndefined("fewer than two classes have two images in the batch")
     sums = torch.stack([_log_correlation(images) for images in classes])
-    if logits.shape[1] <= MANY_CLASSES:
+    if not many:
         return float(sums.abs().sum())
     sizes = torch.tensor([len(images) for images in classes], device=sums.device)
     means = sums / sizes

@@ -1,5 +1,7 @@
 """GradSign: agreement of the images on the signs of their gradients."""
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -14,7 +16,14 @@ from zenfront.pipeline.proxies._state import borrowed, tensors_of
 from zenfront.spaces import Network
 
 
-def gradsign(network: Network, batch: Batch, generator: torch.Generator, *, mode: Mode = "paper") -> float:
+def gradsign(
+    network: Network,
+    batch: Batch,
+    generator: torch.Generator,
+    *,
+    mode: Mode = "paper",
+    over_weights: Literal["sum", "mean"] = "sum",
+) -> float:
     """Compute the agreement of the gradient signs of the images, sum_k | sum_i sign(dL_i / dtheta_k) |.
 
     L_i is the cross-entropy of image i, and k runs over the weights.
@@ -27,9 +36,11 @@ def gradsign(network: Network, batch: Batch, generator: torch.Generator, *, mode
             of convolutions, linear layers and norms. ``reference``: run one forward and backward pass per image, like
             the published code, so that BN normalises a batch of one (and fails on 1 x 1 maps); weights of norms are
             left out.
+        over_weights: ``sum``: the sum over the P weights, which grows with the size of the network. ``mean``: the sum
+            divided by P. The published code computes both; they rank networks of different sizes differently.
 
     Returns:
-        The sum, at most N P; higher is better.
+        The sum, at most N P, or the mean, at most N; higher is better.
 
     Raises:
         ScoreUndefined: The loss does not depend on the weights, or a BN receives a single value (``reference``).
@@ -37,31 +48,40 @@ def gradsign(network: Network, batch: Batch, generator: torch.Generator, *, mode
     Source: Zhang, Jia, GradSign, ICLR 2022, arXiv:2110.08616.
     """
     measure = one_of("mode", mode, {"paper": _sum_signs, "reference": _sum_signs_image_by_image})
+    mean = one_of("over_weights", over_weights, {"sum": False, "mean": True})
     with borrowed(network, generator):
-        total = measure(network, batch)
+        total, weights = measure(network, batch)
     if not total > 0:
         raise ScoreUndefined("the loss does not depend on the weights: all gradients are zero")
-    return total
+    return total / weights if mean else total
 
 
-def _sum_signs(network: Network, batch: Batch) -> float:
+def _sum_signs(network: Network, batch: Batch) -> tuple[float, int]:
+    """Return the sum, and the number of weights."""
     sums: list[Tensor] = []
-    gradients = PerImageGradients(lambda rows: sums.append(rows.sign().sum(0).abs().sum(dtype=torch.float64)))
+    counts: list[int] = []
+
+    def add(rows: Tensor) -> None:
+        sums.append(rows.sign().sum(0).abs().sum(dtype=torch.float64))
+        counts.append(rows.shape[1])
+
+    gradients = PerImageGradients(add)
     tensors = tensors_of(network, batch.images.dtype)
     images = batch.images.contiguous(memory_format=torch.channels_last)
     with torch.enable_grad():
         with gradients:
             logits = functional_call(network, tensors, (images,))
         gradients.backward(F.cross_entropy(logits, batch.labels, reduction="sum"))
-    return float(sum(sums))
+    return float(sum(sums)), sum(counts)
 
 
-def _sum_signs_image_by_image(network: Network, batch: Batch) -> float:
+def _sum_signs_image_by_image(network: Network, batch: Batch) -> tuple[float, int]:
     signs: list[Tensor] = []
     for n in range(len(batch.images)):
         weights = loss_gradients(network, Batch(batch.images[n : n + 1], batch.labels[n : n + 1]))
         signs.append(torch.cat([weight.gradient.sign().flatten() for weight in weights]))
-    return float(torch.stack(signs).sum(0).abs().sum(dtype=torch.float64))
+    agreement = torch.stack(signs).sum(0).abs()
+    return float(agreement.sum(dtype=torch.float64)), agreement.numel()
 
 
 PROXY = Proxy(

@@ -99,6 +99,8 @@ def test_gradsign_of_equal_images_is_their_number_times_the_weights(
 ) -> None:
     equal = Batch(batch.images[:1].expand(6, -1, -1, -1), batch.labels[:1].expand(6))
     assert score("gradsign", network, equal) == 6 * 48 * 3
+    for mode in ("paper", "reference"):
+        assert score("gradsign", network, equal, mode=mode, over_weights="mean") == pytest.approx(6)
 
 
 @pytest.mark.parametrize("mode", ["paper", "reference"])
@@ -197,12 +199,31 @@ def test_epe_nas_of_a_linear_network(score: Score, network: Network, batch: Batc
 
 
 def test_epe_nas_compares_many_classes(score: Score, build: Build, batch: Batch) -> None:
-    """Classes of 2, 3 and 1 equal rows: s_c / n_c = n_c log(1 + k)."""
+    """Classes of 2, 3 and 1 equal rows: s_c / n_c = n_c log(1 + k), and the last one is left out."""
     network = build(no_features, lambda: [nn.Flatten(), nn.Linear(48, 101)])
     uneven = replace(batch, labels=torch.tensor([0, 0, 7, 7, 7, 100]))
-    means = [n * math.log(1 + 1e-5) for n in (2, 3, 1)]
-    expected = sum(abs(a - b) for a in means for b in means) / 3
+    means = [n * math.log(1 + 1e-5) for n in (2, 3)]
+    expected = sum(abs(a - b) for a in means for b in means) / 2
     assert score("epe_nas", network, uneven) == pytest.approx(expected, rel=1e-4)
+    with pytest.raises(ScoreUndefined, match="fewer than two classes"):
+        score("epe_nas", network, replace(batch, labels=torch.tensor([0, 0, 7, 8, 9, 100])))
+
+
+def test_epe_nas_of_120_classes_is_that_of_the_published_code(score: Score, build: Build) -> None:
+    """The steps of NASLib's `eval_score_perclass`, whose division by `len` fails on a class of one image."""
+    network = build(no_features, lambda: [nn.Flatten(), nn.Linear(48, 64), nn.Tanh(), nn.Linear(64, 120)])
+    images = torch.randn(32, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+    labels = torch.arange(32) % 20  # classes 0 to 11 have two images, the others one
+    leaf = images.clone().requires_grad_()
+    (rows,) = torch.autograd.grad(network(leaf).sum(), leaf)
+    means = []
+    for label in set(labels.tolist()):
+        correlation = np.corrcoef(rows[labels == label].flatten(1).double().numpy())
+        if correlation.ndim:
+            means.append(np.log(np.abs(correlation) + 1e-5).sum() / len(correlation))
+    expected = sum(abs(a - b) for a in means for b in means) / len(means)
+    assert len(means) == 12
+    assert score("epe_nas", network, Batch(images, labels)) == pytest.approx(expected, rel=1e-3)
 
 
 def test_epe_nas_needs_a_class_with_two_images(score: Score, network: Network, batch: Batch) -> None:
