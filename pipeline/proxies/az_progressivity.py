@@ -12,8 +12,8 @@ def az_progressivity(network: Network, batch: Batch, generator: torch.Generator,
     """Compute the smallest increase of the feature entropy between consecutive blocks, min_l (H_l - H_{l-1}).
 
     H_l = -sum_c p_c log(p_c + 1e-8), where p are the eigenvalues of the covariance of the features of block l,
-    normalised to sum to 1. A block is a direct child
-    of ``network.features``; on NAS-Bench-201 that includes the last BN and ReLU, which the published code leaves out.
+    normalised to sum to 1. A block is a direct child of ``network.features``; on NAS-Bench-201 the last BN
+    and ReLU are one as well, which the published code leaves out.
 
     Args:
         network: Network with Kaiming weights; BN runs in train mode. Left unchanged.

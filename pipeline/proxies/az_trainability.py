@@ -23,8 +23,9 @@ def az_trainability(
 
     The score is the mean over consecutive blocks of 2 - s - 1 / (s + 1e-6), where s is the largest singular value of
     g_in^T g_out / (N H W). g_out has random entries of +-1 at the output of a block, and g_in is the resulting gradient
-    at the output of the previous block, pixel-unshuffled to the same resolution if the block has a stride. A block is a direct child
-    of ``network.features``; on NAS-Bench-201 that includes the last BN and ReLU, which the published code leaves out.
+    at the output of the previous block, pixel-unshuffled to the same resolution if the block has a stride. A block is a
+    direct child of ``network.features``; on NAS-Bench-201 the last BN and ReLU are one as well, which the published
+    code leaves out.
 
     Args:
         network: Network with Kaiming weights; BN runs in train mode. Left unchanged.
