@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
 from zenfront.pipeline.results.rows import CLOSED, Number, Text
 from zenfront.pipeline.results.stage_rows import Scores
@@ -19,7 +20,7 @@ class Objective:
 
     __pydantic_config__ = CLOSED
 
-    score: Text
+    score: Annotated[Text, Field(max_length=200)]
     """Name of a proxy (`zenfront proxies` lists them)."""
     direction: Direction
     """`maximise` or `minimise`."""
@@ -41,7 +42,7 @@ class Constraint:
 
     __pydantic_config__ = CLOSED
 
-    score: Text
+    score: Annotated[Text, Field(max_length=200)]
     """Name of a proxy (`zenfront proxies` lists them)."""
     at_most: Number | None = None
     """Upper bound, inclusive, in the proxy's unit."""

@@ -90,7 +90,8 @@ class Registry:
         known = self.names(code)
         if name in known:
             return None
-        return f"there is no {self.kind} named {name!r}.{suggestion(name, known)} Known: {', '.join(known)}."
+        shown = name if len(name) <= 80 else f"{name[:77]}..."
+        return f"there is no {self.kind} named {shown!r}.{suggestion(name, known)} Known: {', '.join(known)}."
 
     def _own_object(self, code: UserCode) -> Any:
         loaded = code.load()

@@ -21,6 +21,8 @@ from zenfront.pipeline.user_code import UserCode, require_allowed
 from zenfront.pipeline.wording import suggestion
 
 SAMPLES = 100
+MOST_NUMBERS = 2**30
+"""Numbers in a mini-batch of images."""
 
 
 def check(experiment: Experiment) -> None:
@@ -147,6 +149,16 @@ def _check_numbers(experiment: Experiment) -> None:
             "search: `population <= evaluations` must hold, "
             f"but got (population={search.population}, evaluations={search.evaluations})."
         )
+    task = experiment.task
+    for key, images in (
+        ("search.batch", search.batch),
+        ("train.recipe.batch_size", experiment.train.recipe.batch_size),
+    ):
+        if (numbers := images * task.channels * task.height * task.width) > MOST_NUMBERS:
+            raise UserError(
+                f"{key}: a mini-batch of {images:,} images has {numbers:,} numbers, but at most {MOST_NUMBERS:,} "
+                "(4 GiB) are supported. Use fewer or smaller images."
+            )
     if k > search.evaluations:
         raise UserError(f"select.k: at most search.evaluations = {search.evaluations} can be selected, but got {k}.")
 

@@ -1,5 +1,6 @@
 """Define the commands of `zenfront`. Each imports what it needs when it runs, so that the help appears at once."""
 
+import errno
 import sys
 from io import TextIOWrapper
 from typing import Annotated
@@ -37,6 +38,11 @@ def main() -> None:
         app()
     except UserError as error:
         _complain(str(error))
+        sys.exit(2)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        _complain(f"a name is too long for a file: {str(error.filename)[:60]}...")
         sys.exit(2)
 
 
@@ -229,8 +235,8 @@ def spaces_command(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="Name of the one to describe.  [default: list all]")
     ] = None,
-    sample: Annotated[int, typer.Option(metavar="N", min=0, help="Number of architectures to draw.")] = 0,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
+    sample: Annotated[int, typer.Option(metavar="N", min=0, max=10_000, help="Number of architectures to draw.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the draw.")] = 0,
 ) -> None:
     """List the search spaces, or describe one."""
     if name:

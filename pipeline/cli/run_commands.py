@@ -125,7 +125,7 @@ class RunCommands:
 
     @property
     def _again(self) -> str:
-        return f"{self.experiment.name}{' --allow-code' if self.experiment.own_code() else ''}"
+        return f"{self.folder.path.name}{' --allow-code' if self.experiment.own_code() else ''}"
 
 
 def _do_there(driver: RunCommands, command: str, words: list[str]) -> None:

@@ -20,6 +20,8 @@ _REMEDIES = {
     "\\t": " Indent with spaces, not with tabs.",
     "escape": " In double quotes a backslash begins an escape: put the text in single quotes.",
 }
+MAX_DIGITS = 400
+"""Digits of a whole number; the largest floating-point number has 309."""
 _TAG = "tag:yaml.org,2002:"
 # YAML 1.2, section 10.3.2: tag, pattern, possible first characters.
 _CORE_SCHEMA = (
@@ -162,6 +164,8 @@ class _Reader:
                     return None
                 case "bool":
                     return {"true": True, "false": False}[text.lower()]
+                case "int" if len(text) > MAX_DIGITS:
+                    raise self._refused(node, f"a number has at most {MAX_DIGITS} digits, but this one {len(text)}")
                 case "int":
                     return int(text, 0 if text[:2] in ("0x", "0o") else 10)
                 case "float":

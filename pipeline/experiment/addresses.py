@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-_TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S*")
+_TOKEN = re.compile(r"://\S*")
 _OPTION = re.compile(r"([?&;])([^=?&;\s]+)=([^&;\s]*)")
 _SECRET = re.compile(r"key|secret|token|pass|pwd|^pw$|sig|cred|auth(?!ority)|sas|session|odbc", re.IGNORECASE)
 _LEAST = 3

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from zenfront.pipeline.experiment._types import Name, Option, Positive, Seed, Strict, TimeLimit
+from zenfront.pipeline.experiment._types import Name, Option, Positive, Seed, Several, Strict, TimeLimit, Word
 from zenfront.pipeline.experiment.places import Cluster, Resources, Tracking
 from zenfront.pipeline.experiment.train_config import Train
 from zenfront.pipeline.objectives import Constraint, Objective
@@ -16,15 +16,15 @@ from zenfront.spaces import Task
 class Search(Strict):
     """Settings of the training-free search."""
 
-    algorithm: str = "nsga2"
+    algorithm: Word = "nsga2"
     """Name of a search algorithm (`zenfront algorithms` lists them)."""
-    population: Annotated[int, Field(ge=2)] = 64
+    population: Several = 64
     """Number of candidates in a generation."""
-    evaluations: Positive = 1024
+    evaluations: Annotated[int, Field(ge=1, le=100_000_000)] = 1024
     """Number of distinct architectures to score."""
     seed: Seed = 0
     """Root seed of the search."""
-    batch: Annotated[int, Field(ge=2)] = 32
+    batch: Several = 32
     """Number of images in the mini-batch of the proxies."""
     repeats: Literal["auto"] | Positive = "auto"
     """Evaluations of each proxy, each with new weights; the mean is the score, and its standard error is recorded.
@@ -50,7 +50,7 @@ class Select(Strict):
     """`stratified` selects the best of each step of a cost, `crowding` the most isolated members, `knee` the best
     trade-offs, `even` evenly along one objective. If not given: `stratified` if an objective is a cost, else
     `crowding`."""
-    along: str | None = None
+    along: Word | None = None
     """Objective along which rule `even` or `stratified` selects; `stratified` takes the first cost if not given."""
     extremes: bool = True
     """Always select the cheapest and the costliest member by each cost among the objectives, if `k` is at least 2."""
@@ -60,7 +60,7 @@ class Select(Strict):
     random_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Share of the first part that is drawn at random over all feasible architectures, stratified by cost, where there
     are several rounds; the proxies may be wrong."""
-    evaluations: Annotated[int, Field(ge=0)] | None = None
+    evaluations: Annotated[int, Field(ge=0, le=100_000_000)] | None = None
     """Architectures that the search of each later round scores, whose objectives are the learned accuracy and the
     costs. If not given, the searches of all later rounds together score as many as the first one; with 0 they are left
     out."""
@@ -89,15 +89,17 @@ class Experiment(Strict):
 
     name: Name
     """Name of the run folder and of the MLflow run."""
-    space: str
+    space: Word
     """Name of a search space (`zenfront spaces` lists them)."""
     task: Task
     """Shape of the images and number of classes; `auto`, the default, reads them from the data."""
-    objectives: Annotated[tuple[Objective, ...], Field(min_length=1)]
+    objectives: Annotated[tuple[Objective, ...], Field(min_length=1, max_length=100)]
     """Scores to optimise."""
-    constraints: tuple[Constraint, ...] = ()
+    constraints: Annotated[tuple[Constraint, ...], Field(max_length=100)] = ()
     """Bounds that an architecture must keep."""
-    proxies: dict[str, dict[str, Option]] = Field(default={})
+    proxies: Annotated[dict[Word, Annotated[dict[Word, Option], Field(max_length=1000)]], Field(max_length=100)] = (
+        Field(default={})
+    )
     """Options of the proxies, by name (`zenfront proxies NAME` lists them)."""
     search: Search = Search()
     """Stage 1: search."""

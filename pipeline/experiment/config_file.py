@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment._messages import unfit
-from zenfront.pipeline.experiment._yaml_positions import Document, Place, SourcePlace, dump, parse, written
+from zenfront.pipeline.experiment._yaml_positions import MAX_DEPTH, Document, Place, SourcePlace, dump, parse, written
 from zenfront.pipeline.experiment.addresses import shown
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.own_places import PLACES, OwnPlace, held, settings_file
@@ -22,7 +23,9 @@ from zenfront.pipeline.user_code import UserCode, allow
 from zenfront.pipeline.wording import suggestion
 from zenfront.spaces import Task
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 100_000
+MOST_TOLD = 100
+"""Mistakes that are told, the first ones of a file."""
 SHIPPED = Path(__file__).parents[2] / "tune_configs"
 AUTO = "auto"
 """Value of `task` that is read from the data; so is a task that is not given."""
@@ -146,7 +149,9 @@ def _apply(override: str, document: Document) -> None:
     source = f"--set {quoted}" if len(quoted) <= 80 else f"--set {quoted[:77]}..."
     if not _KEY.fullmatch(key) or not equals:
         raise UserError(f"{source}: write an override as key=value, for instance search.population=128.")
-    place: Place = tuple(int(index) if index else name for name, index in _SEGMENT.findall(key))
+    place: Place = tuple(int(index) if index else name for name, index in _SEGMENT.findall(key[:MAX_BYTES]))
+    if len(place) > MAX_DEPTH:
+        raise UserError(f"{source}: a key has at most {MAX_DEPTH} levels, but this one has {len(place)}.")
     _put(document, place, parse(text, source, place), source)
 
 
@@ -211,19 +216,19 @@ def _resolved_experiment(
 
 
 def _validated(document: Document) -> Experiment:
-    """Return the experiment; every mistake of the document is reported at once, in the order of its keys."""
-    mistakes = unknown_names(document.value)
+    """Return the experiment; the first mistakes of the document are reported at once, in the order of its keys."""
+    named, found = unknown_names(document.value), dict[Place, list[ErrorDetails]]()
     try:
         experiment = Experiment.model_validate_json(json.dumps(document.value), strict=True)
     except ValidationError as error:
-        found: dict[Place, list[ErrorDetails]] = {}
         for detail in error.errors(include_url=False):
             found.setdefault(_place(detail, document.value), []).append(detail)
-        mistakes = {place: _mistake(place, details) for place, details in found.items()} | mistakes
-    if mistakes:
+    if named or found:
         order = {place: position for position, place in enumerate(document.origins)}
-        places = sorted(mistakes, key=lambda place: order[_known_part(place, document)])
-        raise UserError("\n".join(_message(place, mistakes[place], document) for place in places))
+        places = sorted(dict.fromkeys([*found, *named]), key=lambda place: order[_known_part(place, document)])
+        told = {place: named.get(place) or _mistake(place, found[place]) for place in places[:MOST_TOLD]}
+        lines = [_message(place, mistake, document) for place, mistake in told.items()]
+        raise UserError("\n".join(lines + [f"... and {len(places) - MOST_TOLD} more."] * (len(places) > MOST_TOLD)))
     return experiment
 
 
@@ -248,7 +253,7 @@ def _place(detail: ErrorDetails, value: Any) -> Place:
 
 def _message(place: Place, mistake: str, document: Document) -> str:
     origin = document.origins[_known_part(place, document)]
-    name = f"{written(place)}: " if place else ""
+    name = f"{written(place)[:200]}: " if place else ""
     return f"{origin.where}: {name}{mistake}"
 
 
@@ -273,15 +278,20 @@ def _described(place: Place) -> str:
 
 def _schema(place: Place) -> dict[str, Any]:
     """Return the part of the JSON schema that describes a place, with its own description."""
-    part = Experiment.model_json_schema()
+    part = _whole_schema()
     for key in place:
         inside = _resolved(part)
         part = inside["items"] if isinstance(key, int) else inside["properties"][key]
     return part
 
 
+@cache
+def _whole_schema() -> dict[str, Any]:
+    return Experiment.model_json_schema()
+
+
 def _resolved(part: dict[str, Any]) -> dict[str, Any]:
     """Return the definition that a part of the JSON schema refers to, or the part itself."""
     name = part.get("$ref", "").rpartition("/")[2]
-    definition: dict[str, Any] = Experiment.model_json_schema()["$defs"][name] if name else part
+    definition: dict[str, Any] = _whole_schema()["$defs"][name] if name else part
     return definition

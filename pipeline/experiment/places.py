@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator
 
-from zenfront.pipeline.experiment._types import LONGEST, Positive, Strict
+from zenfront.pipeline.experiment._types import LONGEST, Positive, Rate, Strict, Word
 from zenfront.pipeline.experiment.addresses import fault, has_secrets
 
 
@@ -25,9 +25,9 @@ class Workers(Strict):
     """Number of parallel workers; `auto` uses as many as the cluster has room for."""
     cpus: Positive = 1
     """Processors per worker, which is also its number of threads."""
-    gpus: Annotated[float, Field(ge=0)] = 0.0
+    gpus: Rate = 0.0
     """GPUs per worker; with a fraction, several workers share one. Ignored if device is `auto` and there is no GPU."""
-    memory: Annotated[float, Field(gt=0)] | None = None
+    memory: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
     """Memory per worker in GiB, which limits the number of workers on a machine; not limited if not given."""
 
 
@@ -47,7 +47,7 @@ class Tracking(Strict):
 
     uri: Address | None = None
     """Tracking server or store; SQLite beside the runs if not given. In a file, it needs `--trust-config`."""
-    experiment: str = "zenfront"
+    experiment: Word = "zenfront"
     """Name of the MLflow experiment."""
 
 

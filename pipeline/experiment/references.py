@@ -13,6 +13,8 @@ from zenfront.pipeline.user_code import UserCode, allow, is_reference, read
 
 CONSTANTS = {"spaces": "SPACE", "proxies": "PROXY"}
 """What a file exports if a reference names no attribute, by the kind of the reference."""
+MOST_WRONG = 100
+"""Wrong names that are looked into, and files of code that are read, in one experiment."""
 
 
 def resolve(document: Document, folder: Path | None, known: Sequence[UserCode] = ()) -> None:
@@ -63,6 +65,8 @@ def unknown_names(value: dict[str, Any]) -> dict[Place, str]:
         name = str(place[-1]) if place[0] == "proxies" else _holder(value, place)[place[-1]]
         if problem := registry_of(kind).problem(name, code):
             wrong[place] = problem
+        if len(wrong) >= MOST_WRONG:
+            break
     return wrong
 
 

@@ -4,7 +4,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from zenfront.pipeline.experiment._types import Fraction, Positive, Seed, Strict, TimeLimit
+from zenfront.pipeline.experiment._types import (
+    Count,
+    Fraction,
+    Path,
+    Pixels,
+    Positive,
+    Rate,
+    Seed,
+    Several,
+    Strict,
+    TimeLimit,
+    Word,
+)
 
 Split = Annotated[float, Field(gt=0, lt=1)]
 
@@ -12,9 +24,9 @@ Split = Annotated[float, Field(gt=0, lt=1)]
 class Resize(Strict):
     """Resizing of images of any size: to the length of the shorter side, then a square is cut out of the middle."""
 
-    size: Positive | tuple[Positive, Positive]
+    size: Pixels | tuple[Pixels, Pixels]
     """Pixels of the shorter side, with the ratio of the sides kept; or [height, width], without."""
-    crop: Positive | None = None
+    crop: Pixels | None = None
     """Side in pixels of the square that is cut out of the middle; `size` if not given."""
 
     @model_validator(mode="after")
@@ -35,11 +47,11 @@ class Resize(Strict):
 class Data(Strict):
     """Labelled images. docs/data.md shows every form that is read."""
 
-    source: str = "digits"
+    source: Path = "digits"
     """`digits`, a folder of images or tables, a table (.parquet, .csv), or a name on the hub, owner/name."""
-    image: str = "img"
+    image: Word = "img"
     """Column of the images; of a .csv file, of their paths."""
-    label: str = "label"
+    label: Word = "label"
     """Column of the classes."""
     validation: Split | Literal["split"] | None = None
     """Fraction of the training data that is held out for the scheduler's validation accuracy, or `split`, which takes
@@ -47,7 +59,7 @@ class Data(Strict):
     test: Split | Literal["validation"] | None = None
     """Test data in place of the test part: a fraction of the training data, the same for every seed, or `validation`,
     which takes the validation part."""
-    limit: Positive | None = None
+    limit: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
     """Number of training images to use, drawn with the search's seed; all if not given."""
     resize: Resize | None = None
     """Resizing of images of any size; if not given, all must have the size of the task."""
@@ -62,25 +74,25 @@ class Data(Strict):
 class Recipe(Strict):
     """Training recipe: SGD with Nesterov momentum, linear warm-up and cosine decay."""
 
-    batch_size: Annotated[int, Field(ge=2)] = 128
+    batch_size: Several = 128
     """Number of images in a mini-batch."""
-    learning_rate: Annotated[float, Field(gt=0)] = 0.1
+    learning_rate: Annotated[float, Field(gt=0, le=1000)] = 0.1
     """Peak learning rate for the given batch size."""
     momentum: Fraction = 0.9
     """Nesterov momentum."""
-    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    weight_decay: Rate = 5e-4
     """L2 penalty, applied to all weights but those of norms and biases."""
-    warmup_epochs: Annotated[int, Field(ge=0)] = 5
+    warmup_epochs: Count = 5
     """Number of epochs of linear warm-up."""
     label_smoothing: Fraction = 0.0
     """Weight of the uniform distribution in the target labels."""
     flip: bool = False
     """Flip images horizontally at random."""
-    crop_padding: Annotated[int, Field(ge=0)] = 0
+    crop_padding: Count = 0
     """Pixels by which images are padded before a random crop; 0 disables it."""
-    cutout: Annotated[int, Field(ge=0)] = 0
+    cutout: Count = 0
     """Side in pixels of the square that is cut out; 0 disables it."""
-    mixup: Annotated[float, Field(ge=0)] = 0.0
+    mixup: Rate = 0.0
     """Parameter alpha of mixup's Beta distribution; 0 disables it."""
     ema: Fraction = 0.0
     """Decay of the moving average of the weights, which is evaluated in place of the weights; 0 disables it."""
@@ -98,11 +110,11 @@ class Recipe(Strict):
 class SchedulerConfig(Strict):
     """Early stopping of training runs."""
 
-    name: str = "asha"
+    name: Word = "asha"
     """`asha`, `successive_halving` (does not depend on the number of workers) or `fifo`."""
     grace_period: Positive = 1
     """Epochs before a run can be stopped, which is the first rung."""
-    reduction_factor: Annotated[float, Field(gt=1)] = 3
+    reduction_factor: Annotated[float, Field(ge=1.01, le=1000)] = 3
     """Factor by which the runs decrease and the epochs increase from rung to rung."""
     ties_within_noise: bool = True
     """Count validation accuracies that are closer than their standard error as equal, where the costs differ."""
@@ -120,7 +132,7 @@ class Train(Strict):
 
     metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
     """`accuracy`, or for classes of different size `balanced_accuracy`, the mean over the classes of their accuracy."""
-    objectives: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    objectives: Annotated[tuple[Word, ...], Field(min_length=1, max_length=100)] | None = None
     """What runs are compared by: the metric, and costs that the search scores; all costs among the search's objectives
     if not given. With the metric alone, costs do not count."""
 
@@ -132,7 +144,7 @@ class Train(Strict):
     """Number of epochs of a run that is not stopped."""
     scheduler: SchedulerConfig = SchedulerConfig()
     """Early stopping of runs."""
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)] = (0,)
     """Seeds. The scheduler compares architectures on the first one; survivors are also trained with the others."""
     baselines: tuple[str | RandomBaselines, ...] = ()
     """Known networks to train beside the selected ones: names of published ones (`resnet20`), architectures of the

@@ -28,9 +28,9 @@ _NOT_COPIED = ("lock", "tracking.lock", "storage.json", DRIVER)
 _NOT_COPIED_FOLDERS = ("tune", "checkpoints", "superseded")  # the workers copy the checkpoints
 
 
-def storage_of(experiment: Experiment) -> Storage | None:
-    """Return the folder of this run in the storage of the experiment, if it has one."""
-    return Storage(experiment.cluster.storage) / experiment.name if experiment.cluster.storage else None
+def storage_of(experiment: Experiment, folder: RunFolder) -> Storage | None:
+    """Return the folder in the storage of the experiment that has the copy of a run folder, if there is a storage."""
+    return Storage(experiment.cluster.storage) / folder.path.name if experiment.cluster.storage else None
 
 
 def copied_experiment(folder: RunFolder, storage: Storage) -> dict[str, Any] | None:

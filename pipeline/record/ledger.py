@@ -71,9 +71,9 @@ class Ledger:
             os.fsync(self._file.fileno())
         except OSError as error:
             os.ftruncate(self._file.fileno(), size)
+            kept = "Earlier records are intact: m" if size else "M"
             raise UserError(
-                f"cannot write {self.path}: {error.strerror}. Earlier records are intact: "
-                "make room and run the same command to go on."
+                f"cannot write {self.path}: {error.strerror}. {kept}ake room and run the same command to go on."
             ) from error
 
     def _check_place(self) -> None:

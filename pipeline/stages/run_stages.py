@@ -50,7 +50,7 @@ class RunStages:
         stored = self.folder.stored_experiment() if self.folder.computed().scores else self._stored_copy()
         experiment = continued(self.experiment, stored) if stored else self.experiment
         notes = (note_on(self.experiment, experiment), note_on_places(experiment, self.folder.places_before()))
-        for note in filter(None, notes):
+        for note in filter(None, (self._note_on_name(), *notes)):
             self._say(note)
         return replace(self, experiment=experiment)
 
@@ -63,7 +63,7 @@ class RunStages:
                 Ray job.
         """
         self._check_folder_stays()
-        storage = storage_of(self.experiment)
+        storage = storage_of(self.experiment, self.folder)
         copied = Backup(self.folder, self.experiment, storage, self.say) if storage else nullcontext()
         before = self.folder.experiment() if self.folder.computed().scores else self.experiment
         with self.folder.driving(self.experiment), copied:
@@ -209,8 +209,14 @@ class RunStages:
                 "the job. Give an absolute path on a disk that stays (--runs DIR), or --set cluster.storage=..."
             )
 
+    def _note_on_name(self) -> str | None:
+        """Return a line for the user if the folder was renamed or copied, which does not change what it holds."""
+        if self.folder.path.name == self.experiment.name:
+            return None
+        return f"this run is in the folder {self.folder.path}, which has another name; that folder is used."
+
     def _stored_copy(self) -> dict[str, Any] | None:
-        storage = storage_of(self.experiment)
+        storage = storage_of(self.experiment, self.folder)
         try:
             return copied_experiment(self.folder, storage) if storage else None
         except OSError:  # the backup tells the user
@@ -261,16 +267,19 @@ def resume_run(
     folder = find_run(run, runs)
     if folder is None:
         return start_run(run, overrides, runs, address, allow_code, trust_config)
-    experiment = with_own_places(folder.experiment(), own_places(address))
-    experiment = with_overrides(experiment, overrides, allow_code=allow_code, read_task=read_task)
-    return _checked(experiment, folder.path.parent)
+    stored = with_own_places(folder.experiment(), own_places(address))
+    experiment = with_overrides(stored, overrides, allow_code=allow_code, read_task=read_task)
+    if experiment.name != stored.name:  # --set name=...: a run of its own
+        return _checked(experiment, folder.path.parent)
+    check(experiment)
+    return experiment, folder
 
 
 def find_run(run: str, runs: Path) -> RunFolder | None:
     """Return the run of that name or folder, if there is one."""
     for path in (runs / run, Path(run)):
         if RunFolder(path).config.is_file():
-            return RunFolder(path)
+            return RunFolder(path if path.name not in ("", "..") else path.resolve())
     return None
 
 

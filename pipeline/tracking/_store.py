@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment._types import ARTIFACTS, STORE
 from zenfront.pipeline.experiment.addresses import shown
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.tracking._entries import Entry, Point
@@ -37,7 +38,7 @@ Pair = tuple[str, str]
 
 def default_store(runs: Path) -> Path:
     """Return the path of the SQLite store beside the runs."""
-    return runs.resolve() / "mlflow.db"
+    return runs.resolve() / STORE
 
 
 def default_uri(runs: Path) -> str:
@@ -75,8 +76,8 @@ def _client(uri: str) -> "MlflowClient":
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
 
-    for name in ("mlflow", "alembic"):  # the import sets them to log every table of a new store
-        logging.getLogger(name).setLevel(logging.ERROR)
+    for name in ("mlflow", "alembic", "sqlalchemy"):  # every failure is raised as well, and told in one message
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
@@ -123,7 +124,7 @@ class Store:
         if found := self._client.get_experiment_by_name(name):
             return str(found.experiment_id)
         served = tracking_uri(experiment, runs).startswith(("http://", "https://", "databricks"))
-        beside = None if served else (runs.resolve() / "mlartifacts").as_uri()
+        beside = None if served else (runs.resolve() / ARTIFACTS).as_uri()
         training = {"mlflow.experimentKind": "custom_model_development"}  # or MLflow shows pages for language models
         return str(self._client.create_experiment(name, artifact_location=beside, tags=training))
 

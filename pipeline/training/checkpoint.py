@@ -42,9 +42,10 @@ def save(folder: Path, epoch: int, identity: Mapping[str, Any], state: Mapping[s
             if path not in (target, before):
                 path.unlink()
     except OSError as error:
+        kept = "The previous one is intact: f" if before.exists() else "F"
         raise UserError(
-            f"cannot write the checkpoint {target}: {error.strerror}. The previous one is intact: "
-            "free some space and run the same command to continue."
+            f"cannot write the checkpoint {target}: {error.strerror}. {kept}ree some space and run the same command to "
+            "continue."
         ) from error
 
 

@@ -195,7 +195,7 @@ def test_places_are_neither_stored_nor_copied_nor_sent(fake_run: FakeRun, tmp_pa
     uri = f"sqlite:///{store}?password={SECRETS[0]}"
     copy = f"file://{tmp_path}/hidden-place"
     experiment, folder = fake_run("fake", count=24, tracking={"uri": uri}, cluster={"storage": copy})
-    storage = storage_of(experiment)
+    storage = storage_of(experiment, folder)
     assert storage
     with folder.driving(experiment), Backup(folder, experiment, storage):
         pass

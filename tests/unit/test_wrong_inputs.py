@@ -61,7 +61,7 @@ WRONG = [
         "task:\n\tx: 1\n",
     ),
     Wrong("not UTF-8", "wrong.yaml, line 2: the text must be UTF-8, but byte 9 is not.", b"name: x\n#\xff\n"),
-    Wrong("over 1 MB", "an experiment has at most 1,000,000 bytes", "#" * 1_000_001),
+    Wrong("over 100 kB", "an experiment has at most 100,000 bytes", "#" * 1_000_001),
     Wrong("binary", "wrong.yaml is not YAML text", b"\x00\x01\x02"),
     Wrong("two documents", "line 2: but found another document.", "name: x\n---\nname: y\n"),
     Wrong("unclosed bracket", "wrong.yaml, line 2: expected ',' or ']', but got '<stream end>'.", "name: [x\n"),

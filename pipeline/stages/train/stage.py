@@ -168,7 +168,7 @@ def _run(experiment: Experiment, folder: RunFolder, images: data.Images, driver:
         epochs=settings.epochs,
         device=resources.device,
         checkpoints=folder.checkpoints.resolve(),
-        storage=storage_of(experiment),
+        storage=storage_of(experiment, folder),
         seconds=settings.time_limit,
         metric=settings.metric,
         code=experiment.code,

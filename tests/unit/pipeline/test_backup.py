@@ -37,7 +37,7 @@ class Machine:
         self.folder = RunFolder(root / "runs" / "copied")
 
     def copy(self) -> Backup:
-        storage = storage_of(self.experiment)
+        storage = storage_of(self.experiment, self.folder)
         assert storage
         self.folder.path.mkdir(parents=True, exist_ok=True)
         return Backup(self.folder, self.experiment, storage, self.said.append, period=0.02, patience=500)

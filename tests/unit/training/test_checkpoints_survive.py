@@ -130,8 +130,11 @@ def test_a_full_disk_is_named_and_leaves_the_earlier_one(tmp_path: Path, monkeyp
 
     save_three(tmp_path)
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(UserError, match=r"cannot write the checkpoint .*000004\.pt: No space left on device"):
+    with pytest.raises(UserError, match=r"000004\.pt: No space left on device\. The previous one is intact: free"):
         save(tmp_path, 4, IDENTITY, {"epoch": 4})
+    with pytest.raises(UserError, match=r"000001\.pt: No space left on device\. Free some space"):
+        save(tmp_path / "another", 1, IDENTITY, {"epoch": 1})
+    (tmp_path / "another").rmdir()
     assert (load(tmp_path, IDENTITY) or {})["epoch"] == 3
     assert [p.name for p in sorted(tmp_path.iterdir())] == ["000002.pt", "000003.pt"]
 

@@ -1,5 +1,7 @@
 import json
+import resource
 import shutil
+import signal
 import statistics
 from collections.abc import Callable
 from typing import Any
@@ -176,3 +178,22 @@ def test_a_run_whose_folder_was_deleted_is_marked_by_the_next_sync(fake_run: Fak
     assert parents[str(here.path.resolve())].info.run_name == "here"
     assert "zenfront.folder_deleted" not in parents[str(here.path.resolve())].data.tags
     assert list(experiment_pages(default_uri(here.path.parent))) == ["zenfront"]
+
+
+def test_a_full_disk_is_one_message_without_a_traceback(fake_run: FakeRun, capfd: pytest.CaptureFixture[str]) -> None:
+    """A limit on the size of files stands for the disk: SQLite fails in the middle of a transaction."""
+    fake_run("first", count=24)
+    _, folder = fake_run("second", count=24)
+    sync(folder)
+    full = (folder.path.parent / "mlflow.db").stat().st_size
+    ignored, limits = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
+    first = RunFolder(folder.path.with_name("first"))
+    select(first.experiment(), first)  # a front is more to send
+    resource.setrlimit(resource.RLIMIT_FSIZE, (full, limits[1]))
+    try:
+        with pytest.raises(UserError, match=r"mlflow\.db did not store the run .*Then run `zenfront sync first`"):
+            sync(first)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert "Traceback" not in capfd.readouterr().err
