@@ -47,7 +47,7 @@ def _caution(score: str, here: str, space: str, measured: dict[str, Any], known:
         f"{score} is not known to hold here: on {space}{like}, it tells nothing at equal FLOPs "
         f"(τ {_interval(known['tau_equal_flops'])}) and no more than {known['baseline']}, which is free "
         f"(difference of τ {_interval(known['difference'])}); {known['n']} architectures, {measured['task']}, "
-        f"see {measured['table']}. Measure it on your data: zenfront correlate"
+        f"see {measured['table']}. Measure it on your data: `zenfront correlate --help`"
     )
 
 

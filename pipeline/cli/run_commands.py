@@ -15,6 +15,7 @@ from zenfront.pipeline.cli.summary import show_front, show_places, show_training
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import with_overrides
+from zenfront.pipeline.record.commands import command
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.stages.run_stages import RunStages, find_run, resume_run, start_run
 from zenfront.pipeline.tracking import sync
@@ -92,21 +93,21 @@ class RunCommands:
         """Run stage 1."""
         with self._driving(), self._stages.mirrored() as mirror:
             self._stages.search(mirror, retry_failed=self.retry_failed)
-        typer.echo(f"Scores: {self.folder.scores}. Continue with `zenfront select {self._again}`.")
+        typer.echo(f"Scores: {self.folder.scores}. Continue with {self._next('select')}.")
 
     def select(self) -> None:
         """Run stage 2."""
         with self._driving(), self._stages.mirrored():
             self._stages.select()
         show_front(self.folder)
-        typer.echo(f"Front: {self.folder.front}. Continue with `zenfront train {self._again}`.")
+        typer.echo(f"Front: {self.folder.front}. Continue with {self._next('train')}.")
 
     def train(self) -> None:
         """Run stage 3."""
         with self._driving(), self._stages.mirrored() as mirror:
             self._stages.train(mirror)
         show_training(self.folder)
-        typer.echo(f"Results: {self.folder.trained}. Continue with `zenfront report {self._again}`.")
+        typer.echo(f"Results: {self.folder.trained}. Continue with {self._next('report')}.")
 
     def sync(self) -> None:
         """Send to MLflow what it does not have yet."""
@@ -123,9 +124,8 @@ class RunCommands:
     def _stages(self) -> RunStages:
         return RunStages(self.experiment, self.folder, ConsoleView, typer.echo, partial(typer.echo, err=True))
 
-    @property
-    def _again(self) -> str:
-        return f"{self.folder.path.name}{' --allow-code' if self.experiment.own_code() else ''}"
+    def _next(self, verb: str) -> str:
+        return command(verb, self.folder.path, self.experiment)
 
 
 def _do_there(driver: RunCommands, command: str, words: list[str]) -> None:

@@ -1,8 +1,5 @@
 """Summary that a run prints at its end: the front, the trained architectures and the files."""
 
-import shlex
-from pathlib import Path
-
 import typer
 
 from zenfront.pipeline.cli.console import print_table
@@ -10,6 +7,7 @@ from zenfront.pipeline.cli.rounds_summary import show_rounds
 from zenfront.pipeline.cli.trained_summary import show_trained
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.record.commands import command, ui_command
 from zenfront.pipeline.record.run_documents import read_front
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
@@ -23,7 +21,9 @@ def show_front(folder: RunFolder) -> None:
     """Print the front as a table: the selected members first, in the order of choice."""
     front = read_front(folder, folder.experiment())
     if front is None:
-        raise UserError(f"{folder.front} is missing: nothing is selected yet. Run `zenfront select` first.")
+        raise UserError(
+            f"{folder.front} is missing: nothing is selected yet. Run {command('select', folder.path)} first."
+        )
     choice = {name: rank for rank, name in enumerate(front.selected, start=1)}
     members = front.chosen + [member for member in front.members if member.id not in choice]
     scores = [objective.score for objective in front.objectives]
@@ -60,5 +60,4 @@ def show_places(folder: RunFolder, experiment: Experiment) -> None:
         ("MLflow", shown_uri(experiment, folder.path.parent)),
     ):
         typer.echo(f"{what:<12} {where}")
-    elsewhere = "" if folder.path.parent == Path("runs") else f" --runs {shlex.quote(str(folder.path.parent))}"
-    typer.echo(f"Look at it in MLflow: just ui{elsewhere}")
+    typer.echo(f"Look at it in MLflow: {ui_command(folder.path.parent)}")

@@ -130,7 +130,7 @@ class Backup:
         if stored := copied_experiment(self._folder, self._storage):
             before = Experiment.model_validate(completed(stored))
             computed = Computed(self._folder.scores.name in copied, self._folder.epochs.name in copied)
-            check_changes(str(self._storage), before, self._experiment, computed)
+            check_changes(self._folder.path, before, self._experiment, computed, place=str(self._storage))
 
     def _set_aside(self, successor: str) -> None:
         """Move the content of this folder out of the way of a later state."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -10,6 +11,7 @@ from pydantic import TypeAdapter
 from zenfront.pipeline import proxies
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.record.commands import command
 from zenfront.pipeline.results.rows import CLOSED, Positive, Text, read_row
 
 WORKER_FAILED = "worker failed: "
@@ -133,16 +135,23 @@ def changes(before: Any, after: Any, key: str = "") -> Iterator[Change]:
 
 
 def check_changes(
-    place: str, before: Experiment, after: Experiment, computed: Computed, *, score_by_score: bool = False
+    run: Path,
+    before: Experiment,
+    after: Experiment,
+    computed: Computed,
+    *,
+    score_by_score: bool = False,
+    place: str = "",
 ) -> list[Change]:
     """Return the changes from the experiment that a run was computed with to the one that is asked for.
 
     Args:
-        place: Folder or storage of the run, for the message.
+        run: Folder of the run.
         before: The experiment that the run was computed with.
         after: The experiment that is asked for.
         computed: What is computed.
         score_by_score: Whether objectives can be added, since each of their scores stands for itself.
+        place: Storage that has the run, for the message; the folder if not given.
 
     Raises:
         UserError: Something that is computed depends on a change.
@@ -156,10 +165,10 @@ def check_changes(
     ]
     if refused:
         raise UserError(
-            f"{place} holds a run of another experiment under the same name:\n  "
+            f"{place or run} holds a run of another experiment under the same name:\n  "
             + "\n  ".join(refused)
             + "\nChoose another name (--set name=...), or delete the folder. "
-            f"`zenfront train {after.name}` goes on with the run as it is stored."
+            f"{command('train', run, after)} goes on with the run as it is stored."
         )
     return found
 

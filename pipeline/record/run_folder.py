@@ -175,7 +175,7 @@ class RunFolder:
         if stored and computed.scores:
             experiment = continued(experiment, stored)
             before = self.experiment()
-            found = check_changes(str(self.path), before, experiment, computed, score_by_score=score_by_score)
+            found = check_changes(self.path, before, experiment, computed, score_by_score=score_by_score)
             if found:
                 grown = self._make_room(found, before, grown, computed)
         document: dict[str, Any] = {

@@ -7,6 +7,7 @@ from pathlib import Path
 from zenfront import spaces
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.record.commands import command
 from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.stage_rows import Generation, Scores
@@ -29,7 +30,8 @@ def read_scores(folder: RunFolder, experiment: Experiment, counted: int = 0, by:
     if by and len(found) < counted:
         raise UserError(
             f"{folder.scores} holds {len(found)} architectures, but {by.name} counts {counted}: a part of the record "
-            f"is missing. Restore the file from a copy; or run `zenfront search {folder.path.name}`, which scores the "
+            f"is missing. Restore the file from a copy; "
+            f"or run {command('search', folder.path, experiment)}, which scores the "
             "missing ones again."
         )
     return found

@@ -18,6 +18,7 @@ from zenfront.pipeline.pareto import (
     scaled_to_unit,
 )
 from zenfront.pipeline.ranking import log_rank_sum
+from zenfront.pipeline.record.commands import command
 from zenfront.pipeline.record.json_file import write_json
 from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_documents import read_front, read_generations
@@ -43,6 +44,11 @@ def select(experiment: Experiment, folder: RunFolder) -> Front:
         UserError: Nothing has been scored, or no architecture is feasible.
     """
     scored = read_whole(folder, experiment)
+    if not scored:
+        raise UserError(
+            f"nothing has been scored yet, so there is no front. "
+            f"Run {command('search', folder.path, experiment)} first."
+        )
     front, computed = read_front(folder, experiment), folder.computed()
     if front and computed.epochs and front.evaluations == len(scored):
         return front
@@ -85,7 +91,7 @@ def find_front(
         UserError: Nothing has been scored, or no architecture is feasible.
     """
     if not scored:
-        raise UserError("nothing has been scored yet, so there is no front. Run `zenfront search` first.")
+        raise UserError("nothing has been scored yet, so there is no front.")
     scored = sorted({s.architecture.id: s for s in scored}.values(), key=lambda s: s.architecture.id)
     constraints = experiment.constraints
     violation = violations(scored, constraints)

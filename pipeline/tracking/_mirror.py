@@ -15,6 +15,7 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.addresses import shown
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.background import BackgroundSender
+from zenfront.pipeline.record.commands import command
 from zenfront.pipeline.record.provenance import read_origin
 from zenfront.pipeline.record.regular_file import regular_only
 from zenfront.pipeline.record.run_folder import RunFolder
@@ -56,7 +57,7 @@ def sync(folder: RunFolder, experiment: Experiment | None = None) -> dict[str, s
             logger.warning("MLflow: the folder of run %s was deleted; it is marked so", name)
         return sent
     except StoreFailed as error:
-        raise UserError(f"{error} Then run `zenfront sync {folder.path.name}`.") from error
+        raise UserError(f"{error} Then run {command('sync', folder.path)}.") from error
 
 
 class StoreFailed(UserError):
@@ -117,7 +118,7 @@ class Mirror:
             reason = f" ({self._sender.trouble})" if self._sender.trouble else ""
             self._say(
                 f"MLflow lacks a part of this run{reason}. The record in {self._folder.path} is complete: "
-                f"`zenfront sync {self._folder.path.name}` sends what is missing."
+                f"{command('sync', self._folder.path)} sends what is missing."
             )
 
 

@@ -17,6 +17,7 @@ from zenfront.pipeline.plots.interactive import front_figure
 from zenfront.pipeline.plots.series import axes, front_group
 from zenfront.pipeline.plots.static import save_panels
 from zenfront.pipeline.plots.trained import save_trained_figure
+from zenfront.pipeline.record.commands import command
 from zenfront.pipeline.record.json_file import write_json
 from zenfront.pipeline.record.run_folder import RunFolder, differences
 from zenfront.pipeline.record.run_record import RunRecord
@@ -130,7 +131,8 @@ def _require_fronts(records: Sequence[RunRecord]) -> None:
     for record in records:
         if record.front is None:
             raise UserError(
-                f"{record.folder.front} is missing: there is no front to compare. Run `zenfront select` first."
+                f"{record.folder.front} is missing: there is no front to compare. "
+                f"Run {command('select', record.folder.path)} first."
             )
 
 

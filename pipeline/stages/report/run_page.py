@@ -10,6 +10,7 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.plots import html
 from zenfront.pipeline.plots.interactive import hypervolume_figure, training_figure
 from zenfront.pipeline.plots.series import unit
+from zenfront.pipeline.record.commands import command
 from zenfront.pipeline.record.data_file import read_overview
 from zenfront.pipeline.record.pilot import SIZE, read_reliabilities, warning
 from zenfront.pipeline.record.provenance import Origin, read_origin
@@ -48,7 +49,10 @@ def report_page(record: RunRecord, front: go.Figure) -> str:
     """
     found = record.front
     if found is None:
-        raise UserError(f"{record.folder.front} is missing: there is no front to report. Run `zenfront select` first.")
+        raise UserError(
+            f"{record.folder.front} is missing: there is no front to report. "
+            f"Run {command('select', record.folder.path)} first."
+        )
     parts = [
         html.heading(record.experiment.name, 1),
         html.paragraph(_summary(record, found)),

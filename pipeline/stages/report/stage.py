@@ -13,6 +13,7 @@ from zenfront.pipeline.plots.interactive import front_figure
 from zenfront.pipeline.plots.series import axes, groups
 from zenfront.pipeline.plots.static import save_panels
 from zenfront.pipeline.plots.trained import save_trained_figure
+from zenfront.pipeline.record.commands import command
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.record.score_record import read_whole
@@ -37,7 +38,9 @@ def report(folder: RunFolder) -> Path:
     record = RunRecord.read(folder)
     read_whole(folder, record.experiment)  # a report on scores that are lost would be of another search
     if record.front is None:
-        raise UserError(f"{folder.front} is missing: there is no front to report. Run `zenfront select` first.")
+        raise UserError(
+            f"{folder.front} is missing: there is no front to report. Run {command('select', folder.path)} first."
+        )
     shown = groups(record)
     experiment = record.experiment
     dimensions = axes(experiment.objectives, np.vstack([group.values for group in shown]), experiment.code)

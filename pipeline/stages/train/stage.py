@@ -9,6 +9,7 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.progress import View
 from zenfront.pipeline.record.backup import storage_of
+from zenfront.pipeline.record.commands import command
 from zenfront.pipeline.record.json_file import write_json
 from zenfront.pipeline.record.ledger import Ledger, read_values
 from zenfront.pipeline.record.round_outcomes import with_outcomes
@@ -59,7 +60,9 @@ def selected_front(folder: RunFolder, experiment: Experiment) -> Front:
     """
     front = read_front(folder, experiment)
     if front is None:
-        raise UserError(f"{folder.front} is missing: nothing is selected yet. Run `zenfront select` first.")
+        raise UserError(
+            f"{folder.front} is missing: nothing is selected yet. Run {command('select', folder.path)} first."
+        )
     return front
 
 

@@ -198,12 +198,12 @@ def test_networks_that_are_selected_later_are_a_round_of_their_own(folder: RunFo
 def test_a_run_in_rounds_does_not_grow_once_a_round_is_trained(folder: RunFolder, experiment: Experiment) -> None:
     rounds = with_overrides(experiment, ["select.k=4", "select.rounds=2"])
     _claim(folder, rounds)
-    assert not list(check_changes("here", rounds, rounds, Computed(True, True)))
+    assert not list(check_changes(folder.path, rounds, rounds, Computed(True, True)))
     for override in ("select.k=6", "search.evaluations=64"):
         larger = with_overrides(rounds, [override])
-        assert check_changes("here", rounds, larger, Computed(True, False))
+        assert check_changes(folder.path, rounds, larger, Computed(True, False))
         with pytest.raises(UserError, match="the rounds have chosen from what was scored"):
-            check_changes("here", rounds, larger, Computed(True, True))
+            check_changes(folder.path, rounds, larger, Computed(True, True))
 
 
 @pytest.fixture
