@@ -44,7 +44,7 @@ def folder(experiment: Experiment, tmp_path: Path) -> RunFolder:
 
 
 def test_without_a_selection_it_names_the_stage_before(experiment: Experiment, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"front\.json is missing: .* Run `zenfront select` first"):
+    with pytest.raises(UserError, match=r"front\.json is missing: .* Run `zenfront select .*` first"):
         train(experiment, RunFolder(tmp_path), ConsoleView())
 
 

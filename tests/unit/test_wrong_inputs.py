@@ -1,11 +1,14 @@
 """Wrong input gives one message with the place and the rule, exit code 2 and no traceback."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from zenfront.pipeline.experiment.config_file import load_experiment
+from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.run_folder import RunFolder
 
 RIGHT = """\
 name: right
@@ -219,7 +222,11 @@ WRONG = [
     # commands
     Wrong("no such run", "there is no run 'nope' in runs. Runs there: none.", command=("report", "nope")),
     Wrong("nothing to select from", "nothing has been scored yet", command=("select", "wrong.yaml")),
-    Wrong("nothing to train", "nothing is selected yet. Run `zenfront select` first.", command=("train", "wrong.yaml")),
+    Wrong(
+        "nothing to train",
+        "nothing is selected yet. Run `zenfront select right` first.",
+        command=("train", "wrong.yaml"),
+    ),
     Wrong("an unknown command", "No such command 'serach'", command=("serach",)),
     Wrong("an unknown option", "No such option", command=("run", "--sett", "a=b")),
     Wrong("an unknown space to list", "There is no search space named 'anynet'.", command=("spaces", "anynet")),
@@ -271,8 +278,9 @@ def test_every_mistake_in_a_file_is_reported_with_its_line(zenfront: Zenfront) -
 
 def test_a_used_name_is_refused_with_the_difference(zenfront: Zenfront) -> None:
     Path("wrong.yaml").write_text(RIGHT, encoding="utf-8")
-    zenfront("select", "wrong.yaml")
-    assert json.loads(Path("runs/right/experiment.json").read_text(encoding="utf-8"))["experiment"]["name"] == "right"
+    folder = RunFolder(Path("runs/right"))
+    with folder.driving(load_experiment("wrong.yaml")), Ledger(folder.scores) as ledger:
+        ledger.append([{"scored": 1}])
     code, _, err = zenfront("search", "wrong.yaml", "--set", "search.seed=7")
     assert code == 2
     assert "another experiment under the same name" in err

@@ -106,7 +106,7 @@ def test_a_run_goes_on_when_its_files_have_gone(own: Files, zenfront: Zenfront) 
     code, _, err = zenfront("select", "mine", "--allow-code")
     assert (code, err) == (
         2,
-        "zenfront: nothing has been scored yet, so there is no front. Run `zenfront search` first.\n",
+        "zenfront: nothing has been scored yet, so there is no front. Run `zenfront search mine --allow-code` first.\n",
     )
     stored = folder.experiment()
     assert spaces.load("chain", stored.code).size == 36
