@@ -23,7 +23,7 @@ Done = tuple[Path, Front, Trained]
 
 @pytest.fixture
 def done(world: World, tmp_path: Path) -> Done:
-    """A run of three rounds with four networks each."""
+    """A run of three rounds with twelve networks."""
     return (tmp_path, *world.run(world.experiment(), tmp_path))
 
 
@@ -88,8 +88,8 @@ def test_a_data_frame_has_a_row_for_each_network(done: Done) -> None:
     path, front, trained = done
     frame = zf.open_run(path).rounds()
     assert list(frame["id"]) == list(front.selected)
-    assert list(frame["round"]) == 4 * [1] + 4 * [2] + 4 * [3]
-    assert frame["predicted"].isna().sum() == 4
+    assert list(frame["round"]) == [each.number for each in front.rounds for _ in each.networks]
+    assert frame["predicted"].isna().sum() == len(front.rounds[0].networks)
     assert list(frame["val_accuracy"]) == [n.accuracy for each in trained.rounds for n in each.networks]
     assert set(zf.open_run(path).trained()["architecture"]) == {member.notation for member in front.chosen}
 
