@@ -12,6 +12,7 @@ import pandas as pd
 from zenfront import spaces
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.objectives import violations
+from zenfront.pipeline.record.data_file import read_overview
 from zenfront.pipeline.record.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
@@ -40,6 +41,20 @@ class Run:
             UserError: The folder holds no run.
         """
         return RunFolder(self.path).experiment()
+
+    def classes(self) -> pd.DataFrame:
+        """Return the classes of the data, in the order of the networks' outputs.
+
+        Returns:
+            A row for each class, with its name as index, and a column with the number of images in each part of the
+            data. Empty if nothing is kept: the search needed no images, or an earlier version began the run.
+
+        Raises:
+            UserError: The record is damaged.
+        """
+        found = read_overview(RunFolder(self.path))
+        counts = {part.role: part.counts for part in found.parts} if found else {}
+        return pd.DataFrame(counts, index=pd.Index(found.classes if found else (), name="class"))
 
     def scores(self, round: int | None = None) -> pd.DataFrame:
         """Return the architectures that the search scored, in the order of recording.

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+import zenfront as zf
 from zenfront.pipeline.checks import read_task
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config_file import load_experiment
@@ -123,6 +124,8 @@ def test_a_run_keeps_its_classes(tmp_path: Path) -> None:
     assert keep_overview(folder, found)
     assert not keep_overview(folder, found)
     assert read_overview(folder) == found
+    classes = zf.open_run(folder.path).classes()
+    assert classes.to_dict() == {"train": {"cat": 8, "dog": 48}, "test": {"cat": 2, "dog": 12}}
     folder.scores.write_text("")
     (tmp_path / "photos/dog").rename(tmp_path / "photos/wolf")
     with pytest.raises(UserError, match=r"began with 2 classes \(dog\), but the data have 2 classes \(wolf\) now"):

@@ -167,7 +167,7 @@ def _no_classes(folder: Path, found: _Found) -> str:
             f"{folder}: the images must lie in one folder for each class, but {len(images):,} lie directly in it "
             f"({images[0].name}). Make a folder for each class and move them, or give their labels in "
             f"{folder / 'metadata.csv'} with the columns file_name and label. Images that nobody labelled cannot test "
-            "networks: move them away, and hold some out of train/ with --set train.data.test=0.2"
+            "networks: to leave this part out and hold out a fifth of train/ instead, --set train.data.test=0.2"
         )
     return f"{folder}: there must be a folder of images for each class, but there is none. Restore the data."
 
