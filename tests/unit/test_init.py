@@ -124,7 +124,7 @@ def test_a_run_keeps_its_classes(tmp_path: Path) -> None:
     assert keep_overview(folder, found)
     assert not keep_overview(folder, found)
     assert read_overview(folder) == found
-    classes = zf.open_run(folder.path).classes()
+    classes = zf.Run(folder.path).classes()
     assert classes.to_dict() == {"train": {"cat": 8, "dog": 48}, "test": {"cat": 2, "dog": 12}}
     folder.scores.write_text("")
     (tmp_path / "photos/dog").rename(tmp_path / "photos/wolf")
