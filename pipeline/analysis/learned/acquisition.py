@@ -71,9 +71,8 @@ def choose(model: Model, candidates: Candidates, count: int, exclude: np.ndarray
 
 def _known_staircase(model: Model, candidates: Candidates) -> tuple[np.ndarray, np.ndarray]:
     """Return the cost levels (c,) of the candidates, and the best accuracy that was trained at most at each."""
-    whole = model.observations.fidelity == 1
     levels = cost_levels(candidates.cost)
-    return levels, staircase(levels, model.known.cost[whole], model.observations.accuracy[whole])
+    return levels, staircase(levels, model.known.cost, model.accuracy)
 
 
 def _expected_regret(model: Model, posterior: Posterior, levels: np.ndarray, best: np.ndarray) -> float:

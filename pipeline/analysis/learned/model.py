@@ -1,12 +1,11 @@
-"""A Gaussian process of the accuracy over architectures, with cheaper accuracies as evidence.
+"""A Gaussian process of the accuracy over architectures, with the accuracies of stopped runs as cheap evidence.
 
-Source: Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, ch. 2, 5; Bonilla et al., NIPS 2007, for
-accuracies after different numbers of epochs.
+Source: Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, ch. 2 and 5. Accuracies after fewer
+epochs enter as in recursive co-kriging (Le Gratiet and Garnier, Int. J. Uncertainty Quantification 4, 2014).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -17,8 +16,9 @@ from zenfront.pipeline.analysis.learned.encoding import Candidates
 
 LENGTHS = (0.5, 1.0, 2.0, 4.0)
 NOISES = (0.01, 0.05, 0.2, 1.0)
-SLOPES = (0.0, 1.0)
-AGREEMENTS = (0.5, 0.8, 0.95)
+SLOPES = (0.0, 1.0, 4.0)
+SLOPE = 0.5
+"""Slope along the prior that is expected before any accuracy is known, in standard deviations."""
 TINY = 1e-9
 MARGIN = 0.1
 """Distance of the top from the best accuracy, in ranges of the accuracies."""
@@ -65,25 +65,26 @@ class Prediction:
         return np.asarray(self.top - np.exp(-(self.mean + z * self.sd)))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Kernel:
-    """Covariance of the standardised targets.
+    """Covariance of the standardised targets: of the mean, of the slope along the prior, and of what is similar.
 
     Attributes:
         length: Length scale of the features.
         slope: Variance of the slope along the prior.
-        agreement: Correlation of the accuracies after different numbers of epochs.
     """
 
     length: float
     slope: float
-    agreement: float
 
-    def __call__(self, a: Candidates, at: np.ndarray, b: Candidates, bt: np.ndarray) -> np.ndarray:
-        """Return the covariance (n, m) of candidates a at fidelities (n,) with candidates b at fidelities (m,)."""
+    def __call__(self, a: Candidates, b: Candidates) -> np.ndarray:
+        """Return the covariance (n, m) of candidates a (n,) with candidates b (m,)."""
         near = np.exp(-cdist(a.features, b.features, "sqeuclidean") / (2 * self.length**2))
-        same = at[:, None] == bt[None, :]
-        return np.asarray((near + self.slope * np.outer(a.prior, b.prior)) * np.where(same, 1.0, self.agreement))
+        return np.asarray(1 + self.slope * np.outer(a.prior, b.prior) + near)
+
+    def variance(self, candidates: Candidates) -> np.ndarray:
+        """Return the diagonal (n,) of the covariance of candidates with themselves."""
+        return np.asarray(2 + self.slope * candidates.prior**2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,34 +92,31 @@ class Posterior:
     """Standardised accuracies of n candidates after the whole training, given the observations.
 
     Attributes:
-        candidates: (n,).
+        candidates: (n,), with the prior of the model.
         kernel: Covariance before any observation.
         noise: Variance of the noise of a training.
         mean: (n,).
-        root: (t, n); the observations explain root^T root of the covariance.
+        variance: (n,), without the noise of a training.
+        roots: (t, n) each; the observations explain the sum of root^T root of the covariance.
     """
 
     candidates: Candidates
     kernel: Kernel
     noise: float
     mean: np.ndarray
-    root: np.ndarray
-
-    @cached_property
-    def variance(self) -> np.ndarray:
-        """Variance (n,) without the noise of a training."""
-        own = 1 + self.kernel.slope * self.candidates.prior**2
-        return np.asarray(np.maximum(own - np.einsum("tn,tn->n", self.root, self.root), TINY))
+    variance: np.ndarray
+    roots: tuple[np.ndarray, ...]
 
     def covariance(self, rows: np.ndarray) -> np.ndarray:
         """Return the covariance (k, n) of some candidates, given by their indices, with all."""
-        some, here, there = self.candidates.select(rows), np.ones(len(rows)), np.ones(len(self.mean))
-        return np.asarray(self.kernel(some, here, self.candidates, there) - self.root[:, rows].T @ self.root)
+        explained = (root[:, rows].T @ root for root in self.roots)
+        return np.asarray(self.kernel(self.candidates.select(rows), self.candidates) - sum(explained))
 
     def believe(self, row: int) -> "Posterior":
         """Return the posterior after a training of one candidate turned out as predicted: no mean changes."""
-        explained = self.covariance(np.array([row])) / (self.variance[row] + self.noise) ** 0.5
-        return replace(self, root=np.vstack([self.root, explained]))
+        root = self.covariance(np.array([row])) / (self.variance[row] + self.noise) ** 0.5
+        variance = np.maximum(self.variance - root[0] ** 2, TINY)
+        return replace(self, variance=variance, roots=(*self.roots, root))
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,24 +124,31 @@ class Model:
     """A fitted model; `fit` makes it.
 
     Attributes:
-        known: Candidates (t,) that were observed, one per observation.
-        observations: Their accuracies.
+        known: Candidates (t,) that were observed at the highest fidelity, with the prior of the model.
+        accuracy: (t,), theirs.
         target: (t,), standardised.
         kernel: Covariance.
         noise: Variance of the noise of a training, in units of the signal's.
-        scale: Standard deviation of -log(top - accuracy) after the whole training.
+        slope: Slope of the targets along the prior that is expected before any accuracy is known.
+        scale: Standard deviation of -log(top - accuracy).
         centre: Mean of the same.
         top: An accuracy that none is expected to exceed.
+        lower: Model of the next lower fidelity, whose prediction is the prior of this one; None: the candidates have
+            their own.
+        shift: Mean and standard deviation of what the lower model predicts.
     """
 
     known: Candidates
-    observations: Observations
+    accuracy: np.ndarray
     target: np.ndarray
     kernel: Kernel
     noise: float
+    slope: float
     scale: float
     centre: float
     top: float
+    lower: "Model | None" = None
+    shift: tuple[float, float] = (0.0, 1.0)
 
     def predict(self, candidates: Candidates) -> Prediction:
         """Return what the model expects of candidates after the whole training."""
@@ -151,62 +156,74 @@ class Model:
 
     def prediction(self, posterior: Posterior) -> Prediction:
         """Return a posterior in the unit of the accuracy."""
-        return Prediction(self.centre + self.scale * posterior.mean, self.scale * np.sqrt(posterior.variance), self.top)
+        mean, sd = self.centre + self.scale * posterior.mean, self.scale * np.sqrt(posterior.variance)
+        return Prediction(mean, sd, self.top)
 
     def posterior(self, candidates: Candidates) -> Posterior:
         """Return the standardised accuracies of candidates, given the observations."""
-        fidelity, whole = self.observations.fidelity, np.ones(len(candidates.cost))
-        lower = cholesky(_noisy(self.kernel, self.known, fidelity, self.noise), lower=True)
-        across = self.kernel(self.known, fidelity, candidates, whole)
-        root = solve_triangular(lower, across, lower=True)
-        mean = solve_triangular(lower, self.target, lower=True) @ root
-        return Posterior(candidates, self.kernel, self.noise, mean, root)
+        candidates = _with_prior(candidates, self.lower, self.shift)
+        lower = cholesky(_noisy(self.kernel, self.known, self.noise), lower=True)
+        root = solve_triangular(lower, self.kernel(self.known, candidates), lower=True)
+        residual = solve_triangular(lower, self.target - self.slope * self.known.prior, lower=True)
+        variance = self.kernel.variance(candidates) - np.einsum("tn,tn->n", root, root)
+        mean = self.slope * candidates.prior + residual @ root
+        return Posterior(candidates, self.kernel, self.noise, mean, np.maximum(variance, TINY), (root,))
 
 
 def fit(candidates: Candidates, observations: Observations) -> Model:
     """Fit a model to what was observed; the kernel and the noise have the highest marginal likelihood on a grid.
 
+    Fidelities are fitted from the lowest to the highest. What a model predicts is the prior of the next one.
+
     Args:
         candidates: (n,).
-        observations: At least one, and at least one of them at the end of the training.
+        observations: At least one. Predictions are for the highest fidelity among them, which should be 1.
     """
-    known = candidates.select(observations.index)
-    target, centre, unit, top = _targets(observations)
-    (_, scale), _, kernel, noise = max(
-        (_likelihood(kernel, noise, known, observations.fidelity, target), -number, kernel, noise)
-        for number, (kernel, noise) in enumerate(_grid(observations))
-    )
-    return Model(known, observations, target / scale, kernel, noise, unit * scale, centre, top)
-
-
-def _grid(observations: Observations) -> Iterator[tuple[Kernel, float]]:
-    agreements = AGREEMENTS if len(np.unique(observations.fidelity)) > 1 else (1.0,)
-    for length, slope, agreement, noise in product(LENGTHS, SLOPES, agreements, NOISES):
-        yield Kernel(length, slope, agreement), noise
-
-
-def _noisy(kernel: Kernel, known: Candidates, fidelity: np.ndarray, noise: float) -> np.ndarray:
-    return kernel(known, fidelity, known, fidelity) + (noise + TINY) * np.eye(len(fidelity))
-
-
-def _likelihood(
-    kernel: Kernel, noise: float, known: Candidates, fidelity: np.ndarray, target: np.ndarray
-) -> tuple[float, float]:
-    """Return the logarithm of the marginal likelihood, and the scale at which it is highest."""
-    lower = cholesky(_noisy(kernel, known, fidelity, noise), lower=True)
-    count, residual = len(target), solve_triangular(lower, target, lower=True)
-    square = (residual @ residual + 1.0) / (count + 1)  # one observation of scale 1 in advance
-    return float(-0.5 * count * np.log(square) - np.log(np.diag(lower)).sum()), float(np.sqrt(square))
-
-
-def _targets(observations: Observations) -> tuple[np.ndarray, float, float, float]:
-    """Return the standardised targets (t,), and centre, unit and top of the accuracies after the whole training."""
-    target, whole = np.empty(len(observations.accuracy)), (0.0, 1.0, 0.0)
+    lower, shift = None, (0.0, 1.0)
     for fidelity in np.unique(observations.fidelity):
         here = observations.fidelity == fidelity
-        accuracy = observations.accuracy[here]
-        top = accuracy.max() + MARGIN * (np.ptp(accuracy) or 1.0)
-        values = -np.log(top - accuracy)
-        whole = float(values.mean()), float(values.std() or 1.0), float(top)  # the last is the highest fidelity
-        target[here] = (values - whole[0]) / whole[1]
-    return target, *whole
+        known = _with_prior(candidates.select(observations.index[here]), lower, shift)
+        lower = replace(_fit(known, observations.accuracy[here]), lower=lower, shift=shift)
+        mean = lower.predict(candidates).mean
+        shift = float(mean.mean()), float(mean.std() or 1.0)
+    assert lower is not None
+    return lower
+
+
+def _with_prior(candidates: Candidates, lower: Model | None, shift: tuple[float, float]) -> Candidates:
+    """Return candidates with what a lower model predicts as their prior, if there is one."""
+    if lower is None:
+        return candidates
+    mean, spread = shift
+    return replace(candidates, prior=(lower.predict(candidates).mean - mean) / spread)
+
+
+def _fit(known: Candidates, accuracy: np.ndarray) -> Model:
+    """Fit a model to accuracies (t,) of one fidelity."""
+    top = float(accuracy.max() + MARGIN * (np.ptp(accuracy) or 1.0))
+    values = -np.log(top - accuracy)
+    centre, unit = float(values.mean()), float(values.std() or 1.0)
+    target = (values - centre) / unit
+    residual = target - SLOPE * known.prior
+    (_, scale), _, kernel, noise = max(
+        (_likelihood(kernel, noise, known, residual), -number, kernel, noise)
+        for number, (kernel, noise) in enumerate(_grid())
+    )
+    return Model(known, accuracy, target / scale, kernel, noise, SLOPE / scale, unit * scale, centre, top)
+
+
+def _grid() -> Iterator[tuple[Kernel, float]]:
+    for length, slope, noise in product(LENGTHS, SLOPES, NOISES):
+        yield Kernel(length, slope), noise
+
+
+def _noisy(kernel: Kernel, known: Candidates, noise: float) -> np.ndarray:
+    return kernel(known, known) + (noise + TINY) * np.eye(len(known.prior))
+
+
+def _likelihood(kernel: Kernel, noise: float, known: Candidates, residual: np.ndarray) -> tuple[float, float]:
+    """Return the logarithm of the marginal likelihood, and the scale at which it is highest."""
+    lower = cholesky(_noisy(kernel, known, noise), lower=True)
+    count, solved = len(residual), solve_triangular(lower, residual, lower=True)
+    square = (solved @ solved + 1.0) / (count + 1)  # one observation of scale 1 in advance
+    return float(-0.5 * count * np.log(square) - np.log(np.diag(lower)).sum()), float(np.sqrt(square))

@@ -9,6 +9,8 @@ from zenfront.pipeline.analysis.regret import Rule
 from zenfront.pipeline.analysis.strata import cost_strata, round_robin
 
 ROUNDS = 6
+LEAST = 3
+"""Networks from which a model can be fitted."""
 
 
 def learned_rule(candidates: Candidates, accuracy: np.ndarray, rounds: int = ROUNDS) -> Rule:
@@ -32,14 +34,15 @@ def learned_rule(candidates: Candidates, accuracy: np.ndarray, rounds: int = ROU
 
 
 def round_sizes(count: int, rounds: int) -> list[int]:
-    """Return how many of `count` networks each round trains, none of them empty: the same number, the first ones more.
+    """Return how many of `count` networks each round trains: the first one half more than the others, at least 3.
 
-    The first round has at least 3, from which a model can be fitted.
+    There are fewer rounds if one would be empty.
     """
-    rounds = max(1, min(rounds, count - 2))
-    first = max(3, -(-count // rounds)) if rounds > 1 else count
-    left, others = count - first, rounds - 1
-    return [first, *(left // others + (i < left % others) for i in range(others))]
+    if rounds == 1 or count <= LEAST:
+        return [count]
+    first = max(LEAST, -(-3 * count // (2 * rounds + 1)))
+    others = min(rounds - 1, count - first)
+    return [first, *((count - first) * (i + 1) // others - (count - first) * i // others for i in range(others))]
 
 
 def first_part(candidates: Candidates, count: int, generator: np.random.Generator, share: float = 0.5) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import numpy as np
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct
 
 from zenfront.pipeline.analysis.learned import (
     Candidates,
@@ -15,7 +15,7 @@ from zenfront.pipeline.analysis.learned import (
     fit,
 )
 from zenfront.pipeline.analysis.learned.acquisition import expected_growth, staircase
-from zenfront.pipeline.analysis.learned.model import Kernel, Posterior
+from zenfront.pipeline.analysis.learned.model import Kernel, Model, Posterior
 
 
 def _candidates(n: int = 40, d: int = 3, seed: int = 0) -> Candidates:
@@ -24,25 +24,26 @@ def _candidates(n: int = 40, d: int = 3, seed: int = 0) -> Candidates:
 
 
 def test_the_posterior_is_that_of_scikit_learn() -> None:
-    candidates = _candidates()
-    rows, accuracy = np.arange(12), np.random.default_rng(1).uniform(80, 95, 12)
-    model = fit(candidates, Observations.complete(rows, accuracy))
+    """With the prior as the only feature, the slope is a dot product; the expected slope is taken off beforehand."""
+    column, rows = np.random.default_rng(1).normal(size=40), np.arange(12)
+    candidates = Candidates(column[:, None], column, np.ones(40))
+    target = np.random.default_rng(2).normal(size=12)
+    model = Model(candidates.select(rows), np.ones(12), target, Kernel(1.5, 0.7), 0.1, 0.4, 1.0, 0.0, 1.0)
     posterior = model.posterior(candidates)
-    inputs = np.column_stack([candidates.features, np.zeros(40)])
-    assert model.kernel.slope == 0.0
-    reference = GaussianProcessRegressor(RBF(model.kernel.length), alpha=model.noise, optimizer=None)
-    mean, sd = reference.fit(inputs[rows], model.target).predict(inputs, return_std=True)
-    np.testing.assert_allclose(posterior.mean, mean, atol=1e-6)
-    np.testing.assert_allclose(np.sqrt(posterior.variance), sd, atol=1e-5)
+    kernel = ConstantKernel(1.0) + RBF(1.5) + ConstantKernel(0.7) * DotProduct(1e-9)
+    reference = GaussianProcessRegressor(kernel, alpha=0.1, optimizer=None)
+    reference.fit(column[rows, None], target - 0.4 * column[rows])
+    mean, sd = reference.predict(column[:, None], return_std=True)
+    np.testing.assert_allclose(posterior.mean, mean + 0.4 * column, atol=1e-6)
+    np.testing.assert_allclose(np.sqrt(posterior.variance), sd, atol=1e-6)
 
 
 def test_a_believed_training_conditions_the_posterior() -> None:
-    candidates, kernel = _candidates(), Kernel(1.5, 0.7, 1.0)
-    ones = np.ones(40)
-    posterior = Posterior(candidates, kernel, 0.1, np.zeros(40), np.zeros((0, 40)))
+    candidates, kernel = _candidates(), Kernel(1.5, 0.7)
+    posterior = Posterior(candidates, kernel, 0.1, np.zeros(40), kernel.variance(candidates), ())
     believed = posterior.believe(3).believe(8)
-    k = kernel(candidates, ones, candidates, ones)
-    rows = [3, 8]
+    k, rows = kernel(candidates, candidates), [3, 8]
+    np.testing.assert_allclose(np.diag(k), kernel.variance(candidates))
     left = k - k[:, rows] @ np.linalg.inv(k[np.ix_(rows, rows)] + 0.1 * np.eye(2)) @ k[rows]
     np.testing.assert_allclose(believed.variance, np.diag(left), atol=1e-9)
     np.testing.assert_allclose(believed.covariance(np.arange(40)), left, atol=1e-9)
