@@ -20,12 +20,14 @@ def population(sample: Sample, names: Sequence[str] | None = None) -> Population
 
     Args:
         sample: The architectures.
-        names: Names of the scores; None: all of the sample. Those that are no costs form the prior.
+        names: Names of the scores, which form the prior if they are no costs. None: all of the sample; the prior is
+            formed by the experiment's objectives, or by all if none of these is in the sample.
     """
-    names = list(sample.scores) if names is None else names
-    scores = {name: orient(name, sample.scores[name], sample.code) for name in names}
-    objectives = [name for name in names if not _is_cost(name, sample)]
-    return Population(scores, sample.scores["flops"], sample.structure, objectives)
+    every = list(sample.scores) if names is None else names
+    scores = {name: orient(name, sample.scores[name], sample.code) for name in every}
+    predictors = [name for name in every if not _is_cost(name, sample)]
+    objectives = [name for name in predictors if names is None and name in sample.objectives]
+    return Population(scores, sample.scores["flops"], sample.structure, objectives or predictors)
 
 
 def _is_cost(name: str, sample: Sample) -> bool:

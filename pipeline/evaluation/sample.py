@@ -48,6 +48,7 @@ class Sample:
         scores: (n,) by name, as measured; NaN where undefined.
         code: Code of the experiment, which tells the direction of its own scores.
         reliabilities: Reliability of the scores at equal FLOPs, where it was measured.
+        objectives: Names of the experiment's objectives that are among the scores.
     """
 
     space: Space
@@ -56,6 +57,7 @@ class Sample:
     scores: Mapping[str, np.ndarray]
     code: Sequence[UserCode] = ()
     reliabilities: Mapping[str, Reliability] = field(default_factory=dict)
+    objectives: Sequence[str] = ()
 
     @cached_property
     def structure(self) -> Mapping[str, np.ndarray]:
@@ -189,7 +191,8 @@ def _join(
 ) -> Sample:
     scores = {name: np.array([row.get(name, np.nan) for row in rows], dtype=np.float64) for name in names}
     space = load_space(experiment.space, experiment.code)
-    return Sample(space, experiment.task, truth, scores, experiment.code)
+    objectives = [objective.score for objective in experiment.objectives if objective.score in scores]
+    return Sample(space, experiment.task, truth, scores, experiment.code, objectives=objectives)
 
 
 def draw(truth: TruthTable, count: int | None, seed: int) -> TruthTable:

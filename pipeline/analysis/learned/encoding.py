@@ -39,18 +39,20 @@ class Candidates:
 
     Attributes:
         features: (n, d), finite. Each block of features has a total variance of 1 over the encoder's population.
-        prior: (n,), rank sum of the objectives, mean 0 and variance 1 over the encoder's population; 0 without
-            objectives.
+        prior: (n,), rank sum of the objectives as far as the cost does not explain it, mean 0 and variance 1 over the
+            encoder's population; 0 without objectives.
+        size: (n,), rank of the cost, mean 0 and variance 1 over the encoder's population; 0 if all cost the same.
         cost: (n,), finite.
     """
 
     features: np.ndarray
     prior: np.ndarray
+    size: np.ndarray
     cost: np.ndarray
 
     def select(self, rows: np.ndarray) -> "Candidates":
         """Return the candidates of these rows, given as indices or as (n,) bool."""
-        return Candidates(self.features[rows], self.prior[rows], self.cost[rows])
+        return Candidates(self.features[rows], self.prior[rows], self.size[rows], self.cost[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,10 +80,11 @@ class Encoder:
         blocks = {"": (_columns(ranks), _columns(reference))}
         blocks |= {name: (population.structure[name], known) for name, known in self.reference.structure.items()}
         features = [_scaled(rows, known) for rows, known in blocks.values()]
+        size, size_known = (_standardised(each["cost"], reference["cost"]) for each in (ranks, reference))
         prior, known = (self._rank_sum(each) for each in (ranks, reference))
-        spread = known.std()
-        prior = (prior - known.mean()) / spread if spread > 0 else np.zeros(len(prior))
-        return Candidates(np.hstack([np.empty((len(prior), 0)), *features]), prior, population.cost)
+        slope = float(known @ size_known) / len(known)  # least squares: what the cost explains is not in the prior
+        prior = _standardised(prior - slope * size, known - slope * size_known)
+        return Candidates(np.hstack([np.empty((len(prior), 0)), *features]), prior, size, population.cost)
 
     def _ranks(self, population: Population) -> dict[str, np.ndarray]:
         """Return the share in (0, 1] of the reference that is not better, by score; undefined scores are worst."""
@@ -102,6 +105,13 @@ def _rank(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
     sought = np.where(np.isnan(values), -np.inf, values)
     below, upto = (np.searchsorted(ordered, sought, side=side) for side in ("left", "right"))
     return np.asarray((below + np.maximum(upto, below + 1) + 1) / 2 / (len(ordered) + 1))
+
+
+def _standardised(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return values (n,) in standard deviations of the reference from its mean; 0 if the reference is constant."""
+    spread = reference.std()
+    varies = spread > TINY * (1 + abs(reference.mean()))
+    return (values - reference.mean()) / spread if varies else np.zeros(len(values))
 
 
 def _columns(ranks: Mapping[str, np.ndarray]) -> np.ndarray:

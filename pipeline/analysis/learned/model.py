@@ -16,9 +16,9 @@ from zenfront.pipeline.analysis.learned.encoding import Candidates
 
 LENGTHS = (0.5, 1.0, 2.0, 4.0)
 NOISES = (0.01, 0.05, 0.2, 1.0)
-SLOPES = (0.0, 1.0, 4.0)
-SLOPE = 0.5
-"""Slope along the prior that is expected before any accuracy is known, in standard deviations."""
+SLOPES = ((0.5, 0.25), (0.5, 1.0), (0.0, 4.0), (0.0, 0.0))
+"""Means and variances of the slope along the prior before any accuracy is known, in standard deviations. With the last
+one, the prior says nothing."""
 TINY = 1e-9
 MARGIN = 0.1
 """Distance of the top from the best accuracy, in ranges of the accuracies."""
@@ -67,7 +67,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Kernel:
-    """Covariance of the standardised targets: of the mean, of the slope along the prior, and of what is similar.
+    """Covariance of the standardised targets: of their mean, of the slopes along prior and cost, and of similar ones.
 
     Attributes:
         length: Length scale of the features.
@@ -80,11 +80,11 @@ class Kernel:
     def __call__(self, a: Candidates, b: Candidates) -> np.ndarray:
         """Return the covariance (n, m) of candidates a (n,) with candidates b (m,)."""
         near = np.exp(-cdist(a.features, b.features, "sqeuclidean") / (2 * self.length**2))
-        return np.asarray(1 + self.slope * np.outer(a.prior, b.prior) + near)
+        return np.asarray(1 + self.slope * np.outer(a.prior, b.prior) + np.outer(a.size, b.size) + near)
 
     def variance(self, candidates: Candidates) -> np.ndarray:
         """Return the diagonal (n,) of the covariance of candidates with themselves."""
-        return np.asarray(2 + self.slope * candidates.prior**2)
+        return np.asarray(2 + self.slope * candidates.prior**2 + candidates.size**2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,17 +204,16 @@ def _fit(known: Candidates, accuracy: np.ndarray) -> Model:
     values = -np.log(top - accuracy)
     centre, unit = float(values.mean()), float(values.std() or 1.0)
     target = (values - centre) / unit
-    residual = target - SLOPE * known.prior
-    (_, scale), _, kernel, noise = max(
-        (_likelihood(kernel, noise, known, residual), -number, kernel, noise)
-        for number, (kernel, noise) in enumerate(_grid())
+    (_, scale), _, kernel, slope, noise = max(
+        (_likelihood(kernel, noise, known, target - slope * known.prior), -number, kernel, slope, noise)
+        for number, (kernel, slope, noise) in enumerate(_grid())
     )
-    return Model(known, accuracy, target / scale, kernel, noise, SLOPE / scale, unit * scale, centre, top)
+    return Model(known, accuracy, target / scale, kernel, noise, slope / scale, unit * scale, centre, top)
 
 
-def _grid() -> Iterator[tuple[Kernel, float]]:
-    for length, slope, noise in product(LENGTHS, SLOPES, NOISES):
-        yield Kernel(length, slope), noise
+def _grid() -> Iterator[tuple[Kernel, float, float]]:
+    for length, (slope, variance), noise in product(LENGTHS, SLOPES, NOISES):
+        yield Kernel(length, variance), slope, noise
 
 
 def _noisy(kernel: Kernel, known: Candidates, noise: float) -> np.ndarray:

@@ -20,13 +20,14 @@ from zenfront.pipeline.analysis.learned.model import Kernel, Model, Posterior
 
 def _candidates(n: int = 40, d: int = 3, seed: int = 0) -> Candidates:
     generator = np.random.default_rng(seed)
-    return Candidates(generator.normal(size=(n, d)), generator.normal(size=n), generator.uniform(1, 9, n))
+    prior, size = generator.normal(size=(2, n))
+    return Candidates(generator.normal(size=(n, d)), prior, size, generator.uniform(1, 9, n))
 
 
 def test_the_posterior_is_that_of_scikit_learn() -> None:
     """With the prior as the only feature, the slope is a dot product; the expected slope is taken off beforehand."""
     column, rows = np.random.default_rng(1).normal(size=40), np.arange(12)
-    candidates = Candidates(column[:, None], column, np.ones(40))
+    candidates = Candidates(column[:, None], column, np.zeros(40), np.ones(40))
     target = np.random.default_rng(2).normal(size=12)
     model = Model(candidates.select(rows), np.ones(12), target, Kernel(1.5, 0.7), 0.1, 0.4, 1.0, 0.0, 1.0)
     posterior = model.posterior(candidates)

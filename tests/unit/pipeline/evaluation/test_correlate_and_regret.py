@@ -67,6 +67,9 @@ def test_correlate_reproduces_known_correlations(zenfront: Zenfront, tables: Pat
     assert rows["", "zen"]["verdict"].startswith("better than flops: +0.")
     assert rows["", "snip"]["verdict"].startswith("worse than flops: -0.")
     assert rows["", "synflow"]["verdict"] == "undefined: the score is constant"
+    for count in (16, 32, 64):  # every architecture is predicted by a model that did not see it
+        assert rows["", f"learned from {count}"]["n"] == rows["", "zen"]["n"]
+        assert float(rows["", f"learned from {count}"]["tau"]) > 0.6
     sizes = [int(rows[where, "zen"]["n"]) for where in ("skip_connect >= 1", "not (skip_connect >= 1)")]
     assert sum(sizes) == int(rows["", "zen"]["n"])
     document = json.loads((report / "correlation.json").read_text())
@@ -118,6 +121,7 @@ def test_the_regret_of_the_oracle_is_zero_and_reproducible(zenfront: Zenfront, t
         (("correlate", "known.yaml", "--truth", "truth.parquet", "--proxies", "zenn"), "no proxy named 'zenn'"),
         (("regret", *ASKED, "--rule", "best"), "'best' is neither random, stratified"),
         (("regret", *ASKED, "--rule", "front:zen,zenn"), "no score 'zenn'"),
+        (("regret", *ASKED, "--rule", "learned:zenn"), "no score 'zenn'"),
         (("regret", *ASKED, "--rule", "top:zen,ntk"), "top takes one objective"),
         (("regret", *ASKED, "--nets", "ten"), "--nets: whole numbers"),
         (("regret", *ASKED, "--nets", "0"), "at least 1 network"),

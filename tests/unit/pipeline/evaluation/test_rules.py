@@ -30,3 +30,13 @@ def test_a_score_counts_in_a_stratified_rule_where_costs_are_distinct(make_sampl
     found = {result.rule: result.by_budget[12] for result in compare_rules(sample, RULES, settings)}
     assert found["stratified:zen"].mean == 0  # ten levels of three architectures; the best of each is picked
     assert found["stratified"].mean > 1
+
+
+def test_a_rule_that_learns_finds_what_a_wrong_score_hides(make_sample: Callable[..., Sample]) -> None:
+    accuracy = [(17 * i) % 24 for i in range(24)]
+    sample = make_sample(accuracy, {"zen": [-value for value in accuracy], "flops": [float(i % 2) for i in range(24)]})
+    rules = ["learned", "learned:zen", "stratified:zen"]
+    results = compare_rules(sample, rules, RegretSettings([10], 2, 1.0, 0))
+    lost = {result.rule: result.by_budget[10].mean for result in results}
+    assert lost["learned"] == lost["learned:zen"]  # all scores of the sample that are no costs
+    assert lost["learned"] < 0.5 * lost["stratified:zen"]
