@@ -1,17 +1,29 @@
 """Limit the time of a block: by an exception, and by the end of the process where no exception can be raised."""
 
 import faulthandler
+import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from zenfront.pipeline.errors import TimeIsUp
 
+AGAIN = 0.1
+"""Seconds after which the limit is looked at again if it falls into an import."""
+
 
 def _last(seconds: float) -> float:
     """Return the seconds until the process is ended. A block that hangs in native code never sees the exception."""
     return 1.25 * seconds + 1
+
+
+def _importing(frame: FrameType | None) -> bool:
+    """Return whether an import is at work; ended by an exception, it would leave half a module to what comes later."""
+    while frame and frame.f_code.co_filename != "<frozen importlib._bootstrap>":
+        frame = frame.f_back
+    return frame is not None
 
 
 @contextmanager
@@ -27,8 +39,14 @@ def time_limit(seconds: float, *, end_process: bool = True) -> Iterator[None]:
     """
 
     def late(number: int, frame: FrameType | None) -> None:
+        if end_process and time.monotonic() - start > _last(seconds):
+            os._exit(1)  # the process stood still (SIGSTOP, a frozen container), for which the block is not to blame
+        if _importing(frame):
+            signal.setitimer(signal.ITIMER_REAL, AGAIN)
+            return
         raise TimeIsUp(f"no result after {seconds:g} s")
 
+    start = time.monotonic()
     handler = signal.signal(signal.SIGALRM, late)
     timer = signal.setitimer(signal.ITIMER_REAL, seconds)
     if end_process:

@@ -92,12 +92,13 @@ class Mirror:
         self._patience = patience
         self._session = _Session(folder, experiment)
         self._status: Status = "RUNNING"
+        self._is_whole = True
         self._sender = BackgroundSender(
             lambda: self._session.send(self._status),
             self._say,
             name="mlflow-mirror",
             complaint=lambda error: _complaint(experiment, error),
-            reason=lambda error: _first_line(experiment, error.__cause__ or error),
+            reason=self._reason,
             period=period,
             delay=period,
         )
@@ -116,10 +117,16 @@ class Mirror:
         sent = self._sender.close(min(self._patience, HURRY) if self._status == "KILLED" else self._patience)
         if not sent and self._folder.config.exists():  # a removed folder is the driver's to tell
             reason = f" ({self._sender.trouble})" if self._sender.trouble else ""
+            record = f"The record in {self._folder.path} is complete: " if self._is_whole else "When it is put right, "
             self._say(
-                f"MLflow lacks a part of this run{reason}. The record in {self._folder.path} is complete: "
-                f"{command('sync', self._folder.path)} sends what is missing."
+                f"MLflow lacks a part of this run{reason}. {record}{command('sync', self._folder.path)} sends what is "
+                "missing."
             )
+
+    def _reason(self, error: Exception) -> str:
+        self._is_whole = isinstance(error, StoreFailed)
+        cause = error.__cause__ if self._is_whole else None
+        return _first_line(self._experiment, cause or error)
 
 
 class _Session:

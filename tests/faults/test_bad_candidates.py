@@ -15,6 +15,7 @@ import torch
 
 from zenfront import spaces
 from zenfront.pipeline import proxies
+from zenfront.pipeline.cluster.time_limit import time_limit
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.proxies import Batch, Proxy
 from zenfront.pipeline.record.ledger import read_ledger
@@ -178,6 +179,17 @@ def test_a_candidate_that_takes_too_long_is_recorded_and_the_next_is_scored(
     rows = worker(lambda: out_of_time(LIMIT)).step()["rows"]
     assert [row["failure"] for row in rows] == [None, "work: TimeoutError: no result after 600 s", None]
     assert signal.getsignal(signal.SIGALRM) is handler
+
+
+def test_an_import_is_not_ended_in_its_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "slow_to_import.py").write_text("import time\ntime.sleep(0.3)\nDONE = True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(TimeoutError), time_limit(0.05, end_process=False):
+        import slow_to_import  # type: ignore[import-not-found]
+
+        while True:
+            pass
+    assert slow_to_import.DONE
 
 
 def test_a_process_that_no_exception_reaches_is_ended() -> None:
