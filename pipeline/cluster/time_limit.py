@@ -3,6 +3,7 @@
 import faulthandler
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,11 +20,13 @@ def _last(seconds: float) -> float:
     return 1.25 * seconds + 1
 
 
-def _importing(frame: FrameType | None) -> bool:
-    """Return whether an import is at work; ended by an exception, it would leave half a module to what comes later."""
-    while frame and frame.f_code.co_filename != "<frozen importlib._bootstrap>":
+def _importing(frame: FrameType | None, block: FrameType) -> bool:
+    """Return whether an import is at work in a block; ended by an exception, it would leave half a module behind."""
+    while frame and frame is not block:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
         frame = frame.f_back
-    return frame is not None
+    return False
 
 
 @contextmanager
@@ -41,12 +44,12 @@ def time_limit(seconds: float, *, end_process: bool = True) -> Iterator[None]:
     def late(number: int, frame: FrameType | None) -> None:
         if end_process and time.monotonic() - start > _last(seconds):
             os._exit(1)  # the process stood still (SIGSTOP, a frozen container), for which the block is not to blame
-        if _importing(frame):
+        if _importing(frame, block):
             signal.setitimer(signal.ITIMER_REAL, AGAIN)
             return
         raise TimeIsUp(f"no result after {seconds:g} s")
 
-    start = time.monotonic()
+    start, block = time.monotonic(), sys._getframe(2)  # 1 is that of `contextmanager`
     handler = signal.signal(signal.SIGALRM, late)
     timer = signal.setitimer(signal.ITIMER_REAL, seconds)
     if end_process:

@@ -5,8 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -184,12 +186,15 @@ def test_a_candidate_that_takes_too_long_is_recorded_and_the_next_is_scored(
 def test_an_import_is_not_ended_in_its_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "slow_to_import.py").write_text("import time\ntime.sleep(0.3)\nDONE = True\n")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(TimeoutError), time_limit(0.05, end_process=False):
-        import slow_to_import  # type: ignore[import-not-found]
+    with pytest.raises(TimeoutError):
+        import_and_hang()
+    assert sys.modules["slow_to_import"].DONE
 
-        while True:
-            pass
-    assert slow_to_import.DONE
+
+def import_and_hang() -> None:
+    with time_limit(0.05, end_process=False):
+        import_module("slow_to_import")
+        time.sleep(1000)
 
 
 def test_a_process_that_no_exception_reaches_is_ended() -> None:
