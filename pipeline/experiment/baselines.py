@@ -1,5 +1,6 @@
 """The known networks of an experiment, `train.baselines`, as architectures."""
 
+import re
 from collections.abc import Iterator
 
 from zenfront import spaces
@@ -38,20 +39,32 @@ def asked_baselines(experiment: Experiment) -> tuple[str, ...]:
 
 
 def _architecture(text: str, experiment: Experiment) -> Architecture:
-    if (name := text.strip().lower()) in PUBLISHED:
-        return PUBLISHED[name]
-    space, colon, notation = text.partition(":")
-    if colon and space.strip() in spaces.names(experiment.code):
-        return _parse(space.strip(), notation.strip(), experiment)
+    text = text.strip()
+    if published := _published(text):
+        return published
+    if re.fullmatch(r"[\w .-]*", text):  # no notation of a space is as plain
+        raise UserError(_unknown(text))
+    if named := re.match(r"([A-Za-z]\w*)\s*:\s*(.*)", text, re.DOTALL):
+        return _parse(named[1], named[2], experiment)
     try:
-        return _parse(experiment.space, text.strip(), experiment)
+        return _parse(experiment.space, text, experiment)
     except UserError as error:
-        if text.isidentifier():  # a single word is meant as a name
-            raise UserError(_unknown(text)) from error
         raise UserError(f"{error} For another space, write 'SPACE: NOTATION'.") from error
 
 
+def _published(text: str) -> Architecture | None:
+    """Return the published architecture of a name, in which case and punctuation do not count."""
+    plain = {_plain(name): architecture for name, architecture in PUBLISHED.items()}
+    return plain.get(_plain(text))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).lower()
+
+
 def _parse(space: str, notation: str, experiment: Experiment) -> Architecture:
+    if space not in (known := spaces.names(experiment.code)):
+        raise UserError(f"there is no search space {space!r}.{suggestion(space, known)} `zenfront spaces` lists them.")
     loaded = spaces.load(space, experiment.code)
     return loaded.architecture(loaded.parse(notation))
 

@@ -24,7 +24,7 @@ from zenfront.pipeline.results.front import Member
 from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.scoring import Scoring
 from zenfront.pipeline.seeds import numpy_generator, seed_for
-from zenfront.spaces import Architecture
+from zenfront.spaces import PUBLISHED, Architecture
 
 RANDOM, POOL = "random: ", 4
 """Feasible architectures that are drawn for each random baseline."""
@@ -58,7 +58,7 @@ def find_baselines(experiment: Experiment, folder: RunFolder, view: View, select
 
 def _named(experiment: Experiment, text: str) -> list[Baseline]:
     architecture = named_baseline(text, experiment)
-    return [Baseline(_short(text, architecture), _member(experiment, architecture, text))]
+    return [Baseline(_short(architecture), _member(experiment, architecture, text))]
 
 
 def _drawn(experiment: Experiment, entry: str, taken: Collection[str], known: Baselines, view: View) -> list[Baseline]:
@@ -74,9 +74,10 @@ def _drawn(experiment: Experiment, entry: str, taken: Collection[str], known: Ba
     ]
 
 
-def _short(name: str, architecture: Architecture) -> str:
+def _short(architecture: Architecture) -> str:
     """Return a published name, or the space and the beginning of the id in place of a notation."""
-    return name if name.isidentifier() else f"{architecture.space} {architecture.id[:8]}"
+    published = next((known for known, each in PUBLISHED.items() if each == architecture), None)
+    return published or f"{architecture.space} {architecture.id[:8]}"
 
 
 def _member(experiment: Experiment, architecture: Architecture, name: str) -> Member:

@@ -138,14 +138,16 @@ def test_published_networks_can_be_built(name: str) -> None:
 
 
 def test_all_wrong_names_are_in_one_message() -> None:
-    wrong = experiment("resnet_65", "resnet20", "anynet3: d1=1", "regnetx_200mf")
+    wrong = experiment("resnet_65", "ResNet-20", "anynet3: d1=1", "regnetx_200mf", "anynt3: d1=1", "")
     with pytest.raises(UserError) as error:
         check(wrong)
     lines = str(error.value).splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 5
     assert lines[0].startswith("train.baselines[0]: there is no published network 'resnet_65'. Did you mean 'resnet56'")
     assert lines[1].startswith("train.baselines[2]: space 'anynet3': gene 'w1' is missing")
     assert lines[2].startswith("train.baselines[3]: 'regnetx_200mf' cannot be built for the task: it halves")
+    assert lines[3].startswith("train.baselines[4]: there is no search space 'anynt3'. Did you mean 'anynet3'?")
+    assert lines[4].startswith("train.baselines[5]: there is no published network ''. Known: resnet20")
 
 
 def test_baselines_change_nothing_about_the_found_networks(tmp_path: Path) -> None:
