@@ -1,5 +1,6 @@
 """Checks of an experiment before anything is computed: names, numbers, recipe, store, images, room on the disk."""
 
+from zenfront.pipeline.checks.estimate import estimate
 from zenfront.pipeline.checks.evidence import cautions
 from zenfront.pipeline.checks.experiment import check, check_option, options
 from zenfront.pipeline.checks.images import are_local, check_data, describe_data, read_task, remarks
@@ -14,6 +15,7 @@ __all__ = [
     "check_room",
     "check_store",
     "describe_data",
+    "estimate",
     "options",
     "read_task",
     "remarks",

@@ -41,6 +41,9 @@ def check_command(
     with_data: Annotated[
         bool, typer.Option("--data/--no-data", help="Read the images as well, if they are on this machine.")
     ] = True,
+    with_time: Annotated[
+        bool, typer.Option("--time", help="Estimate time and disk from a few candidates that are timed here.")
+    ] = False,
 ) -> None:
     """Check experiments without running them.
 
@@ -64,4 +67,6 @@ def check_command(
                 typer.echo(f"{config}: {line}")
         elif with_data:
             typer.echo(f"{config}: {experiment.train.data.source} is not on this machine and was not read")
+        for line in checks.estimate(experiment) if with_time else ():
+            typer.echo(f"{config}: {line}")
         typer.echo(f"{config}: ok")

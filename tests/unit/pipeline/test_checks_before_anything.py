@@ -1,5 +1,6 @@
 """What can be known at the start is said at the start, and `config check` says the same."""
 
+import re
 import shutil
 from collections import namedtuple
 from collections.abc import Callable
@@ -108,6 +109,18 @@ def test_config_check_describes_the_images(tmp_path: Path, zenfront: Zenfront) -
     assert code == 0
     assert "16 train, 6 test images, read as 16 × 16 pixels, 3 channels" in out
     assert "2 classes, with their images (train + test): cat (8 + 3), dog (8 + 3)" in out
+
+
+def test_config_check_estimates_time_and_disk(tmp_path: Path, zenfront: Zenfront) -> None:
+    """The numbers depend on the machine; those of the experiment are in the lines."""
+    (tmp_path / "case.yaml").write_text(CONFIG)
+    data = f"train.data.source={_images(tmp_path / 'right')}"
+    workers = ("--set", "resources.search.workers=1", "--set", "resources.train.workers=1")
+    code, out, _ = zenfront("config", "check", "case.yaml", "--time", "--set", data, *workers)
+    assert code == 0
+    assert re.search(r"search: about \d+:\d\d for 8 architectures, [\d.e-]+ s each with 1 worker here", out)
+    assert re.search(r"training: at most \d+:\d\d for 2 runs of 2 epochs, [\d.e-]+ s an epoch with 1 worker here", out)
+    assert re.search(r"checkpoints: about [\d.]+ [KM]iB", out)
 
 
 def test_config_check_finds_what_training_would(tmp_path: Path, zenfront: Zenfront) -> None:

@@ -1,0 +1,106 @@
+"""Estimate of the time and the disk that an experiment takes, from a few candidates that are timed on this machine."""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from zenfront import spaces
+from zenfront.pipeline.checks.places import checkpoint_bytes, training_runs
+from zenfront.pipeline.device import resolve
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.experiment.places import Workers
+from zenfront.pipeline.scoring import Scoring, noise_batch
+from zenfront.pipeline.seeds import numpy_generator, torch_generator
+from zenfront.pipeline.training import data
+from zenfront.pipeline.wording import duration, number, size
+from zenfront.spaces import Architecture, initialise
+
+TIMED = 6
+"""Candidates that are scored, after one that warms up."""
+ENOUGH = 30.0
+"""Seconds after which no further candidate is timed."""
+STEPS = 2
+"""Mini-batches of which the time is taken, after one that warms up."""
+
+
+def estimate(experiment: Experiment) -> Iterator[str]:
+    """Yield lines for the user: the time of search and training on this machine, and the disk for checkpoints.
+
+    The time of a training is that of runs that are not stopped, so it is an upper bound.
+
+    Raises:
+        UserError: The images cannot be read.
+    """
+    drawn = _feasible(experiment)
+    resources, search, train = experiment.resources, experiment.search, experiment.train
+    torch.set_num_threads(resources.search.cpus)
+    each = _seconds_a_candidate(experiment, drawn)
+    workers = _workers(resources.search)
+    yield (
+        f"search: about {duration(search.evaluations * each / workers)} for {number(search.evaluations)} "
+        f"architectures, {each:.2g} s each with {workers} worker{'' if workers == 1 else 's'} here"
+    )
+    torch.set_num_threads(resources.train.cpus)
+    epoch = _seconds_an_epoch(experiment, drawn)
+    runs, workers = training_runs(experiment), _workers(resources.train)
+    total = epoch * train.epochs * runs / min(workers, runs)
+    yield (
+        f"training: at most {duration(total)} for {runs} runs of {train.epochs} epochs, {epoch:.2g} s an epoch with "
+        f"{workers} worker{'' if workers == 1 else 's'} here; runs that the scheduler stops take less"
+    )
+    yield f"checkpoints: about {size(checkpoint_bytes(experiment))}"
+
+
+def _workers(asked: Workers) -> int:
+    fit = max(1, (os.cpu_count() or 1) // asked.cpus)
+    return fit if asked.workers == "auto" else min(asked.workers, fit)
+
+
+def _feasible(experiment: Experiment) -> list[Architecture]:
+    space = spaces.load(experiment.space, experiment.code)
+    generator = numpy_generator(experiment.search.seed, "checks", "time")
+    drawn = (space.sample(generator) for _ in range(100 * TIMED))
+    allowed = (architecture for architecture in drawn if space.violation(architecture, experiment.task) is None)
+    return [architecture for architecture, _ in zip(allowed, range(TIMED + 1), strict=False)]
+
+
+def _seconds_a_candidate(experiment: Experiment, drawn: list[Architecture]) -> float:
+    """Return the mean time of a candidate's scores in seconds."""
+    scoring = Scoring.of(experiment)
+    scoring = replace(scoring, device=resolve(scoring.device))
+    taken: list[float] = []
+    for architecture in drawn:
+        start = time.perf_counter()
+        scoring.score(architecture)
+        taken.append(time.perf_counter() - start)
+        if sum(taken) > ENOUGH and len(taken) > 1:
+            break
+    return float(np.mean(taken[1:] or taken))
+
+
+def _seconds_an_epoch(experiment: Experiment, drawn: list[Architecture]) -> float:
+    """Return the mean time of an epoch in seconds, from a few mini-batches of noise."""
+    task, train = experiment.task, experiment.train
+    count = len(data.load(train.data, task, experiment.search.seed).train)
+    batch = min(train.recipe.batch_size, count)
+    device = torch.device(resolve(experiment.resources.device))
+    noise = noise_batch(task, batch, 0)
+    images, labels = noise.images.to(device), noise.labels.to(device)
+    taken: list[float] = []
+    for architecture in drawn[:3]:
+        network = spaces.load(experiment.space, experiment.code).network(architecture, task)
+        initialise(network, torch_generator(0, "estimate"), "kaiming", device)
+        network.train()
+        for step in range(STEPS + 1):
+            start = time.perf_counter()
+            loss = F.cross_entropy(network(images), labels)
+            loss.backward()  # type: ignore[no-untyped-call]
+            loss.item()  # waits for the GPU
+            if step:
+                taken.append(time.perf_counter() - start)
+    return float(np.mean(taken)) * (count // batch)
