@@ -50,6 +50,8 @@ class TrainingDriver(NotPickled):
         if job is None:
             return None
         self.show()
+        if job.test:
+            self._view.waiting("the tests of the trained networks")
         trial = job.trial
         run = {"name": trial.name, "architecture": trial.architecture.to_json(), "seed": trial.seed}
         return run | {"recorded": job.recorded, "test": job.test}
