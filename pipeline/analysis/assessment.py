@@ -1,12 +1,15 @@
 """Assessment of a score: its rank correlation with the accuracy, compared with free scores, and its biases."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+from scipy.stats import norm
 
 from zenfront.pipeline.analysis.correlation import kendall, overlap, partial, spearman, weighted_tau
+from zenfront.pipeline.analysis.reliability import reliability_of_mean
 from zenfront.pipeline.analysis.resampling import Estimate, draw_resamples, estimate
 from zenfront.pipeline.analysis.strata import cost_tolerance, count_similar_pairs
 
@@ -14,6 +17,8 @@ LEAST = 10
 """Number of architectures below which a correlation means nothing."""
 PAIRS = LEAST * (LEAST - 1) // 2
 """Number of pairs of similar cost below which their correlation means nothing: that of the least number."""
+SIGNIFICANT = 0.05
+"""Probability of a wrong verdict on any of the scores of a table."""
 TOP = 0.1
 """Share of the architectures that are called the best."""
 
@@ -73,6 +78,9 @@ class Assessment:
         baseline: Name of the best free score here.
         difference: τ-b minus that of the baseline, on the same resamples.
         bias: By property.
+        p: Probability of a difference at least as large if the score is as good as the best free one; None if it is
+            undefined. See `_probability`.
+        adjusted: `p`, corrected for the number of scores by Holm; None if it was not corrected.
     """
 
     n: int
@@ -87,6 +95,8 @@ class Assessment:
     baseline: str
     difference: Estimate
     bias: Mapping[str, Bias]
+    p: float | None = None
+    adjusted: float | None = None
 
     @property
     def verdict(self) -> str:
@@ -94,7 +104,8 @@ class Assessment:
         if self.difference.value is None or self.difference.low is None or self.difference.high is None:
             return "undefined: the score is constant"
         tau = f"{self.difference.value:+.2f} [{self.difference.low:+.2f}, {self.difference.high:+.2f}]"
-        if self.difference.low <= 0 <= self.difference.high:
+        unsure = self.adjusted is not None and self.adjusted > SIGNIFICANT
+        if unsure or self.difference.low <= 0 <= self.difference.high:
             return f"undecided against {self.baseline}: {tau}"
         return f"{'better' if self.difference.low > 0 else 'worse'} than {self.baseline}: {tau}"
 
@@ -129,7 +140,38 @@ def assess(score: np.ndarray, reference: ReferenceData) -> Assessment:
         baseline=baseline,
         difference=estimate(tau - free[baseline]),
         bias={name: _measure_bias(x, y, values[here], float(tau[0])) for name, values in reference.properties.items()},
+        p=_probability([tau - values for values in free.values()]),
     )
+
+
+def _probability(differences: Sequence[np.ndarray]) -> float | None:
+    """Return the two-sided probability of the differences (1 + b,) to each free score, by the normal distribution.
+
+    To be better than the best free score is to be better than each of them: the largest of the one-sided
+    probabilities counts, whichever free score looks best here (Berger, Technometrics 24, 1982). To be worse than it is
+    to be worse than one of them: the smallest counts, times their number (Bonferroni).
+    """
+    known = [d for d in differences if np.isfinite(d[0]) and np.isfinite(d[1:]).any()]
+    if not known:
+        return None
+    spread = np.array([np.nanstd(d[1:]) for d in known])
+    values = np.array([d[0] for d in known])
+    z = np.divide(values, spread, out=np.zeros(len(known)), where=spread > 0)
+    better, worse = norm.sf(z).max(), min(1.0, len(known) * norm.cdf(z).min())
+    return float(min(1.0, 2 * min(better, worse)))
+
+
+def holm(probabilities: Sequence[float]) -> list[float]:
+    """Return the probabilities corrected for their number: at 0.05, one wrong verdict in twenty tables.
+
+    Source: Holm, Scandinavian Journal of Statistics 6 (1979).
+    """
+    order = np.argsort(probabilities)
+    count = len(order)
+    steps = [min(1.0, (count - place) * probabilities[i]) for place, i in enumerate(order)]
+    corrected = np.empty(count)
+    corrected[order] = np.maximum.accumulate(steps) if count else []
+    return [float(value) for value in corrected]
 
 
 @dataclass(frozen=True)
@@ -137,14 +179,37 @@ class NoiseCeiling:
     """Agreement of two training runs of the same architectures.
 
     Attributes:
+        n: Number of architectures that have all seeds.
+        seeds: Number of seeds in the mean accuracy with which scores are compared: the harmonic mean over all
+            architectures.
         overall: Mean τ-b over all pairs of seeds.
         equal_cost: Mean τ-b over the pairs of architectures of similar cost; None if they are fewer than 45.
         top: Mean τ-b among the best tenth; None if that is fewer than 10 architectures.
     """
 
+    n: int
+    seeds: float
     overall: float | None
     equal_cost: float | None
     top: float | None
+
+    @property
+    def perfect(self) -> tuple[float | None, float | None, float | None]:
+        """τ-b of a perfect score with the mean over the seeds: overall, at equal cost, among the best tenth."""
+        values = (self.overall, self.equal_cost, self.top)
+        return tuple(None if value is None else correct_attenuation(value, self.seeds) for value in values)  # type: ignore[return-value]
+
+
+def correct_attenuation(tau: float, seeds: float) -> float:
+    """Return τ of the true accuracies with the means over some seeds, given τ of one seed with another.
+
+    For normal noise, r = sin(π τ / 2) is the correlation of two seeds; that of the means of k seeds is k r / (1 + (k -
+    1) r), and its root is the correlation of such a mean with the truth.
+
+    Source: Spearman, American Journal of Psychology 15 (1904); Greiner's relation of τ and r.
+    """
+    r = math.sin(math.pi * max(tau, 0.0) / 2)
+    return 2 / math.pi * math.asin(math.sqrt(reliability_of_mean(r, seeds)))
 
 
 def noise_ceiling(reference: ReferenceData) -> NoiseCeiling | None:
@@ -158,7 +223,9 @@ def noise_ceiling(reference: ReferenceData) -> NoiseCeiling | None:
     rows = np.array(
         list(_correlate_seeds(reference.seeds[known], reference.cost[known], cost_tolerance(reference.cost)))
     )
-    return NoiseCeiling(*(float(mean) if np.isfinite(mean) else None for mean in rows.mean(0)))
+    means = (float(mean) if np.isfinite(mean) else None for mean in rows.mean(0))
+    count = np.isfinite(reference.seeds).sum(1)
+    return NoiseCeiling(int(known.sum()), float(1 / np.mean(1 / count[count > 0])), *means)
 
 
 def _correlate_seeds(seeds: np.ndarray, cost: np.ndarray, tolerance: float) -> Iterator[tuple[float, float, float]]:

@@ -70,7 +70,7 @@ def reliability(means: np.ndarray, errors: np.ndarray, repeats: int, cost: np.nd
     return between / total if total > 0 else None
 
 
-def reliability_of_mean(single: float, repeats: int) -> float:
+def reliability_of_mean(single: float, repeats: float) -> float:
     """Return the reliability of the mean of some samples, given that of one (Spearman and Brown, 1910)."""
     return repeats * single / (1 + (repeats - 1) * single)
 

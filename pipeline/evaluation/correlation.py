@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from zenfront.pipeline.analysis.assessment import LEAST, Assessment, NoiseCeiling, assess, noise_ceiling
+from zenfront.pipeline.analysis.assessment import LEAST, Assessment, NoiseCeiling, assess, holm, noise_ceiling
 from zenfront.pipeline.analysis.conditions import Condition
 from zenfront.pipeline.analysis.strata import cost_tolerance
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.evaluation.learned import cross_validated
-from zenfront.pipeline.evaluation.sample import Sample, orient
+from zenfront.pipeline.evaluation.sample import BASELINES, Sample, orient
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +72,9 @@ def _correlate_part(sample: Sample, where: str, seed: int) -> Correlations:
             found[name] = assess(orient(name, values, sample.code), reference)
         except ValueError as reason:
             skipped[name] = str(reason)
+    named = [name for name, each in found.items() if name not in BASELINES and each.p is not None]
+    for name, adjusted in zip(named, holm([found[name].p or 0.0 for name in named]), strict=True):
+        found[name] = replace(found[name], adjusted=adjusted)
     return Correlations(
         where=where,
         n=len(reference.accuracy),

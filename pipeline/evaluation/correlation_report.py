@@ -31,9 +31,9 @@ READING = (
     "τ is Kendall's τ-b and ρ is Spearman's, with the 95 % interval of 500 bootstrap resamples in brackets. τ at equal "
     "FLOPs, or at FLOPs within 10 % where equal ones are rare, counts only the pairs of architectures that cost the "
     f"same, so that a score that merely counts the cost gains nothing there; it is undefined below {PAIRS} pairs. The "
-    "verdict is the difference of τ to the best free score on the same architectures and resamples, undecided if its "
-    "interval includes 0. Intervals are not corrected for the number of scores: of twenty scores that are as good as "
-    "the free one, about one gets a wrong verdict, and choosing the best free score on the same sample favours it. A "
+    "verdict is the difference of τ to the best free score on the same architectures and resamples. It is undecided if "
+    "the interval includes 0 or the probability of a chance, corrected for the number of scores (Holm) and for the "
+    "choice among the free ones, exceeds 5 %: a wrong verdict on any of the scores is expected in one table of twenty. A "
     "score that is usually minimised has its sign changed; more of a cost is taken to be better. Weighted τ counts "
     "mistakes among the best most. Reliability is the share of a score's variance among architectures of equal FLOPs "
     "that is not due to the random weights."
@@ -58,7 +58,7 @@ def _equal_flops(part: Correlations) -> str:
 
 
 def table_rows(part: Correlations) -> list[tuple[object, ...]]:
-    """Return the rows of the table; the last one, if known, is the agreement of two training seeds."""
+    """Return the rows of the table; the last two, if known, are the agreement of training seeds and what it allows."""
     rows: list[tuple[object, ...]] = [
         (
             name,
@@ -72,13 +72,14 @@ def table_rows(part: Correlations) -> list[tuple[object, ...]]:
         )
         for name, e in part.scores.items()
     ]
-    if part.ceiling:
-        c = part.ceiling
-        overall, equal, top = (str(Estimate(value)) for value in (c.overall, c.equal_cost, c.top))
-        values = (overall, "-", "-", equal, top)
-        rows.append(
-            ("noise ceiling", part.n, *_reliability(part, ""), *values, "-", "one training seed against another")
-        )
+    if c := part.ceiling:
+        measured = (c.overall, c.equal_cost, c.top)
+        for label, n, row, source in (
+            ("noise ceiling", c.n, measured, "one training seed against another"),
+            ("perfect score", part.n, c.perfect, f"against the mean of {c.seeds:.1f} seeds, corrected for attenuation"),
+        ):
+            overall, equal, top = (str(Estimate(value)) for value in row)
+            rows.append((label, n, *_reliability(part, ""), overall, "-", "-", equal, top, "-", source))
     return rows
 
 
@@ -123,7 +124,7 @@ def _document(part: Correlations) -> dict[str, Any]:
         "where": part.where,
         "n": part.n,
         "equal_flops_within": part.tolerance,
-        "ceiling": part.ceiling and asdict(part.ceiling),
+        "ceiling": part.ceiling and asdict(part.ceiling) | {"perfect": part.ceiling.perfect},
         "scores": scores,
         "skipped": dict(part.skipped),
         "reliability": {name: asdict(each) for name, each in part.sample.reliabilities.items()},

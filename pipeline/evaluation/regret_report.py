@@ -14,7 +14,7 @@ from zenfront.pipeline.record.json_file import write_json
 READING = (
     "Regret is the best accuracy at a FLOPs level or below, minus the best of the selected architectures at that level "
     "or below. The table shows the mean over the levels ± its standard deviation over random subsets of the "
-    "architectures, and after the slash the largest over the levels, averaged over the subsets. Every rule selects "
+    "architectures, and after the slash the mean over the subsets of the largest value over the levels. Every rule selects "
     "from the same subsets and is compared with the best of its subset. The levels are the FLOPs that occur, or at "
     "most 20 quantiles where few architectures have equal FLOPs. front: the non-dominated first, then the next "
     "front, and the most isolated of the last one; stratified: round-robin over the FLOPs levels, the best by the "
@@ -29,7 +29,7 @@ def table_columns(settings: RegretSettings) -> list[str]:
 
 
 def table_rows(results: Sequence[RuleRegret]) -> list[list[str]]:
-    """Return the rows of the table: mean ± deviation / largest."""
+    """Return the rows of the table: mean ± deviation / mean of the largest."""
     return [
         [result.rule, *(f"{s.mean:.2f} ± {s.deviation:.2f} / {s.worst:.1f}" for s in result.by_budget.values())]
         for result in results
@@ -41,7 +41,7 @@ def table_title(sample: Sample, settings: RegretSettings) -> str:
     n = len(sample.truth.accuracy)
     size = round(settings.share * n)
     subsets = f"{settings.subsets} random subsets of {size} of {n} architectures of {sample.space.name}"
-    return f"Regret, mean ± deviation / largest: {subsets}; {sample.truth.source}"
+    return f"Regret, mean ± deviation / mean of the largest: {subsets}; {sample.truth.source}"
 
 
 def write_report(results: Sequence[RuleRegret], sample: Sample, settings: RegretSettings, folder: Path) -> Path:

@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import kendalltau
 
-from zenfront.pipeline.analysis.assessment import ReferenceData, assess, noise_ceiling
+from zenfront.pipeline.analysis.assessment import ReferenceData, assess, holm, noise_ceiling
 from zenfront.pipeline.analysis.resampling import Estimate
 from zenfront.pipeline.seeds import numpy_generator
 
@@ -117,6 +118,51 @@ def test_pairs_of_similar_cost_are_compared_where_equal_ones_are_rare() -> None:
 def test_a_verdict_is_better_worse_or_undecided(low: float, high: float, verdict: str) -> None:
     found = replace(assess(SCORES["all"], TRUTH), difference=Estimate(0.3, low, high))
     assert found.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("adjusted", "verdict"),
+    [(0.04, "better than flops: "), (0.06, "undecided against flops: "), (None, "better than ")],
+)
+def test_a_verdict_needs_a_small_corrected_probability(adjusted: float | None, verdict: str) -> None:
+    found = replace(assess(SCORES["all"], TRUTH), difference=Estimate(0.3, 0.01, 0.8), adjusted=adjusted)
+    assert found.verdict.startswith(verdict)
+
+
+def test_holm_corrects_for_the_number_of_scores() -> None:
+    """Holm, 1979: the smallest of four is multiplied by 4, the next by 3, and none is below the one before."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]) == []
+
+
+def test_verdicts_on_noise_are_rarely_wrong() -> None:
+    """Scores that are as good as the free ones: 5 % of the tables may have a wrong verdict, whichever looks best."""
+    wrong = 0
+    for seed in range(15):
+        rng = np.random.default_rng(seed)
+        truth = rng.normal(size=60)
+        free = {name: truth + rng.normal(size=60) for name in ("flops", "params", "live_params")}
+        reference = ReferenceData(truth, np.empty((60, 0)), np.arange(60.0), free, {}, seed=seed)
+        found = [assess(truth + rng.normal(size=60), reference).p for _ in range(4)]
+        wrong += min(holm([p if p is not None else 1.0 for p in found])) <= 0.05
+    assert wrong <= 4  # less than one is expected
+
+
+def test_a_perfect_score_is_limited_by_the_noise_of_the_mean() -> None:
+    """Normal accuracies with three seeds: tau of the truth with their means, from that of one seed with another."""
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=1500)
+    seeds = truth[:, None] + 0.5 * rng.normal(size=(1500, 3))
+    reference = ReferenceData(seeds.mean(1), seeds, np.arange(1500.0), {}, {}, seed=0)
+    ceiling = noise_ceiling(reference)
+    assert ceiling is not None
+    assert (ceiling.n, ceiling.seeds) == (1500, 3)
+    assert ceiling.perfect[0] == pytest.approx(kendalltau(truth, seeds.mean(1)).statistic, abs=0.01)
+    half = np.where(np.arange(1500)[:, None] < 750, seeds, [1, 0, 0] * seeds + [0, np.nan, np.nan])
+    part = noise_ceiling(replace(reference, seeds=half))
+    assert part is not None
+    assert part.n == 750
+    assert part.seeds == pytest.approx(1.5)
 
 
 def test_the_noise_ceiling_is_the_correlation_of_the_seeds() -> None:
