@@ -33,8 +33,8 @@ READING = (
     f"same, so that a score that merely counts the cost gains nothing there; it is undefined below {PAIRS} pairs. The "
     "verdict is the difference of τ to the best free score on the same architectures and resamples. It is undecided if "
     "the interval includes 0 or the probability of a chance, corrected for the number of scores (Holm) and for the "
-    "choice among the free ones, exceeds 5 %: a wrong verdict on any of the scores is expected in one table of twenty. A "
-    "score that is usually minimised has its sign changed; more of a cost is taken to be better. Weighted τ counts "
+    "choice among the free ones, exceeds 5 %: a wrong verdict on any of the scores is expected in one table of twenty. "
+    "A score that is usually minimised has its sign changed; more of a cost is taken to be better. Weighted τ counts "
     "mistakes among the best most. Reliability is the share of a score's variance among architectures of equal FLOPs "
     "that is not due to the random weights."
 )

@@ -42,8 +42,9 @@ def ntk(
             ``exact``: compute the rows of J one by one, as TE-NAS does, which is exact and about 17× slower. Rank
             correlation between the methods (32 images of CIFAR-10): Spearman 0.973 and Kendall 0.877 for 64 random
             networks of anynet3, 0.976 and 0.873 for the 64 best of a search, 0.947 and 0.820 for 28 cells of
-            NAS-Bench-201 on 16 images of 8 x 8, where the values differ by 63 % in the median and up to threefold. Fresh weights change the logarithm of the
-            score of one of these by 0.43 (standard error), nearly as much as the choice of the network does (0.53).
+            NAS-Bench-201 on 16 images of 8 x 8, where the values differ by 63 % in the median and up to threefold.
+            Fresh weights change the logarithm of the score of one of the 64 best by 0.43 (standard error), nearly as
+            much as the choice of the network does (0.53).
         statistics: Statistics used by BN. ``train``: those of the batch, so that row i depends on all images.
             ``eval``: the running statistics, for which both methods are exact.
         precision: Precision of the gradients; the eigenvalues are always computed in float64.
