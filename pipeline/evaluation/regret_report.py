@@ -12,14 +12,14 @@ from zenfront.pipeline.plots import html
 from zenfront.pipeline.record.json_file import write_json
 
 READING = (
-    "Regret is the best accuracy at a FLOPs level or below, minus the best of the selected architectures at that level "
-    "or below. The table shows the mean over the levels ± its standard deviation over random subsets of the "
-    "architectures, and after the slash the mean over the subsets of the largest value over the levels. "
-    "Every rule selects from the same subsets and is compared with the best of its subset. The levels are the FLOPs "
+    "Regret is the best accuracy at a FLOPs level or below, minus the best of the selected architectures at that "
+    "level or below. The table shows the mean over the levels ± its standard deviation over random subsets of the"
+    " architectures, and after the slash the mean over the subsets of the largest value over the levels. Every "
+    "rule selects from the same subsets and is compared with the best of its subset. The levels are the FLOPs "
     "that occur, or at most 20 quantiles where few architectures have equal FLOPs. front: the non-dominated "
-    "first, then the next front, and the most isolated of the last one; stratified: round-robin over the FLOPs levels, the best by the "
-    "score first; top: the best by the score. A plus sums the logarithms of the ranks as AZ-NAS does. Less of a cost "
-    "is better as an objective of a front, and more is better elsewhere."
+    "first, then the next front, and the most isolated of the last one; stratified: round-robin over the FLOPs "
+    "levels, the best by the score first; top: the best by the score. A plus sums the logarithms of the ranks as "
+    "AZ-NAS does. Less of a cost is better as an objective of a front, and more is better elsewhere."
 )
 
 
