@@ -146,7 +146,7 @@ class Train(Strict):
     """Early stopping of runs."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)] = (0,)
     """Seeds. The scheduler compares architectures on the first one; survivors are also trained with the others."""
-    baselines: tuple[str | RandomBaselines, ...] = ()
+    baselines: Annotated[tuple[Word | RandomBaselines, ...], Field(max_length=1000)] = ()
     """Known networks to train beside the selected ones: names of published ones (`resnet20`), architectures of the
     space in its notation or of another one as `SPACE: NOTATION`, and `random: N`. They are trained to the end, and
     neither compared by the scheduler nor counted as found."""

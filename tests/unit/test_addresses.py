@@ -1,8 +1,18 @@
 """Secrets of addresses are shown nowhere, and an address that programs would read differently is refused."""
 
+import socket
+from collections.abc import Callable
+
 import pytest
 
+from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.addresses import fault, has_secrets, shown
+from zenfront.pipeline.experiment.config_file import load_experiment
+from zenfront.pipeline.experiment.train_config import Data
+from zenfront.pipeline.training import data
+from zenfront.spaces import Task
+
+Zenfront = Callable[..., tuple[int, str, str]]
 
 SECRET = "hunter2"
 
@@ -75,3 +85,38 @@ def test_an_address_that_programs_read_differently_is_refused_without_its_secret
 )
 def test_a_clear_address_is_accepted(address: str) -> None:
     assert fault(address) is None
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        f"tracking.uri=http://user:p/{SECRET}@host",
+        f"tracking.uri=http://user:p {SECRET}@host",
+        f"cluster.storage=s3://key:{SECRET}@bucket/folder",
+        f"cluster.storage=s3://bucket/folder?access_key=mine&secret_key={SECRET}",
+        f"tracking=http://user:{SECRET}@host",
+        f"tracking={{uri: http://user:{SECRET}@host, port: 1}}",
+        f"tracking.uri=http://user:{SECRET}@host: 1",
+    ],
+)
+def test_a_wrong_place_is_told_without_its_secret(override: str, zenfront: Zenfront) -> None:
+    code, out, err = zenfront("search", "smoke", "--set", override)
+    assert code == 2
+    assert SECRET not in out + err
+    with pytest.raises(UserError) as caught:
+        load_experiment("smoke", [override])
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["http://127.0.0.1:9/x", "s3://bucket/x", "hf://datasets/a/b", "file:///etc", "//host/share", "csv", "text"],
+)
+def test_a_data_set_is_no_address(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(*_: object, **__: object) -> None:
+        raise AssertionError("a connection")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    monkeypatch.setattr(socket, "getaddrinfo", connect)
+    with pytest.raises(UserError, match="there is no such file or folder"):
+        data.load(Data(source=source), Task(1, 8, 8, 10), 0)
