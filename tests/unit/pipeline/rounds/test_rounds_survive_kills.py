@@ -92,4 +92,5 @@ def test_a_kill_for_each_round_in_one_run(world: World, kill: Kill, tmp_path: Pa
     assert deaths > 5
     assert found == expected
     whole, killed = (read_ledger(tmp_path / name / "epochs.jsonl")[0] for name in ("whole", "killed"))
-    assert [(row["trial"], row["epoch"]) for row in whole] == [(row["trial"], row["epoch"]) for row in killed]
+    trained = [sorted((row["trial"], row["epoch"]) for row in rows) for rows in (whole, killed)]
+    assert trained[0] == trained[1]  # none twice, in an order that depends on the places of the kills
