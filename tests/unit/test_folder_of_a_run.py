@@ -37,7 +37,7 @@ def test_a_run_is_worked_on_where_it_was_found(
     said = " ".join(out.split())
     assert "base: this run is in the folder" in said
     assert "which has another name; that folder is used." in said
-    assert "Continue with `zenfront train old`" in said
+    assert "Continue with `zenfront train old" in said
 
 
 def test_a_folder_is_also_found_from_within(copied: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
