@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 
 from zenfront.pipeline import tracking
-from zenfront.pipeline.checks import check, check_data
+from zenfront.pipeline.checks import check, check_data, read_task
 from zenfront.pipeline.cli.console import ConsoleView, print_table
 from zenfront.pipeline.cli.signals import resumable
 from zenfront.pipeline.errors import UserError
@@ -68,6 +68,7 @@ class Request:
             self.overrides,
             allow_code=self.allow_code,
             trust_config=self.trust_config,
+            read_task=read_task,
             places=own_places(self.address),
         )
         check(experiment)
