@@ -23,7 +23,7 @@ from zenfront.pipeline.stages.select import select
 
 pytestmark = pytest.mark.slow
 
-KILLS = int(os.environ.get("ZENFRONT_KILLS", "3"))
+KILLS = int(os.environ.get("ZENFRONT_KILLS", "1"))
 Once = Callable[[Path, int, Callable[[], None]], None]
 KilledDriver = Callable[..., None]
 
@@ -83,9 +83,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Callab
     return get
 
 
-@pytest.mark.parametrize(
-    ("workers", "batch", "lookahead"), [(1, 8, 1), (2, 1, 1), (2, 8, 1), (2, "auto", 1), (2, 3, 2)]
-)
+@pytest.mark.parametrize(("workers", "batch", "lookahead"), [(2, 1, 1), (2, "auto", 1), (2, 3, 2)])
 def test_the_result_depends_neither_on_workers_nor_on_batches(
     whole: Callable[[int], RunFolder], tmp_path: Path, workers: int, batch: int | str, lookahead: int
 ) -> None:
@@ -158,7 +156,7 @@ def test_a_record_that_cannot_be_written_ends_the_search_in_one_message(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(UserError, match=r"scores\.jsonl: No space left on device.*Earlier records are intact"):
+    with pytest.raises(UserError, match=r"scores\.jsonl: No space left on device\. Make room and run"):
         run(experiment_of(1, 2), folder)
     monkeypatch.undo()
     assert read_ledger(folder.scores)[0] == []
