@@ -60,6 +60,11 @@ test *args: setup
 test-fast *args: setup
     @"{{ bin }}/python" -m pytest --numprocesses auto --maxprocesses 4 -m "not slow" "$@"
 
+# Run the tests that kill, stop and resume whole runs for minutes; ZENFRONT_KILLS=20 kills twenty drivers
+[no-exit-message]
+soak *args: setup
+    @"{{ bin }}/python" -m pytest -m soak "$@"
+
 # Check formatting, lint and types
 [no-exit-message]
 check: setup

@@ -14,13 +14,13 @@ from zenfront.pipeline.record.ledger import read_ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.seeds import numpy_generator
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
-KILLS = int(os.environ.get("ZENFRONT_KILLS", "1"))
+KILLS = int(os.environ.get("ZENFRONT_KILLS", "3"))
 RUN = [sys.executable, "-c", "from zenfront.pipeline.cli.app import main; main()", "run", "smoke"]
 SETTINGS = (
-    *("search.evaluations=16", "search.candidates_per_trial=1", "train.scheduler.name=successive_halving"),
-    *("train.recipe.warmup_epochs=1", "train.epochs=4", "select.k=4"),
+    *("search.evaluations=24", "search.candidates_per_trial=1", "train.scheduler.name=successive_halving"),
+    *("train.recipe.warmup_epochs=1", "train.epochs=6", "select.k=6", "train.seeds=[0,1]"),
     *("resources.device=cpu", "resources.search.workers=2", "resources.train.workers=2"),
 )
 PATIENCE = 600

@@ -14,7 +14,7 @@ import zenfront as zf
 from zenfront.pipeline.record.ledger import read_ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
 STOP = float(os.environ.get("ZENFRONT_STOP", "24"))
 """Seconds for which a worker is stopped; its candidates have a third of that."""

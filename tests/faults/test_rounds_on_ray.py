@@ -1,4 +1,4 @@
-"""A run with rounds on Ray whose driver is killed while it searches between two rounds."""
+"""A run with rounds on Ray whose driver is killed in a training, in the search of a round and between rounds."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ from zenfront.pipeline.stages.rounds.stage import train_in_rounds
 from zenfront.pipeline.stages.search.stage import search
 from zenfront.pipeline.stages.select import select
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
 KilledDriver = Callable[..., None]
 
@@ -63,7 +63,8 @@ def test_rounds_end_the_same_on_ray_after_their_driver_was_killed(
     experiment = experiment_of(2)
     here = experiment.model_copy(update={"cluster": Cluster(address=ray.get_runtime_context().gcs_address)})
     folder = selected(tmp_path / "killed", experiment)
-    killed_driver("rounds.stage:train_in_rounds", here, folder, folder.round(2).scores, 1)
+    for record, lines in ((folder.epochs, 2), (folder.round(2).scores, 1), (folder.epochs, 5)):
+        killed_driver("rounds.stage:train_in_rounds", here, folder, record, lines)
     train_in_rounds(experiment, folder, ConsoleView())
     assert results(folder) == results(whole)
     front, trained = results(whole)

@@ -83,7 +83,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Callab
     return get
 
 
-@pytest.mark.parametrize(("workers", "batch", "lookahead"), [(2, 1, 1), (2, "auto", 1), (2, 3, 2)])
+@pytest.mark.parametrize(("workers", "batch", "lookahead"), [(2, 1, 1), (2, 3, 2)])
 def test_the_result_depends_neither_on_workers_nor_on_batches(
     whole: Callable[[int], RunFolder], tmp_path: Path, workers: int, batch: int | str, lookahead: int
 ) -> None:
