@@ -130,6 +130,11 @@ def allow(code: Iterable[UserCode]) -> None:
     _allowed.update(each.digest for each in code)
 
 
+def is_allowed(code: Iterable[UserCode]) -> bool:
+    """Return whether this process may run all of this code."""
+    return all(each.digest in _allowed for each in code)
+
+
 def require_allowed(code: Iterable[UserCode]) -> None:
     """Check that this process may run all of this code.
 

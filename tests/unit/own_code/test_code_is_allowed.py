@@ -138,7 +138,7 @@ def test_a_worker_runs_what_its_driver_was_allowed_to_run(marking: Path, monkeyp
 def test_an_override_of_a_stored_experiment_reads_no_reference_in_it(marking: Path) -> None:
     """A record holds names; a path in it is not followed, whoever wrote it there."""
     stored = load_experiment(marking).model_copy(update={"space": str(marking.parent / "chain.py")})
-    with pytest.raises(UserError, match=r"space: there is no search space named .*chain\.py"):
+    with pytest.raises(UserError, match=r"space: there is no search space named '/"):
         with_overrides(stored, ["search.population=5"])
     assert ran(marking) == []
 

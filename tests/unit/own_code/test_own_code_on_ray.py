@@ -20,7 +20,7 @@ from zenfront.pipeline.stages.train.stage import train
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray_session")
 def test_all_stages_run_when_the_files_have_gone(own: tuple[Path, ...], tmp_path: Path) -> None:
-    experiment = load_experiment(own[0], allow_code=True)
+    experiment = load_experiment(own[0], ["search.repeats=1"], allow_code=True)
     for file in own:
         file.unlink()
     folder = RunFolder(tmp_path / "runs" / "mine")

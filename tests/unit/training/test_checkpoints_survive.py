@@ -147,7 +147,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
 def test_a_checkpoint_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "000001.pt").mkdir()
-    with pytest.raises(UserError, match=r"cannot read the checkpoint .*000001\.pt: Is a directory"):
+    with pytest.raises(UserError, match=r"cannot read the checkpoint .*000001\.pt: it is not a regular file"):
         load(tmp_path, IDENTITY)
 
 

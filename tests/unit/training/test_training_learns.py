@@ -34,7 +34,7 @@ def test_digits_are_learnt(new_network: Callable[[int], Network]) -> None:
 def test_a_diverging_run_reports_it_and_ends(
     epochs: int, digits: Images, new_network: Callable[[], Network], tmp_path: Path
 ) -> None:
-    recipe = Recipe(learning_rate=1e30, warmup_epochs=0, batch_size=16)
+    recipe = Recipe(warmup_epochs=0, batch_size=16).model_copy(update={"learning_rate": 1e30})
     for _ in range(2):  # the second time on the checkpoints of the first
         results = list(train(new_network(), digits, recipe, epochs=epochs, seed=0, device=CPU, checkpoint=tmp_path))
         last = results[-1]

@@ -191,7 +191,7 @@ def test_a_full_disk_is_one_message_without_a_traceback(fake_run: FakeRun, capfd
     select(first.experiment(), first)  # a front is more to send
     resource.setrlimit(resource.RLIMIT_FSIZE, (full, limits[1]))
     try:
-        with pytest.raises(UserError, match=r"mlflow\.db did not store the run .*Then run `zenfront sync first`"):
+        with pytest.raises(UserError, match=r"mlflow\.db did not store the run .*Then run `zenfront sync first"):
             sync(first)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
