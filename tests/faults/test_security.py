@@ -82,9 +82,10 @@ def test_mlflow_is_shown_on_this_machine_alone(zenfront: Zenfront, monkeypatch: 
         raise SystemExit(0)
 
     monkeypatch.setattr(os, "execv", execute)
-    code, out, _ = zenfront("ui")
+    monkeypatch.setattr("zenfront.pipeline.tracking.experiment_pages", lambda uri: {"zenfront": "experiments/1"})
+    code, out, _ = zenfront("ui", "--uri", "sqlite:///other.db")
     assert code == 0
-    assert "http://127.0.0.1:5000" in out
+    assert "zenfront: http://127.0.0.1:5000/#/experiments/1" in out
     words = list(started[0])
     assert words[words.index("--host") + 1] == "127.0.0.1"
 
