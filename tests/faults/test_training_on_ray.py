@@ -25,7 +25,7 @@ from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.front import Front, Member
 from zenfront.pipeline.results.stage_rows import Box, Trained, TrainedRun
 from zenfront.pipeline.stages.train.runs import TrainingRuns
-from zenfront.pipeline.stages.train.stage import train
+from zenfront.pipeline.stages.train.stage import train, train_given
 
 pytestmark = pytest.mark.slow
 
@@ -61,11 +61,15 @@ def genes_of(index: int) -> dict[str, Any]:
     }
 
 
+def architecture_of(genes: dict[str, Any]) -> spaces.Architecture:
+    return spaces.Architecture("anynet3", tuple(genes.items()))
+
+
 def selection(path: Path, members: list[dict[str, Any]] | None = None) -> RunFolder:
     """A run folder with five tiny networks selected."""
     space = spaces.load("anynet3")
     members = members or [genes_of(index) for index in range(5)]
-    found = [spaces.Architecture(space.name, tuple(genes.items())) for genes in members]
+    found = [architecture_of(genes) for genes in members]
     front = Front(
         space=space.name,
         objectives=(Objective("flops", "minimise"),),
@@ -220,9 +224,10 @@ def test_a_run_whose_worker_fails_each_time_is_recorded_and_the_others_continue(
 ) -> None:
     monkeypatch.setattr("zenfront.pipeline.stages.train.driver.RETRIES", 1)
     broken = {gene: value for gene, value in genes_of(0).items() if gene != "d3"}
-    folder = selection(tmp_path, [broken, genes_of(1)])
-    said = run(experiment_of("asha", 1), folder)
-    assert said.count("KeyError: 'd3'; going on from its checkpoint") == 1
+    folder, said = RunFolder(tmp_path), StringIO()
+    with ConsoleView(Console(file=said, width=200)) as view:
+        train_given(experiment_of("asha", 1), folder, view, [architecture_of(broken), architecture_of(genes_of(1))])
+    assert said.getvalue().count("KeyError: 'd3'; going on from its checkpoint") == 1
     bad, good = trials(folder)
     assert (bad.status, bad.failure) == ("failed", "worker failed: KeyError: 'd3'")
     assert good.status == "finished"
