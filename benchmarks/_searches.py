@@ -14,7 +14,7 @@ from typing import Any
 
 from _null import install
 
-from zenfront.pipeline.record.ledger import read_values
+from zenfront.pipeline.record.files.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.stage_rows import Generation
 

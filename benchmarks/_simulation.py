@@ -18,7 +18,7 @@ from _null import SPACE
 from zenfront.pipeline import algorithms
 from zenfront.pipeline.algorithms import Problem
 from zenfront.pipeline.objectives import Objective
-from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.files.ledger import Ledger
 from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.stages.search.loop import REPORTS, SearchLoop, trial_seconds, trial_size

@@ -23,7 +23,7 @@ from zenfront.pipeline.analysis.regret import stratified_rule
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import load_experiment
 from zenfront.pipeline.progress import SearchProgress, TrialProgress
-from zenfront.pipeline.record.ledger import Ledger, read_values
+from zenfront.pipeline.record.files.ledger import Ledger, read_values
 from zenfront.pipeline.record.round_outcomes import Curve
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.stage_rows import Scores

@@ -23,7 +23,7 @@ from zenfront.pipeline.experiment.train_config import Data, Recipe
 from zenfront.pipeline.objectives import Constraint, Objective, losses, violations
 from zenfront.pipeline.pareto import front_indices
 from zenfront.pipeline.proxies import Batch
-from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.files.ledger import Ledger
 from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.scoring import Scoring
 from zenfront.pipeline.stages.search.loop import generations

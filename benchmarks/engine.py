@@ -34,7 +34,7 @@ from _searches import Search, environment, null_experiment, rate
 from _simulation import simulate
 
 from zenfront.pipeline import proxies
-from zenfront.pipeline.record.ledger import read_ledger
+from zenfront.pipeline.record.files.ledger import read_ledger
 
 SETTINGS = ((2, 1, 1), (2, 64, 1), (2, 512, 1), (1, "auto", 1), (2, "auto", 1), (1, "auto", 2), (2, "auto", 2))
 ONE_A_TRIAL = 300

@@ -27,7 +27,7 @@ from zenfront import spaces
 from zenfront.pipeline import proxies
 from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.proxies import Batch
-from zenfront.pipeline.record.ledger import Ledger, read_ledger
+from zenfront.pipeline.record.files.ledger import Ledger, read_ledger
 from zenfront.pipeline.scoring import Scoring
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.training import data

@@ -18,7 +18,7 @@ from pyarrow import parquet
 from zenfront.pipeline.analysis.correlation import kendall, spearman
 from zenfront.pipeline.analysis.resampling import draw_resamples, estimate
 from zenfront.pipeline.evaluation.truth_table import read_truth
-from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.files.ledger import Ledger
 from zenfront.spaces import load
 
 VARIANTS = {"zen": {"mode": "reference"}, "fisher": {"mode": "reference"}, "naswot": {}}

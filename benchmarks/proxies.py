@@ -41,7 +41,7 @@ from zenfront.pipeline.algorithms import Problem
 from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.objectives import Constraint, Objective, losses, violations
 from zenfront.pipeline.proxies import Batch
-from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.files.ledger import Ledger
 from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.scoring import Scoring
 from zenfront.pipeline.seeds import numpy_generator, torch_generator

@@ -37,7 +37,7 @@ from zenfront.pipeline.algorithms import Problem
 from zenfront.pipeline.experiment.config_file import load_experiment
 from zenfront.pipeline.objectives import Constraint, Objective, losses, violations
 from zenfront.pipeline.pareto import bounding_box, front_indices, normalised_hypervolume
-from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.files.ledger import Ledger
 from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.scoring import Scoring, noise_batch
 from zenfront.pipeline.stages.search.loop import generations

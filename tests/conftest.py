@@ -19,8 +19,8 @@ from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.objectives import losses, violations
 from zenfront.pipeline.pareto import bounding_box, front_indices, normalised_hypervolume
 from zenfront.pipeline.progress import TrialState
-from zenfront.pipeline.record.json_file import write_json
-from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.files.json_file import write_json
+from zenfront.pipeline.record.files.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.results.stage_rows import Box, Epoch, Generation, Scores, Trained, TrainedRun, trial_name

@@ -13,7 +13,7 @@ from zenfront import spaces
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.objectives import violations
 from zenfront.pipeline.record.data_file import read_overview
-from zenfront.pipeline.record.ledger import read_values
+from zenfront.pipeline.record.files.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.record.score_record import latest, row_reader

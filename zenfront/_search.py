@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 
 from zenfront._run import Run
-from zenfront.pipeline.cli.console import ConsoleView
+from zenfront.pipeline.cli.terminal.console import ConsoleView
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.progress import Backend, SearchProgress, TrialProgress

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from zenfront.pipeline.cli.config_commands import config_app
-from zenfront.pipeline.cli.edf_command import EDF, edf_command
-from zenfront.pipeline.cli.evaluate_commands import CORRELATE, REGRET, correlate_command, regret_command
+from zenfront.pipeline.cli.evaluation.edf_command import EDF, edf_command
+from zenfront.pipeline.cli.evaluation.evaluate_commands import CORRELATE, REGRET, correlate_command, regret_command
 from zenfront.pipeline.cli.init_command import INIT, init_command
 from zenfront.pipeline.cli.options import RUNS, Address, AllowCode, Config, Overrides, Run, Runs, TrustConfig
 from zenfront.pipeline.errors import UserError
@@ -244,7 +244,7 @@ def spaces_command(
 
         describe_space(name, sample, seed)
     else:
-        from zenfront.pipeline.cli.space_list import list_spaces
+        from zenfront.pipeline.cli.terminal.space_list import list_spaces
 
         list_spaces()
 

@@ -9,8 +9,8 @@ import typer
 from zenfront import spaces
 from zenfront.pipeline import algorithms, proxies
 from zenfront.pipeline.checks import check, options, remarks
-from zenfront.pipeline.cli.console import print_table
-from zenfront.pipeline.cli.space_list import shown_size
+from zenfront.pipeline.cli.terminal.console import print_table
+from zenfront.pipeline.cli.terminal.space_list import shown_size
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.references import read_named, with_named

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import typer
 
-from zenfront.pipeline.cli.console import ConsoleView
-from zenfront.pipeline.cli.signals import resumable
-from zenfront.pipeline.cli.summary import show_front, show_places, show_training
+from zenfront.pipeline.cli.terminal.console import ConsoleView
+from zenfront.pipeline.cli.terminal.signals import resumable
+from zenfront.pipeline.cli.terminal.summary import show_front, show_places, show_training
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import with_overrides

@@ -20,7 +20,7 @@ from zenfront.pipeline.evaluation.sample import BASELINES, Sample
 from zenfront.pipeline.plots import html
 from zenfront.pipeline.plots.interactive import LAYOUT
 from zenfront.pipeline.plots.series import BLUE, GREY, VERMILLION
-from zenfront.pipeline.record.json_file import write_json
+from zenfront.pipeline.record.files.json_file import write_json
 from zenfront.pipeline.seeds import numpy_generator
 
 SHOWN = 12

@@ -9,7 +9,7 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.evaluation.regret import RegretSettings, RuleRegret
 from zenfront.pipeline.evaluation.sample import Sample
 from zenfront.pipeline.plots import html
-from zenfront.pipeline.record.json_file import write_json
+from zenfront.pipeline.record.files.json_file import write_json
 
 READING = (
     "Regret is the best accuracy at a FLOPs level or below, minus the best of the selected architectures at that "

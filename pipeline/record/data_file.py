@@ -1,7 +1,7 @@
 """What the data of a run hold, kept with the run: names of the classes, parts, sizes."""
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.record.json_file import read_document, write_json
+from zenfront.pipeline.record.files.json_file import read_document, write_json
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.overview import Overview
 

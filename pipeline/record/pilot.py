@@ -7,7 +7,7 @@ import numpy as np
 from zenfront.pipeline import proxies
 from zenfront.pipeline.analysis.reliability import TARGET, Reliability, plan_repeats, reliability
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.record.ledger import read_values
+from zenfront.pipeline.record.files.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.score_record import joined
 from zenfront.pipeline.results.stage_rows import Scores

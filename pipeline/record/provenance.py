@@ -13,7 +13,7 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
-from zenfront.pipeline.record.json_file import read_document, write_json
+from zenfront.pipeline.record.files.json_file import read_document, write_json
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.rows import CLOSED, Seconds, Text, read_row
 

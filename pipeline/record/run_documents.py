@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from zenfront import spaces
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.train_config import Train
-from zenfront.pipeline.record.json_file import read_document
-from zenfront.pipeline.record.ledger import read_values
+from zenfront.pipeline.record.files.json_file import read_document
+from zenfront.pipeline.record.files.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.score_record import check_genes
 from zenfront.pipeline.record.training_result import baseline_costs

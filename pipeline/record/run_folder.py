@@ -13,9 +13,9 @@ from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.earlier_versions import as_stored, completed, continued
 from zenfront.pipeline.experiment.own_places import named_places, own_places, with_own_places
 from zenfront.pipeline.record.changes import WORKER_FAILED, Change, Computed, Grown, changes, check_changes
-from zenfront.pipeline.record.json_file import read_json, write_json
-from zenfront.pipeline.record.ledger import read_ledger
-from zenfront.pipeline.record.lock import locked
+from zenfront.pipeline.record.files.json_file import read_json, write_json
+from zenfront.pipeline.record.files.ledger import read_ledger
+from zenfront.pipeline.record.files.lock import locked
 from zenfront.pipeline.results.rows import SCHEMA
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.record.ledger import read_values
+from zenfront.pipeline.record.files.ledger import read_values
 from zenfront.pipeline.record.round_outcomes import with_outcomes
 from zenfront.pipeline.record.run_documents import (
     epoch_reader,

@@ -8,7 +8,7 @@ from zenfront import spaces
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.commands import command
-from zenfront.pipeline.record.ledger import read_values
+from zenfront.pipeline.record.files.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.stage_rows import Generation, Scores
 from zenfront.spaces import Architecture, Space

@@ -13,9 +13,9 @@ from zenfront.pipeline.experiment.config_file import find_config, load_experimen
 from zenfront.pipeline.experiment.earlier_versions import continued, note_on
 from zenfront.pipeline.experiment.own_places import note_on_places, own_places, with_own_places
 from zenfront.pipeline.progress import Backend, View
-from zenfront.pipeline.record.backup import Backup, copied_experiment, storage_of
+from zenfront.pipeline.record.copies.backup import Backup, copied_experiment, storage_of
 from zenfront.pipeline.record.data_file import keep_overview
-from zenfront.pipeline.record.json_file import read_document
+from zenfront.pipeline.record.files.json_file import read_document
 from zenfront.pipeline.record.run_documents import read_baselines
 from zenfront.pipeline.record.run_folder import RunFolder, differences
 from zenfront.pipeline.record.score_record import read_whole

@@ -19,8 +19,8 @@ from zenfront.pipeline.pareto import (
 )
 from zenfront.pipeline.ranking import log_rank_sum
 from zenfront.pipeline.record.commands import command
-from zenfront.pipeline.record.json_file import write_json
-from zenfront.pipeline.record.ledger import read_values
+from zenfront.pipeline.record.files.json_file import write_json
+from zenfront.pipeline.record.files.ledger import read_values
 from zenfront.pipeline.record.run_documents import read_front, read_generations
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.score_record import read_whole, row_reader

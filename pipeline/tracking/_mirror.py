@@ -14,10 +14,10 @@ from typing import Any, Self
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.addresses import shown
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.record.background import BackgroundSender
 from zenfront.pipeline.record.commands import command
+from zenfront.pipeline.record.copies.background import BackgroundSender
+from zenfront.pipeline.record.files.regular_file import regular_only
 from zenfront.pipeline.record.provenance import read_origin
-from zenfront.pipeline.record.regular_file import regular_only
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results.baselines import TrainedBaseline

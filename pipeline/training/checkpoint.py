@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.record.regular_file import regular_only
+from zenfront.pipeline.record.files.regular_file import regular_only
+from zenfront.pipeline.record.files.whole_file import write_whole
 from zenfront.pipeline.record.run_folder import differences
-from zenfront.pipeline.record.whole_file import write_whole
 
 _MAGIC = b"zenfront checkpoint 1\n"
 _log = logging.getLogger(__name__)

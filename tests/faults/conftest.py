@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.files.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 
 DRIVER = """
@@ -23,8 +23,8 @@ from importlib import import_module
 from pathlib import Path
 from threading import Event, Timer
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.cli.console import ConsoleView
-from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.cli.terminal.console import ConsoleView
+from zenfront.pipeline.record.files.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 
 name, experiment, folder, record, lines, seconds = sys.argv[1:]

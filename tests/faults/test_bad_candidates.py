@@ -20,7 +20,7 @@ from zenfront.pipeline import proxies
 from zenfront.pipeline.cluster.time_limit import time_limit
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.proxies import Batch, Proxy
-from zenfront.pipeline.record.ledger import read_ledger
+from zenfront.pipeline.record.files.ledger import read_ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.scoring import Scoring, noise_batch
 from zenfront.pipeline.seeds import numpy_generator
@@ -35,7 +35,7 @@ DRIVER = """
 import sys
 from pathlib import Path
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.cli.console import ConsoleView
+from zenfront.pipeline.cli.terminal.console import ConsoleView
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.stages.search.stage import search
 search(Experiment.model_validate_json(sys.argv[1]), RunFolder(Path(sys.argv[2])), ConsoleView())

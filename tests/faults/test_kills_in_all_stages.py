@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from zenfront.pipeline.record.ledger import read_ledger
+from zenfront.pipeline.record.files.ledger import read_ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.seeds import numpy_generator
 

@@ -20,7 +20,7 @@ from zenfront.pipeline.cluster import session, watchdog, workers
 from zenfront.pipeline.cluster.starts import WorkerStarts
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.record.ledger import read_ledger
+from zenfront.pipeline.record.files.ledger import read_ledger
 from zenfront.pipeline.record.provenance import source_digest
 from zenfront.pipeline.record.run_folder import RunFolder
 
@@ -29,7 +29,7 @@ DRIVER = """
 import sys
 from pathlib import Path
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.cli.console import ConsoleView
+from zenfront.pipeline.cli.terminal.console import ConsoleView
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.stages.search.stage import search

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import zenfront as zf
-from zenfront.pipeline.record.ledger import read_ledger
+from zenfront.pipeline.record.files.ledger import read_ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 
 pytestmark = [pytest.mark.slow, pytest.mark.soak]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from zenfront.pipeline.cluster import leftovers
-from zenfront.pipeline.record.ledger import read_ledger
+from zenfront.pipeline.record.files.ledger import read_ledger
 
 pytestmark = pytest.mark.slow
 

@@ -10,8 +10,8 @@ import pytest
 import zenfront as zf
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.record.ledger import Ledger, read_ledger
-from zenfront.pipeline.record.lock import locked
+from zenfront.pipeline.record.files.ledger import Ledger, read_ledger
+from zenfront.pipeline.record.files.lock import locked
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.tracking import Mirror
 

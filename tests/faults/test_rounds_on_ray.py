@@ -7,10 +7,10 @@ import pytest
 import ray
 
 from zenfront.pipeline.analysis.learned import round_sizes
-from zenfront.pipeline.cli.console import ConsoleView
+from zenfront.pipeline.cli.terminal.console import ConsoleView
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.places import Cluster
-from zenfront.pipeline.record.json_file import read_document
+from zenfront.pipeline.record.files.json_file import read_document
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.results.stage_rows import Trained

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from zenfront.pipeline.cli.console import ConsoleView
+from zenfront.pipeline.cli.terminal.console import ConsoleView
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.record.ledger import read_ledger
+from zenfront.pipeline.record.files.ledger import read_ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.stages.search.stage import search

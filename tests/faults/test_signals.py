@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from zenfront import spaces
-from zenfront.pipeline.cli.signals import PATIENCE, SIGNALS, ending_at_signals
+from zenfront.pipeline.cli.terminal.signals import PATIENCE, SIGNALS, ending_at_signals
 from zenfront.pipeline.experiment.config_file import load_experiment
-from zenfront.pipeline.record.json_file import write_json
-from zenfront.pipeline.record.ledger import read_ledger
+from zenfront.pipeline.record.files.json_file import write_json
+from zenfront.pipeline.record.files.ledger import read_ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.stages.select import find_front
@@ -24,7 +24,7 @@ HANGING = 120.0
 """Seconds after which a process that should have ended is taken to hang; no test measures how long it took."""
 STUCK = """
 import sys, time
-import zenfront.pipeline.cli.signals as signals
+import zenfront.pipeline.cli.terminal.signals as signals
 signals.PATIENCE = float(sys.argv[1])
 with signals.ending_at_signals("the last words"):
     while True:

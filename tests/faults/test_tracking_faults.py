@@ -19,8 +19,8 @@ from mlflow import MlflowClient
 
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.places import Tracking
-from zenfront.pipeline.record.background import ENOUGH
-from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.copies.background import ENOUGH
+from zenfront.pipeline.record.files.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.stages.select import select

@@ -14,7 +14,7 @@ from zenfront import spaces
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Train
 from zenfront.pipeline.record.changes import WORKER_FAILED
-from zenfront.pipeline.record.ledger import Ledger, read_ledger
+from zenfront.pipeline.record.files.ledger import Ledger, read_ledger
 from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.seeds import numpy_generator, seed_for
 from zenfront.pipeline.stages.train.runs import Evaluation, Job, TrainingRuns
@@ -95,7 +95,7 @@ class Machine:
 
 @pytest.fixture(autouse=True)
 def _fast_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zenfront.pipeline.record.ledger.os.fsync", lambda descriptor: None)
+    monkeypatch.setattr("zenfront.pipeline.record.files.ledger.os.fsync", lambda descriptor: None)
 
 
 def run(path: Path, train: Train, machine: Machine, kill_after: float = float("inf")) -> TrainingRuns:

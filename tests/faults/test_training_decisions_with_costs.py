@@ -11,7 +11,7 @@ import pytest
 
 from zenfront import spaces
 from zenfront.pipeline.experiment.train_config import Train
-from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.files.ledger import Ledger
 from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.seeds import numpy_generator, seed_for
 from zenfront.pipeline.stages.train.runs import Evaluation, Job, TrainingRuns
@@ -70,7 +70,7 @@ class Workers:
 
 @pytest.fixture(autouse=True)
 def _fast_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zenfront.pipeline.record.ledger.os.fsync", lambda descriptor: None)
+    monkeypatch.setattr("zenfront.pipeline.record.files.ledger.os.fsync", lambda descriptor: None)
 
 
 def run(

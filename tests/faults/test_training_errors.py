@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from zenfront.pipeline.cli.console import ConsoleView
+from zenfront.pipeline.cli.terminal.console import ConsoleView
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.changes import WORKER_FAILED
-from zenfront.pipeline.record.json_file import write_json
-from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.files.json_file import write_json
+from zenfront.pipeline.record.files.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.results.stage_rows import Epoch, Scores, Trained, TrainedRun, trial_name

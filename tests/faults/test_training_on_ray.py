@@ -14,13 +14,13 @@ import ray
 from rich.console import Console
 
 from zenfront import spaces
-from zenfront.pipeline.cli.console import ConsoleView
+from zenfront.pipeline.cli.terminal.console import ConsoleView
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.places import Cluster
 from zenfront.pipeline.objectives import Objective
-from zenfront.pipeline.record.json_file import read_document, write_json
-from zenfront.pipeline.record.ledger import Ledger, read_ledger
+from zenfront.pipeline.record.files.json_file import read_document, write_json
+from zenfront.pipeline.record.files.ledger import Ledger, read_ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.front import Front, Member
 from zenfront.pipeline.results.stage_rows import Box, Trained, TrainedRun

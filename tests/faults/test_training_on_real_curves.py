@@ -11,7 +11,7 @@ import pytest
 
 from zenfront import spaces
 from zenfront.pipeline.experiment.train_config import Train
-from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.files.ledger import Ledger
 from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.stages.train.runs import Evaluation, Job, TrainingRuns
@@ -28,7 +28,7 @@ BY_NAME = {f"{architecture.id}-0": curve for architecture, curve in CURVES.items
 
 @pytest.fixture(autouse=True)
 def _fast_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zenfront.pipeline.record.ledger.os.fsync", lambda descriptor: None)
+    monkeypatch.setattr("zenfront.pipeline.record.files.ledger.os.fsync", lambda descriptor: None)
 
 
 def settings(scheduler: str) -> Train:

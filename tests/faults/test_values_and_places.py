@@ -15,12 +15,12 @@ from torch import nn
 
 from zenfront import spaces
 from zenfront.pipeline import proxies
-from zenfront.pipeline.cli.console import ConsoleView
+from zenfront.pipeline.cli.terminal.console import ConsoleView
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.objectives import Constraint, Objective
 from zenfront.pipeline.proxies import Batch, Proxy
-from zenfront.pipeline.record.ledger import Ledger, read_ledger
+from zenfront.pipeline.record.files.ledger import Ledger, read_ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.registry import _entry_points
 from zenfront.pipeline.results.stage_rows import Scores

@@ -55,7 +55,7 @@ STAGES = ("search", "select", "train", "report")
 DOORS = {
     "ray": ("zenfront.pipeline.cluster", "zenfront.pipeline.stages.", "zenfront.spaces._space"),
     "mlflow": ("zenfront.pipeline.tracking.",),
-    "rich": ("zenfront.pipeline.cli.console",),
+    "rich": ("zenfront.pipeline.cli.terminal.console",),
     "typer": ("zenfront.pipeline.cli.",),
     "datasets": ("zenfront.pipeline.training.",),
     "kornia": ("zenfront.pipeline.training.",),

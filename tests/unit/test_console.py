@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 from rich.console import Console
 
-from zenfront.pipeline.cli.console import ConsoleView, print_table
+from zenfront.pipeline.cli.terminal.console import ConsoleView, print_table
 from zenfront.pipeline.progress import SearchProgress, TrialProgress, TrialState
 from zenfront.pipeline.wording import clean, duration, number
 

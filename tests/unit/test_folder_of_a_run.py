@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.record.backup import storage_of
+from zenfront.pipeline.record.copies.backup import storage_of
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.stages.run_stages import resume_run
 

@@ -2,8 +2,8 @@
 
 import queue
 
-from zenfront.pipeline.cli.console import training_line
-from zenfront.pipeline.cli.heartbeat import Heartbeat
+from zenfront.pipeline.cli.terminal.console import training_line
+from zenfront.pipeline.cli.terminal.heartbeat import Heartbeat
 from zenfront.pipeline.progress import TrialProgress
 
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 import zenfront as zf
-from zenfront.pipeline.cli.console import ConsoleView
+from zenfront.pipeline.cli.terminal.console import ConsoleView
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import load_experiment
 from zenfront.pipeline.experiment.own_places import PLACES, own_places, settings_file
-from zenfront.pipeline.record.backup import Backup, storage_of
+from zenfront.pipeline.record.copies.backup import Backup, storage_of
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.stages.run_stages import RunStages, resume_run, start_run
 from zenfront.pipeline.tracking import sync

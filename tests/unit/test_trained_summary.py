@@ -2,7 +2,7 @@
 
 import pytest
 
-from zenfront.pipeline.cli.trained_summary import sentence
+from zenfront.pipeline.cli.terminal.trained_summary import sentence
 from zenfront.pipeline.results.trained_networks import CostAxis, Pick, PickName, Reference, TrainedFront, TrainedNetwork
 from zenfront.pipeline.wording import quantity
 

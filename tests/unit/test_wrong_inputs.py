@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from zenfront.pipeline.experiment.config_file import load_experiment
-from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.files.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 
 RIGHT = """\

@@ -19,7 +19,7 @@ from zenfront.pipeline.evaluation.design_spaces.wording import (
     summary,
 )
 from zenfront.pipeline.plots import html
-from zenfront.pipeline.record.json_file import write_json
+from zenfront.pipeline.record.files.json_file import write_json
 
 
 @dataclass(frozen=True)

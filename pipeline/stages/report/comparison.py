@@ -18,7 +18,7 @@ from zenfront.pipeline.plots.series import axes, front_group
 from zenfront.pipeline.plots.static import save_panels
 from zenfront.pipeline.plots.trained import save_trained_figure
 from zenfront.pipeline.record.commands import command
-from zenfront.pipeline.record.json_file import write_json
+from zenfront.pipeline.record.files.json_file import write_json
 from zenfront.pipeline.record.run_folder import RunFolder, differences
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.stages.report.trained_blocks import TRAINED_PICTURE

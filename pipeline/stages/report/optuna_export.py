@@ -15,8 +15,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from zenfront import spaces
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.record.files.whole_file import write_whole
 from zenfront.pipeline.record.run_record import RunRecord
-from zenfront.pipeline.record.whole_file import write_whole
 from zenfront.pipeline.results.stage_rows import Generation, Scores
 from zenfront.spaces import Space
 

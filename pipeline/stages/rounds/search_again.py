@@ -10,7 +10,7 @@ from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.objectives import Objective, losses, violations
 from zenfront.pipeline.pareto import front_indices
 from zenfront.pipeline.progress import Backend, View
-from zenfront.pipeline.record.ledger import read_values
+from zenfront.pipeline.record.files.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.score_record import row_reader
 from zenfront.pipeline.record.training_result import compared_costs, search_costs

@@ -5,8 +5,8 @@ from contextlib import nullcontext
 from zenfront.pipeline.cluster import session
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.progress import Backend, View
-from zenfront.pipeline.record.json_file import write_json
-from zenfront.pipeline.record.ledger import read_values
+from zenfront.pipeline.record.files.json_file import write_json
+from zenfront.pipeline.record.files.ledger import read_values
 from zenfront.pipeline.record.round_outcomes import curves_of, with_outcomes
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.score_record import read_scores, row_reader

@@ -8,7 +8,7 @@ from itertools import count
 from zenfront.pipeline.algorithms import FixedList
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.progress import SearchProgress, View
-from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.files.ledger import Ledger
 from zenfront.pipeline.record.pilot import REPEATS, noisy_scores, reliabilities, warning
 from zenfront.pipeline.record.run_documents import generation_reader
 from zenfront.pipeline.record.score_record import holds, joined, latest, row_reader

@@ -7,7 +7,7 @@ from itertools import count
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.progress import Backend, View
-from zenfront.pipeline.record.ledger import Ledger, read_values
+from zenfront.pipeline.record.files.ledger import Ledger, read_values
 from zenfront.pipeline.record.pilot import noisy_scores
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.score_record import holds, joined, read_scores, row_reader

@@ -15,7 +15,7 @@ from zenfront.pipeline.experiment.baselines import asked_baselines, named_baseli
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.objectives import violations
 from zenfront.pipeline.progress import View
-from zenfront.pipeline.record.json_file import write_json
+from zenfront.pipeline.record.files.json_file import write_json
 from zenfront.pipeline.record.run_documents import read_baselines
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.training_result import baseline_costs

@@ -9,7 +9,7 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Train
 from zenfront.pipeline.progress import TrialProgress, TrialState
 from zenfront.pipeline.record.changes import WORKER_FAILED
-from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.files.ledger import Ledger
 from zenfront.pipeline.record.run_documents import epoch_reader
 from zenfront.pipeline.results.stage_rows import Epoch, Trained, TrainedRun, trial_name
 from zenfront.pipeline.schedulers import TrainingBudget

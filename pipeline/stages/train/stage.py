@@ -8,10 +8,10 @@ from zenfront.pipeline.cluster.watchdog import ClusterWatchdog
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.progress import View
-from zenfront.pipeline.record.backup import storage_of
 from zenfront.pipeline.record.commands import command
-from zenfront.pipeline.record.json_file import write_json
-from zenfront.pipeline.record.ledger import Ledger, read_values
+from zenfront.pipeline.record.copies.backup import storage_of
+from zenfront.pipeline.record.files.json_file import write_json
+from zenfront.pipeline.record.files.ledger import Ledger, read_values
 from zenfront.pipeline.record.round_outcomes import with_outcomes
 from zenfront.pipeline.record.run_documents import epoch_reader, read_baselines, read_front, read_outcomes
 from zenfront.pipeline.record.run_folder import RunFolder

@@ -14,8 +14,8 @@ from zenfront.pipeline.cluster.workers import show
 from zenfront.pipeline.device import resolve
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Recipe
-from zenfront.pipeline.record.backup import DRIVER
-from zenfront.pipeline.record.storage import Storage
+from zenfront.pipeline.record.copies.backup import DRIVER
+from zenfront.pipeline.record.copies.storage import Storage
 from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.stages.train.runs import Evaluation
 from zenfront.pipeline.training import data, loop

@@ -13,7 +13,7 @@ import zenfront as zf
 from zenfront.pipeline import proxies
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.proxies import Batch, Proxy
-from zenfront.pipeline.record.ledger import read_ledger, read_values
+from zenfront.pipeline.record.files.ledger import read_ledger, read_values
 from zenfront.pipeline.record.pilot import read_reliabilities, reliabilities
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.registry import Registry

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import zenfront as zf
-from zenfront.pipeline.record.ledger import Ledger, read_ledger
+from zenfront.pipeline.record.files.ledger import Ledger, read_ledger
 from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.stages.select import select

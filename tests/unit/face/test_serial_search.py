@@ -18,7 +18,7 @@ import zenfront as zf
 from zenfront.pipeline import proxies
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.proxies import Batch, Proxy
-from zenfront.pipeline.record.ledger import Ledger, read_ledger
+from zenfront.pipeline.record.files.ledger import Ledger, read_ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.registry import Registry
 from zenfront.spaces import Network
@@ -28,7 +28,7 @@ KILLED = """
 import json, os, signal, sys
 import zenfront as zf
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.files.ledger import Ledger
 
 append = Ledger.append
 def append_until_killed(ledger, rows):

@@ -14,7 +14,7 @@ from zenfront.pipeline import proxies, user_code
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import load_experiment, to_yaml, with_overrides
-from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.files.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.scoring import Scoring
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from zenfront.pipeline.cli.console import ConsoleView
+from zenfront.pipeline.cli.terminal.console import ConsoleView
 from zenfront.pipeline.experiment.config_file import load_experiment
-from zenfront.pipeline.record.ledger import read_ledger
+from zenfront.pipeline.record.files.ledger import read_ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.scoring import Scoring

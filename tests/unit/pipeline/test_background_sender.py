@@ -6,7 +6,7 @@ from threading import Event
 
 import pytest
 
-from zenfront.pipeline.record.background import ENOUGH, BackgroundSender
+from zenfront.pipeline.record.copies.background import ENOUGH, BackgroundSender
 
 PATIENCE = 500
 

@@ -8,11 +8,11 @@ import pytest
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.record.backup import Backup, storage_of
-from zenfront.pipeline.record.json_file import write_json
-from zenfront.pipeline.record.ledger import Ledger, read_ledger
+from zenfront.pipeline.record.copies.backup import Backup, storage_of
+from zenfront.pipeline.record.copies.storage import Storage, _below
+from zenfront.pipeline.record.files.json_file import write_json
+from zenfront.pipeline.record.files.ledger import Ledger, read_ledger
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.record.storage import Storage, _below
 
 
 def _experiment(storage: Path, **changes: object) -> Experiment:

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zenfront.pipeline.cli.console import ConsoleView
+from zenfront.pipeline.cli.terminal.console import ConsoleView
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import with_overrides
 from zenfront.pipeline.objectives import Objective
 from zenfront.pipeline.record.changes import Computed, check_changes
-from zenfront.pipeline.record.ledger import Ledger, read_values
+from zenfront.pipeline.record.files.ledger import Ledger, read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.results.stage_rows import Epoch, Generation, Scores, trial_name

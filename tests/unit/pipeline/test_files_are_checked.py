@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.record.ledger import Ledger, read_ledger
-from zenfront.pipeline.record.lock import locked
+from zenfront.pipeline.record.files.ledger import Ledger, read_ledger
+from zenfront.pipeline.record.files.lock import locked
 from zenfront.pipeline.record.provenance import read_origin
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from zenfront.pipeline.cli.console import ConsoleView
+from zenfront.pipeline.cli.terminal.console import ConsoleView
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.record.json_file import read_document, write_json
-from zenfront.pipeline.record.ledger import Ledger, read_ledger, read_values
+from zenfront.pipeline.record.files.json_file import read_document, write_json
+from zenfront.pipeline.record.files.ledger import Ledger, read_ledger, read_values
 from zenfront.pipeline.record.run_folder import RunFolder, differences
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results.front import Front

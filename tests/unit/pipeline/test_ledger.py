@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.record.ledger import Ledger, read_ledger
+from zenfront.pipeline.record.files.ledger import Ledger, read_ledger
 
 ROWS: list[dict[str, Any]] = [
     {"id": "a", "value": 0.1},

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.files.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import Run, RunRecord
 from zenfront.pipeline.results.front import Front

@@ -13,7 +13,7 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.earlier_versions import completed
 from zenfront.pipeline.proxies import Proxy
-from zenfront.pipeline.record.ledger import Ledger, read_ledger
+from zenfront.pipeline.record.files.ledger import Ledger, read_ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.score_record import latest
 from zenfront.pipeline.registry import Registry

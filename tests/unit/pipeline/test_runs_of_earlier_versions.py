@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from zenfront.pipeline.cli.console import ConsoleView
+from zenfront.pipeline.cli.terminal.console import ConsoleView
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import to_yaml
 from zenfront.pipeline.experiment.earlier_versions import continued, note_on
-from zenfront.pipeline.record.json_file import read_document
-from zenfront.pipeline.record.ledger import Ledger, read_values
+from zenfront.pipeline.record.files.json_file import read_document
+from zenfront.pipeline.record.files.ledger import Ledger, read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.record.training_result import compared_costs, costs_of

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from zenfront.pipeline.record.whole_file import write_whole
+from zenfront.pipeline.record.files.whole_file import write_whole
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.record.json_file import write_json
+from zenfront.pipeline.record.files.json_file import write_json
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results.front import Front

@@ -12,7 +12,7 @@ import pytest
 
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.progress import SearchProgress, TrialProgress
-from zenfront.pipeline.record.json_file import read_document
+from zenfront.pipeline.record.files.json_file import read_document
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.results.stage_rows import Epoch, Scores, Trained
@@ -172,5 +172,5 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(serial, "run", lambda driver: made.search(driver))
     monkeypatch.setattr(train_stage, "_run", made.train)
     monkeypatch.setattr("zenfront.pipeline.cluster.session.cluster", lambda experiment: nullcontext())
-    monkeypatch.setattr("zenfront.pipeline.record.ledger.os.fsync", lambda descriptor: None)
+    monkeypatch.setattr("zenfront.pipeline.record.files.ledger.os.fsync", lambda descriptor: None)
     return made

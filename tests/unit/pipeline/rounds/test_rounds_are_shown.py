@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import zenfront as zf
-from zenfront.pipeline.cli.summary import show_front, show_training
+from zenfront.pipeline.cli.terminal.summary import show_front, show_training
 from zenfront.pipeline.record.provenance import read_origin
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord

@@ -13,7 +13,7 @@ from zenfront.pipeline.analysis.learned import round_sizes
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment, Select
 from zenfront.pipeline.experiment.config_file import with_overrides
-from zenfront.pipeline.record.ledger import read_ledger, read_values
+from zenfront.pipeline.record.files.ledger import read_ledger, read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results.stage_rows import Scores

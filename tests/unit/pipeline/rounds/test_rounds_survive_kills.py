@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from zenfront.pipeline.record.ledger import Ledger, read_ledger
-from zenfront.pipeline.record.whole_file import write_whole
+from zenfront.pipeline.record.files.ledger import Ledger, read_ledger
+from zenfront.pipeline.record.files.whole_file import write_whole
 from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.results.stage_rows import Trained
 
@@ -36,7 +36,7 @@ class Kill:
             return write_whole(path)
 
         monkeypatch.setattr(Ledger, "append", appended)
-        monkeypatch.setattr("zenfront.pipeline.record.json_file.write_whole", written)
+        monkeypatch.setattr("zenfront.pipeline.record.files.json_file.write_whole", written)
 
     def at(self, write: float) -> None:
         """Set the number of the write before which the process ends."""

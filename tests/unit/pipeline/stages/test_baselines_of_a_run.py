@@ -14,8 +14,8 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.train_config import Train
 from zenfront.pipeline.progress import View
-from zenfront.pipeline.record.json_file import read_document
-from zenfront.pipeline.record.ledger import Ledger
+from zenfront.pipeline.record.files.json_file import read_document
+from zenfront.pipeline.record.files.ledger import Ledger
 from zenfront.pipeline.record.provenance import read_origin
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord

@@ -8,7 +8,7 @@ import pytest
 
 from zenfront import spaces
 from zenfront.pipeline.experiment.train_config import Data, Recipe
-from zenfront.pipeline.record.storage import Storage
+from zenfront.pipeline.record.copies.storage import Storage
 from zenfront.pipeline.stages.train.worker import Training, TrainingWorker
 from zenfront.pipeline.training.data import load
 from zenfront.spaces import Task

@@ -9,7 +9,7 @@ from PIL import Image
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.record.json_file import write_json
+from zenfront.pipeline.record.files.json_file import write_json
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results.front import Front

@@ -12,7 +12,7 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.objectives import Objective
 from zenfront.pipeline.plots.series import axes, panels, unit
-from zenfront.pipeline.record.json_file import write_json
+from zenfront.pipeline.record.files.json_file import write_json
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.stages.report.comparison import measures

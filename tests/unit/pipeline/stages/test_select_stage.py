@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from zenfront import spaces
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.record.ledger import read_values
+from zenfront.pipeline.record.files.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.results.stage_rows import Box, Generation, Scores

@@ -11,7 +11,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.record.ledger import read_ledger
+from zenfront.pipeline.record.files.ledger import read_ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.stages.report.stage import report

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.record.json_file import write_json
+from zenfront.pipeline.record.files.json_file import write_json
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.results.stage_rows import Trained

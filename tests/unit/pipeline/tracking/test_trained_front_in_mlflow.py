@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.record.json_file import write_json
+from zenfront.pipeline.record.files.json_file import write_json
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results.front import Front

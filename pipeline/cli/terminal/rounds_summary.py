@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from zenfront.pipeline.cli.console import print_lines, print_table
+from zenfront.pipeline.cli.terminal.console import print_lines, print_table
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results.rounds import Round
 from zenfront.pipeline.wording import percent

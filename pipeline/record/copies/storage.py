@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from zenfront.pipeline.experiment.addresses import shown
-from zenfront.pipeline.record.whole_file import PARTIAL, write_whole
+from zenfront.pipeline.record.files.whole_file import PARTIAL, write_whole
 
 _WHOLE_OR_NOT = ("s3", "gcs", "abfs")
 """Object stores, in which a file appears when it is complete. Elsewhere files are written aside and renamed."""

@@ -10,8 +10,8 @@ import typer
 
 from zenfront.pipeline import tracking
 from zenfront.pipeline.checks import check, check_data, read_task
-from zenfront.pipeline.cli.console import ConsoleView, print_table
-from zenfront.pipeline.cli.signals import resumable
+from zenfront.pipeline.cli.terminal.console import ConsoleView, print_table
+from zenfront.pipeline.cli.terminal.signals import resumable
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.evaluation.design_spaces import wording
 from zenfront.pipeline.evaluation.design_spaces.comparison import Comparison, compare

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self, TypeVar
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.record.lock import LOCK, check_lock
-from zenfront.pipeline.record.regular_file import regular_only, same_file, state
+from zenfront.pipeline.record.files.lock import LOCK, check_lock
+from zenfront.pipeline.record.files.regular_file import regular_only, same_file, state
 
 Value = TypeVar("Value")
 

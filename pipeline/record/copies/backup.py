@@ -13,12 +13,12 @@ from typing import Any, Self
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.earlier_versions import completed
-from zenfront.pipeline.record.background import BackgroundSender
 from zenfront.pipeline.record.changes import Computed, check_changes
-from zenfront.pipeline.record.json_file import write_json
+from zenfront.pipeline.record.copies.background import BackgroundSender
+from zenfront.pipeline.record.copies.storage import Storage
+from zenfront.pipeline.record.files.json_file import write_json
+from zenfront.pipeline.record.files.whole_file import PARTIAL
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.pipeline.record.storage import Storage
-from zenfront.pipeline.record.whole_file import PARTIAL
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """List the search spaces, with as few imports as that takes: they are most of its time."""
 
 from zenfront import spaces
-from zenfront.pipeline.cli.console import print_table
+from zenfront.pipeline.cli.terminal.console import print_table
 
 
 def list_spaces() -> None:

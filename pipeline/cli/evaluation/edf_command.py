@@ -109,7 +109,7 @@ def edf_command(
     scores can take their place (--scores). Reports distribution functions, also at equal complexity, with tests and
     intervals. Continues where an interrupted call ended.
     """
-    from zenfront.pipeline.cli.edf import Request, edf, parse_limits
+    from zenfront.pipeline.cli.evaluation.edf import Request, edf, parse_limits
     from zenfront.pipeline.evaluation.design_spaces.error_table import Columns
 
     columns = Columns(error, accuracy, unit, by, [v.strip() for v in only.split(",")] if only else (), ranges or ())

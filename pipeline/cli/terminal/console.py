@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from zenfront.pipeline.cli.heartbeat import Heartbeat
+from zenfront.pipeline.cli.terminal.heartbeat import Heartbeat
 from zenfront.pipeline.errors import passing_errors_to
 from zenfront.pipeline.experiment.addresses import shown
 from zenfront.pipeline.progress import SearchProgress, TrialProgress

@@ -2,9 +2,9 @@
 
 import typer
 
-from zenfront.pipeline.cli.console import print_table
-from zenfront.pipeline.cli.rounds_summary import show_rounds
-from zenfront.pipeline.cli.trained_summary import show_trained
+from zenfront.pipeline.cli.terminal.console import print_table
+from zenfront.pipeline.cli.terminal.rounds_summary import show_rounds
+from zenfront.pipeline.cli.terminal.trained_summary import show_trained
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.commands import command, ui_command

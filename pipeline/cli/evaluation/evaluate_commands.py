@@ -96,7 +96,7 @@ def correlate_command(
     overall, at equal FLOPs and among the best; the biases of each score; and a comparison with free scores. Continues
     where an interrupted call ended.
     """
-    from zenfront.pipeline.cli.evaluate import Request, correlate
+    from zenfront.pipeline.cli.evaluation.evaluate import Request, correlate
 
     chosen = (space, proxies, truth, train, accuracy, scores, sample, column or [])
     request = Request(config, overrides or [], runs, address, *chosen, allow_code, trust_config)
@@ -138,7 +138,7 @@ def regret_command(
     Reports the mean and the maximum, over the FLOPs levels, of the best accuracy at that level or below minus the best
     of the selected architectures there; all rules train the same number of networks.
     """
-    from zenfront.pipeline.cli.evaluate import Request, regret
+    from zenfront.pipeline.cli.evaluation.evaluate import Request, regret
 
     chosen = (space, proxies, truth, train, accuracy, scores, sample, column or [])
     request = Request(config, overrides or [], runs, address, *chosen, allow_code, trust_config)

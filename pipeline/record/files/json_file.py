@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.record.regular_file import regular_only
-from zenfront.pipeline.record.whole_file import write_whole
+from zenfront.pipeline.record.files.regular_file import regular_only
+from zenfront.pipeline.record.files.whole_file import write_whole
 
 Value = TypeVar("Value")
 

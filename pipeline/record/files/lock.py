@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.record.regular_file import regular_only, same_file, state
+from zenfront.pipeline.record.files.regular_file import regular_only, same_file, state
 
 LOCK = "lock"
 """Name of the file in a run folder."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from zenfront.pipeline import proxies
-from zenfront.pipeline.cli.console import print_lines, print_table
+from zenfront.pipeline.cli.terminal.console import print_lines, print_table
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results.baselines import TrainedBaseline
 from zenfront.pipeline.results.gain import gain_sentence

@@ -11,8 +11,8 @@ from zenfront.pipeline import proxies, tracking
 from zenfront.pipeline.analysis.assessment import LEAST
 from zenfront.pipeline.analysis.conditions import Condition
 from zenfront.pipeline.checks import check, check_data, read_task
-from zenfront.pipeline.cli.console import ConsoleView, print_table
-from zenfront.pipeline.cli.signals import resumable
+from zenfront.pipeline.cli.terminal.console import ConsoleView, print_table
+from zenfront.pipeline.cli.terminal.signals import resumable
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.evaluation import correlation_report, regret_report
 from zenfront.pipeline.evaluation.correlation import correlate as correlate_sample

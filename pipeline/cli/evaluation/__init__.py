@@ -1,0 +1,1 @@
+"""The commands that judge scores and compare spaces: correlate, regret, edf."""

@@ -1,0 +1,1 @@
+"""The copy of a run folder in a storage that other machines reach."""
