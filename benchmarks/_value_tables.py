@@ -155,7 +155,7 @@ class Trainings:
 
 @dataclass
 class Found:
-    """What an arm found with each seed at one budget."""
+    """Results of an arm with each seed, at one budget."""
 
     regret: list[float] = field(default_factory=list)
     hypervolume: list[float] = field(default_factory=list)

@@ -53,7 +53,7 @@ class Table:
 
     Attributes:
         name: Name of the table.
-        population: What is known before the training.
+        population: Scores, costs and structure, known before the training.
         accuracy: (n,), after the whole training, in percent.
         rungs: (n,) accuracies in percent by the epochs after which they were measured.
         epochs: Epochs of the whole training.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 Backend = Literal["ray", "serial"]
-"""Where the scores of a search are taken: on Ray's workers, or in this process."""
+"""Place where the scores of a search are taken: Ray's workers, or this process."""
 TrialState = Literal["waiting", "running", "stopped", "finished", "diverged", "failed"]
 
 

@@ -41,7 +41,7 @@ class NewExperiment:
         name: Name of the run.
         space: Name of the search space.
         data: Settings of the data.
-        found: What the data hold.
+        found: Contents of the data.
     """
 
     name: str

@@ -14,7 +14,7 @@ from zenfront.pipeline.errors import UserError
 CREATION = "creation task"
 """Ray's words for the start of a worker, in the error of one that did not start."""
 ENOUGH = 2
-"""Failures to start for the same reason after which the user is told."""
+"""Failures to start for the same reason after which the user is warned."""
 
 
 class Supervised(Protocol):

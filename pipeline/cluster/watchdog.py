@@ -9,7 +9,7 @@ from zenfront.pipeline.cluster.workers import WorkerPool, describe, room
 from zenfront.pipeline.errors import UserError
 
 BUSY = 10.0
-"""Seconds without a worker after which the user is told who holds the resources."""
+"""Seconds without a worker after which the user learns who holds the resources."""
 PERIOD = 1.0
 """Seconds between two checks of the cluster."""
 

@@ -39,7 +39,7 @@ class Correlations:
 def correlate(sample: Sample, conditions: Sequence[Condition], seed: int) -> list[Correlations]:
     """Assess all scores on the whole sample, and on both parts into which each condition splits it.
 
-    What a model predicts that is fitted on few of the accuracies is a score beside them (`cross_validated`).
+    The predictions of a model that is fitted on few of the accuracies are a further score (`cross_validated`).
 
     Args:
         sample: Scores and accuracies.

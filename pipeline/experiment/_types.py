@@ -20,7 +20,7 @@ Word = Annotated[str, Field(max_length=200)]
 Path = Annotated[str, Field(max_length=4000)]
 Option = bool | Annotated[int, Field(ge=-(2**63), lt=2**63)] | float | Annotated[str, Field(max_length=10_000)]
 STORE, ARTIFACTS = "mlflow.db", "mlartifacts"
-"""What lies in the runs folder beside the run folders: MLflow's database (SQLite adds -wal and -journal), its files."""
+"""Entries of the runs folder beside the run folders: MLflow's database (SQLite adds -wal and -journal), its files."""
 
 
 def _free(name: str) -> str:

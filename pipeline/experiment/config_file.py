@@ -25,7 +25,7 @@ from zenfront.spaces import Task
 
 MAX_BYTES = 100_000
 MOST_TOLD = 100
-"""Mistakes that are told, the first ones of a file."""
+"""Number of mistakes of a file that are reported."""
 SHIPPED = Path(__file__).parents[2] / "tune_configs"
 AUTO = "auto"
 """Value of `task` that is read from the data; so is a task that is not given."""

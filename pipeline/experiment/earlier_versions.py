@@ -14,7 +14,7 @@ BEFORE: Mapping[tuple[str, ...], Any] = {
     ("train", "data", "rules"): 1,
     ("select", "extremes"): False,
 }
-"""What a version did that did not know a key, by its place. A key whose default is the same is not listed."""
+"""Behaviour of the versions that did not know a key, by the key's place. Keys with the same default are not listed."""
 NTK_METHODS = {"paper": "fast", "reference": "exact"}
 """Names that `method` of ntk had when it was called `mode`."""
 

@@ -34,7 +34,7 @@ class OwnPlace:
     Attributes:
         key: Key of `PLACES`.
         value: The place.
-        source: Where it was given, for messages.
+        source: Option, variable or file that gave it, for messages.
         general: Whether it was given for all runs, so that a trusted experiment comes before it.
     """
 

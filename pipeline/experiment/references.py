@@ -12,7 +12,7 @@ from zenfront.pipeline.registry import registry_of
 from zenfront.pipeline.user_code import UserCode, allow, is_reference, read
 
 CONSTANTS = {"spaces": "SPACE", "proxies": "PROXY"}
-"""What a file exports if a reference names no attribute, by the kind of the reference."""
+"""Attribute of a file that a reference without an attribute stands for, by the kind of the reference."""
 MOST_WRONG = 100
 """Wrong names that are looked into, and files of code that are read, in one experiment."""
 

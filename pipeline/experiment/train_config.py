@@ -133,7 +133,7 @@ class Train(Strict):
     metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
     """`accuracy`, or for classes of different size `balanced_accuracy`, the mean over the classes of their accuracy."""
     objectives: Annotated[tuple[Word, ...], Field(min_length=1, max_length=100)] | None = None
-    """What runs are compared by: the metric, and costs that the search scores; all costs among the search's objectives
+    """Criteria by which runs are compared: the metric, and costs that the search scores; all costs among its objectives
     if not given. With the metric alone, costs do not count."""
 
     data: Data = Data()

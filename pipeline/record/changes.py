@@ -34,7 +34,7 @@ COSINE = (
 
 @dataclass(frozen=True)
 class Computed:
-    """What a run folder holds.
+    """Computed contents of a run folder.
 
     Attributes:
         scores: Whether an architecture is scored.
@@ -49,7 +49,7 @@ class Computed:
 
 @dataclass(frozen=True)
 class Grown:
-    """What a run was asked for before it was asked for more.
+    """Earlier, smaller requests of a run that was asked for more.
 
     Attributes:
         evaluations: Numbers of architectures at which the search ended, in the order of time.
@@ -149,7 +149,7 @@ def check_changes(
         run: Folder of the run.
         before: The experiment that the run was computed with.
         after: The experiment that is asked for.
-        computed: What is computed.
+        computed: Computed contents of the run folder.
         score_by_score: Whether objectives can be added, since each of their scores stands for itself.
         place: Storage that has the run, for the message; the folder if not given.
 

@@ -1,4 +1,4 @@
-"""What the data of a run hold, kept with the run: names of the classes, parts, sizes."""
+"""Contents of a run's data, kept with the run: names of the classes, parts, sizes."""
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.record.files.json_file import read_document, write_json

@@ -164,7 +164,7 @@ class RunFolder:
     def claim(self, experiment: Experiment, *, score_by_score: bool = False) -> Experiment:
         """Write the experiment to the folder, and delete what does not belong to it any more; return it.
 
-        What has not been computed can be changed (`check_changes`). The front is made again if what it depends on has
+        Keys on which nothing computed depends can change (`check_changes`). The front is made again if its inputs have
         changed, and so is the report; a training whose runs all failed is set aside.
 
         Raises:

@@ -1,4 +1,4 @@
-"""What the found networks gain over known ones at equal cost."""
+"""Gain of the found networks over known ones at equal cost."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence

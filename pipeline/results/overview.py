@@ -1,4 +1,4 @@
-"""What a data set holds: parts, classes with names and numbers of images, sizes, modes."""
+"""Contents of a data set: parts, classes with names and numbers of images, sizes, modes."""
 
 from dataclasses import dataclass
 
@@ -36,7 +36,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Overview:
-    """What a data set holds.
+    """Contents of a data set.
 
     Attributes:
         task: Task that the images are read for.

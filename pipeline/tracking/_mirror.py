@@ -67,7 +67,7 @@ class StoreFailed(UserError):
 class Mirror:
     """Keeps MLflow up to date while a stage is at work; a context manager around it that never raises.
 
-    If the store is down or slow, the work goes on; the user is told once, and once more at the end if something is
+    If the store is down or slow, the work goes on; the user is warned once, and once more at the end if something is
     missing then.
 
     Args:
@@ -222,7 +222,7 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 @dataclass(frozen=True)
 class _Content:
-    """What MLflow is to have of a run; all of it is read and computed before anything is sent."""
+    """Contents of a run that MLflow is sent; all of it is read and computed before anything is sent."""
 
     run: str
     entries: list[Entry]

@@ -14,7 +14,7 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Difference:
-    """How far two distribution functions lie apart.
+    """Distance between two distribution functions, in both directions.
 
     Attributes:
         d: Kolmogorov-Smirnov statistic D = max |F_1 - F_2|, from 0 to 1.

@@ -93,7 +93,7 @@ def expected_growth(prediction: Prediction, cost: np.ndarray, levels: np.ndarray
     A candidate raises the staircase at its cost and above. Equal steps of the staircase are computed once.
 
     Args:
-        prediction: Of n candidates.
+        prediction: Expected accuracies of n candidates.
         cost: (n,).
         levels: (c,), ascending.
         best: (c,), the staircase, not falling.

@@ -1,4 +1,4 @@
-"""What is known of architectures before they are trained, as numbers that a model can compare."""
+"""Scores, costs and structure of architectures before training, as numbers that a model can compare."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ TINY = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """What is known of n architectures before they are trained.
+    """Scores, costs and structure of n architectures before training.
 
     Attributes:
         scores: (n,) by name, higher is better, costs included; NaN where a score is undefined.

@@ -1,1 +1,1 @@
-"""What commands print: progress, summaries, messages."""
+"""Output of the commands: progress, summaries, messages."""

@@ -60,8 +60,8 @@ class Comparison:
     """Samples compared by the distributions of their errors.
 
     Attributes:
-        measure: What the errors are, such as ``test error [%]``.
-        settings: What was computed.
+        measure: Name and unit of the errors, such as ``test error [%]``.
+        settings: Settings of the comparison.
         epsilon: Largest error that counts for the area.
         binning: Bins of complexity that the samples share; None without complexities.
         distributions: One for each sample.
@@ -95,8 +95,8 @@ def compare(samples: Sequence[ModelSample], settings: Settings, measure: str = "
 
     Args:
         samples: Two or more, with distinct names.
-        settings: What to compute.
-        measure: What the errors are.
+        settings: Settings of the comparison.
+        measure: Name and unit of the errors.
 
     Raises:
         UserError: There are fewer than two samples, or two of one name; a sample is too small, has no such complexity

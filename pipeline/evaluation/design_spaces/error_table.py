@@ -23,7 +23,7 @@ UNITS = {"percent": 100.0, "fraction": 1.0}
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a table hold what.
+    """Columns of a table, by their meaning.
 
     Attributes:
         error: Column of the error; None: a known name.

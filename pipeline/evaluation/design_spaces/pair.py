@@ -84,7 +84,7 @@ def compare_pair(
         first: Position of the first one.
         second: Position of the second one.
         binning: Bins of complexity that all samples share; None: without normalisation.
-        settings: What to compute.
+        settings: Settings of the comparison.
     """
     one, other = samples[first], samples[second]
     pool = Pool(one.errors, other.errors)

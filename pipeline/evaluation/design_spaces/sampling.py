@@ -32,7 +32,7 @@ PRESETS: Mapping[str, Mapping[str, tuple[float, float]]] = {
 
 @dataclass(frozen=True)
 class Drawing:
-    """What is taken of each space.
+    """Numbers of architectures to draw from each space, and their scores.
 
     Attributes:
         trained: Number of architectures to train; 0: none.
@@ -49,7 +49,7 @@ class Drawing:
 
 @dataclass(frozen=True, eq=False)
 class SpaceSample:
-    """What was taken of one space.
+    """Architectures drawn from one space, with their errors and scores.
 
     Attributes:
         errors: The trained architectures with their test errors in percent; None if none were trained.
@@ -67,7 +67,7 @@ def take_sample(
 
     Args:
         experiment: Names the space, and the task, data and recipe of the training; its name names the folder.
-        drawing: What to take.
+        drawing: Numbers of architectures, scores and limits.
         runs: Folder of the run folders.
         view: Makes the view of a stage.
 

@@ -1,4 +1,4 @@
-"""What a comparison of design spaces computes."""
+"""Settings of a comparison of design spaces."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ INTERVAL = (2.5, 97.5)
 
 @dataclass(frozen=True)
 class Settings:
-    """What a comparison computes.
+    """Settings of a comparison.
 
     Attributes:
         complexities: Names of one or two complexities at which samples are made comparable; empty: none.

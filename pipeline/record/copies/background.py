@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 ENOUGH = 2
-"""Failures in a row after which the user is told: a single one can be a hiccup."""
+"""Failures in a row after which the user is warned: a single one can be a hiccup."""
 SHARE = 0.1
 """Largest share of the time that is spent on sending: a large record is sent less often."""
 
@@ -13,7 +13,7 @@ SHARE = 0.1
 class BackgroundSender:
     """Calls a function again and again in a thread of its own, and once more when it is closed.
 
-    A failure does not stop it. `ENOUGH` failures in a row are told once.
+    A failure does not stop it. `ENOUGH` failures in a row are reported once.
 
     Args:
         send: Sends what is missing; an exception that it raises is a failure.

@@ -47,7 +47,7 @@ class Backup:
     """Keeps the copy of a run folder; a context manager around the work of a driver, inside `RunFolder.driving`.
 
     On entering, a copy that another driver has kept since is fetched: it replaces the content of this folder, which
-    is moved to ``superseded/``. A failing storage does not stop the work; the user is told once, and once more at the
+    is moved to ``superseded/``. A failing storage does not stop the work; the user is warned once, and once more at the
     end if something is missing then. Files are append-only or written whole, so the work can go on from every state
     of the copy.
 

@@ -1,1 +1,1 @@
-"""How single files are read and written: whole or not at all, with the place of every fault."""
+"""Reading and writing of single files: whole or not at all, with the place of every fault."""

@@ -19,7 +19,7 @@ from zenfront.pipeline.stages.rounds.learning import Learned
 
 @dataclass(frozen=True)
 class Known:
-    """What a round chooses from.
+    """Information from which a round chooses.
 
     Attributes:
         experiment: The experiment.
@@ -54,7 +54,7 @@ def by_rule(known: Known, learned: Learned | None, reason: str) -> Round:
     """Return the round that the rule of the first round chooses from what is left, with the predictions of the model.
 
     Args:
-        known: What to choose from.
+        known: Information from which to choose.
         learned: The model; None if there is none.
         reason: Why the model does not choose.
     """

@@ -1,4 +1,4 @@
-"""What a model learns in a round, and `learned`, the accuracy that it expects, as a score."""
+"""The model that is fitted in a round, and `learned`, the accuracy that it expects, as a score."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

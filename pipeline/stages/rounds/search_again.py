@@ -35,7 +35,7 @@ def search_again(
         learned: Model of the round.
         folder: Folder of the run.
         view: Display of the work.
-        backend: Where scores are taken.
+        backend: Takes the scores.
         number: Number of the round.
         scored: All architectures that are scored.
 

@@ -31,7 +31,7 @@ def train_in_rounds(experiment: Experiment, folder: RunFolder, view: View, backe
         experiment: The experiment.
         folder: Folder of the run.
         view: Display of the work.
-        backend: Where the searches of the rounds take scores.
+        backend: Takes the scores in the searches of the rounds.
 
     Raises:
         UserError: As `train`; a search cannot go on.

@@ -35,7 +35,7 @@ class SearchDriver:
             knows and the search asks are added to it.
         generations: Ledger with one row per generation.
         view: Shows the progress.
-        plan: What is asked; the plan of stage 1 if not given.
+        plan: Plan of the search; that of stage 1 if not given.
         retry_failed: Hand architectures out again that are recorded as failed.
         ends: As for `SearchLoop`.
         pilot: Ledger of `Scores` of the pilot; without it, `repeats: auto` takes each score once.

@@ -19,7 +19,7 @@ POOL = 8
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """What a search asks for.
+    """Plan of a search: its algorithm, objectives and budget.
 
     Attributes:
         algorithm: Proposes the architectures.

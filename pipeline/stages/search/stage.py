@@ -84,8 +84,8 @@ def search_by(
         experiment: The experiment.
         folder: Folder of the ledgers.
         view: Shows the progress.
-        plan: What is asked.
-        backend: Where the scores are taken.
+        plan: Plan of the search.
+        backend: Takes the scores.
         retry_failed: As for `search`.
         ends: As for `SearchLoop`.
         run: Folder of the run, which holds the pilot, if not that of the ledgers.

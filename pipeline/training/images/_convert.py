@@ -28,7 +28,7 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What makes an image of each orientation in EXIF upright."""
+"""Transposition that makes an image upright, by its orientation in EXIF."""
 
 
 def check_mode(mode: str, form: Form) -> None:

@@ -29,7 +29,7 @@ TO_PNG = "Convert it: python -c \"from PIL import Image; Image.open('FILE').save
 
 @dataclass(frozen=True)
 class Header:
-    """What an image says about itself without being decoded.
+    """Properties of an image that are read without decoding it.
 
     Attributes:
         height: Height in pixels, as it is looked at.

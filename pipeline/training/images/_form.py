@@ -22,7 +22,7 @@ class Form:
         channels: Number of channels.
         height: Height in pixels.
         width: Width in pixels.
-        resize: How images of other sizes are resized; None: they are refused.
+        resize: Method that resizes images of other sizes; None: they are refused.
         convert: Whether images of other modes are converted: ``"lossless"`` where nothing is lost.
         rules: Rules of reading: by 1, the orientation that EXIF states and the depth of colours are ignored.
     """

@@ -38,7 +38,7 @@ FOREIGN = {
     ".tfrecord": "Write each image as a PNG in a folder of its class",
     ".pkl": "Write each array as PIL.Image.fromarray(image).save(f'train/{label}/{i}.png')",
 }
-"""How data that are not read are converted, by the suffix of a file."""
+"""Conversion of data that are not read, by the suffix of a file."""
 
 
 @dataclass(frozen=True)

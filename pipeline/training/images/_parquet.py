@@ -17,7 +17,7 @@ BATCH = 256
 SMALL = 2**28
 """Bytes that a file of any size may unpack to."""
 RATIO = 100
-"""How many times its size a larger file may unpack to. Encoded images hardly compress: their ratio is near 1."""
+"""Largest ratio of the unpacked size of a larger file to its size. Encoded images hardly compress: it is near 1."""
 PER_ROW = 16
 """Bytes that a row counts, whatever it holds."""
 PER_VALUE = 8

@@ -36,7 +36,7 @@ class Rows:
         images: N images.
         labels: N labels as they are stored: integers or texts, or whatever stands there.
         where: Place of a row, for messages.
-        key: What says the label, for messages: ``column 'label'`` or ``class folders``.
+        key: Source of the label, for messages: ``column 'label'`` or ``class folders``.
         column: Column of the images, if they have one.
         names: Names of the labels 0, 1, ..., if the data state them.
         notes: Lines for the user: what was left out, followed or not used.

@@ -41,7 +41,7 @@ def look(data: Data, task: Task | None) -> Overview:
         task: Task that the images must fit; None: it is read from the data.
 
     Returns:
-        What the data hold.
+        Contents of the data.
 
     Raises:
         UserError: The data are missing, damaged or unlabelled, the parts do not fit each other, or the images do not
