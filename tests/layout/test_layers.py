@@ -38,6 +38,7 @@ FLOORS = {
     "zenfront.pipeline.analysis": 1,
     "zenfront.pipeline.device": 0,
     "zenfront.pipeline.errors": 0,
+    "zenfront.pipeline.formats": 0,
     "zenfront.pipeline.objectives": 0,
     "zenfront.pipeline.pareto": 0,
     "zenfront.pipeline.progress": 0,
