@@ -48,6 +48,6 @@ class TestEverySpace(SpaceTestCase):
         assert here == ids_elsewhere[space.name]
 
     @pytest.mark.slow
-    def test_two_hundred_samples_build(self, space: Space) -> None:
-        for architecture in samples(space, 200, "legal"):
+    def test_eighty_samples_build(self, space: Space) -> None:
+        for architecture in samples(space, 80, "legal"):
             assert_legal(space, architecture, self.task)

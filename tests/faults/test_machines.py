@@ -34,7 +34,7 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.stages.search.stage import search
 try:
-    search(Experiment.model_validate_json(sys.argv[1]), RunFolder(Path(sys.argv[2])), ConsoleView())
+    search(Experiment.model_validate_json(sys.argv[1]), RunFolder(Path(sys.argv[2])), ConsoleView(), sys.argv[3])
 except UserError as error:
     sys.exit(str(error))
 """
@@ -136,8 +136,8 @@ def experiment_of(**cluster: Any) -> Experiment:
 def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     started: list[subprocess.Popen[str]] = []
 
-    def begin(experiment: Experiment, folder: RunFolder) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", DRIVER, experiment.model_dump_json(), str(folder.path)]
+    def begin(experiment: Experiment, folder: RunFolder, backend: str = "ray") -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", DRIVER, experiment.model_dump_json(), str(folder.path), backend]
         started.append(
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
         )
@@ -166,7 +166,7 @@ def test_machines_leave_and_join_and_the_result_is_the_same(
     expected, folder = RunFolder(tmp_path / "expected"), RunFolder(tmp_path / "run")
     node = cluster.add_node(num_cpus=1)
     rein.give(EVALUATIONS)
-    calm = start(experiment_of(address=cluster.address), expected)
+    calm = start(experiment_of(), expected, "serial")
     assert calm.wait() == 0, calm.communicate()
     rein.take_all()
     rein.give(10)  # the first generation of eight, and a part of a batch of four

@@ -104,20 +104,16 @@ def running(tmp_path: Path) -> Iterator[Callable[[], Search]]:
         search.process.wait()
 
 
-def test_nothing_listens_beyond_this_machine_while_a_search_runs(running: Callable[[], Search]) -> None:
-    search = running()
-    addresses = search.listening()
-    assert len(addresses) >= 5  # the GCS, the raylet, a worker, the driver, the agents
-    assert [address for address in addresses if address not in LOOPBACK] == []
-    assert [command for command in search.commands().values() if "dashboard/dashboard.py" in command] == []
-
-
 @pytest.mark.parametrize("name", ["gcs_server", "raylet"])
-def test_a_dead_process_of_ray_is_told_in_one_message(
+def test_a_search_listens_on_loopback_alone_and_says_which_process_of_ray_died(
     running: Callable[[], Search], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     search = running()
-    victims = [number for number, command in search.commands().items() if command.split()[0].endswith(f"/{name}")]
+    addresses, commands = search.listening(), search.commands()
+    assert len(addresses) >= 5  # the GCS, the raylet, a worker, the driver, the agents
+    assert [address for address in addresses if address not in LOOPBACK] == []
+    assert [command for command in commands.values() if "dashboard/dashboard.py" in command] == []
+    victims = [number for number, command in commands.items() if command.split()[0].endswith(f"/{name}")]
     owners = [file.read_text() for file in search.temporary.glob(f"zenfront-*/{leftovers.OWNER}")]
     sessions = [Path(json.loads(text)["session"]) for text in owners if text]
     assert (len(victims), len(sessions)) == (1, 1)

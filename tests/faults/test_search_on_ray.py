@@ -15,6 +15,7 @@ from rich.console import Console
 from zenfront.pipeline.cli.terminal.console import ConsoleView
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.progress import Backend
 from zenfront.pipeline.record.files.ledger import read_ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.seeds import numpy_generator
@@ -49,11 +50,11 @@ def experiment_of(workers: int = 1, batch: int | str = 4, **search: Any) -> Expe
     )
 
 
-def run(experiment: Experiment, folder: RunFolder) -> str:
+def run(experiment: Experiment, folder: RunFolder, backend: Backend = "ray") -> str:
     """Search and select; return the output of the view."""
     said = StringIO()
     with ConsoleView(Console(file=said, width=200)) as view:
-        search(experiment, folder, view)
+        search(experiment, folder, view, backend=backend)
     select(experiment, folder)
     return said.getvalue()
 
@@ -71,13 +72,13 @@ def generations(folder: RunFolder) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Callable[[int], RunFolder]:
-    """Uninterrupted searches on one worker with batches of one, by lookahead."""
+    """Uninterrupted searches without Ray, by lookahead."""
     done: dict[int, RunFolder] = {}
 
     def get(lookahead: int = 1) -> RunFolder:
         if lookahead not in done:
             done[lookahead] = RunFolder(tmp_path_factory.mktemp(f"lookahead-{lookahead}"))
-            run(experiment_of(1, 1, lookahead=lookahead), done[lookahead])
+            run(experiment_of(lookahead=lookahead), done[lookahead], backend="serial")
         return done[lookahead]
 
     return get

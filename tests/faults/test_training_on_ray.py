@@ -241,19 +241,21 @@ def test_a_user_error_in_a_worker_ends_the_stage_and_harms_no_run(tmp_path: Path
     assert read_ledger(folder.epochs)[0] == []
 
 
+def on_this_ray(experiment: Experiment) -> Experiment:
+    """Let a driver in another process use the Ray of this one, which saves it the start of its own."""
+    return experiment.model_copy(update={"cluster": Cluster(address=ray.get_runtime_context().gcs_address)})
+
+
 def newest_checkpoints(folder: RunFolder) -> dict[str, str]:
     return {trial.name: max(path.name for path in trial.glob("*.pt")) for trial in folder.checkpoints.iterdir()}
 
 
-def test_successive_halving_ends_the_same_after_its_driver_was_killed_twice(
+def test_successive_halving_ends_the_same_after_its_driver_was_killed(
     whole: Callable[[str], RunFolder], tmp_path: Path, killed_driver: KilledDriver
 ) -> None:
     expected = trials(whole("successive_halving"))
     folder, experiment = selection(tmp_path), experiment_of("successive_halving", 2)
-    here = ray.get_runtime_context().gcs_address
-    on_this_ray = experiment.model_copy(update={"cluster": Cluster(address=here)})
-    killed_driver("train.stage", on_this_ray, folder, folder.epochs, 3)
-    killed_driver("train.stage", on_this_ray, folder, folder.epochs, 9)
+    killed_driver("train.stage", on_this_ray(experiment), folder, folder.epochs, 9)
     said = run(experiment, folder)
     assert "going on after" in said
     assert trials(folder) == expected
@@ -264,7 +266,7 @@ def test_asha_with_one_worker_ends_the_same_after_its_driver_was_killed(
 ) -> None:
     reference = whole("asha")
     folder, experiment = selection(tmp_path), experiment_of("asha", 1)
-    killed_driver("train.stage", experiment, folder, folder.epochs, 6)
+    killed_driver("train.stage", on_this_ray(experiment), folder, folder.epochs, 6)
     before = newest_checkpoints(folder)
     run(experiment, folder)
     assert trials(folder) == trials(reference)
