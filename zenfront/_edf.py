@@ -113,9 +113,27 @@ def edf(
 
 def _sample(name: str, given: Any, error: str) -> ModelSample:
     if not isinstance(given, Mapping | pd.DataFrame):
-        return ModelSample(name, np.asarray(given, dtype=np.float64))
+        return ModelSample(name, _numbers(given, f"sample {name!r}"))
     columns = {str(key): np.asarray(given[key]) for key in given}
     if error not in columns:
         raise UserError(f"sample {name!r} has no column {error!r}. It has: {', '.join(columns)}.")
+    errors = _numbers(columns[error], f"sample {name!r}, column {error!r}")
     numbers = {key: np.asarray(values, np.float64) for key, values in columns.items() if values.dtype.kind in "iuf"}
-    return ModelSample(name, np.asarray(columns[error], np.float64), numbers)
+    for key, values in numbers.items():
+        if values.shape != errors.shape:
+            raise UserError(
+                f"sample {name!r}: all columns must have one length, but {error!r} has the shape {errors.shape} and "
+                f"{key!r} {values.shape}."
+            )
+    return ModelSample(name, errors, numbers)
+
+
+def _numbers(values: Any, place: str) -> np.ndarray:
+    """Return errors as (n,) float64."""
+    try:
+        errors = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as reason:
+        raise UserError(f"{place}: numbers are needed, but got {str(values)[:60]}.") from reason
+    if errors.ndim != 1:
+        raise UserError(f"{place}: one error for each model is needed, but got the shape {errors.shape}.")
+    return errors

@@ -74,7 +74,7 @@ def shared_limits(samples: Sequence[np.ndarray], names: Sequence[str]) -> list[t
             shown = ", ".join(f"{low:,.6g} to {high:,.6g}" for low, high in ranges)
             raise UserError(
                 f"the samples do not overlap in {name}: their ranges are {shown}. "
-                "Compare them without normalisation (--normalise none), or by another complexity."
+                "Compare them without normalisation (--complexity none), or by another complexity."
             )
         limits.append((float(low), float(high)))
     return limits

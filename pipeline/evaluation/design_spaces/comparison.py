@@ -100,8 +100,9 @@ def compare(samples: Sequence[ModelSample], settings: Settings, measure: str = "
 
     Raises:
         UserError: There are fewer than two samples, or two of one name; a sample is too small, has no such complexity
-            or equal errors only; the samples do not overlap in complexity.
+            or equal errors only; the samples do not overlap in complexity; a setting is out of its range.
     """
+    settings.check()
     if len(samples) < 2:
         raise UserError(f"two or more samples are needed, but got {', '.join(s.name for s in samples) or 'none'}.")
     names = [sample.name for sample in samples]
@@ -155,11 +156,11 @@ def _describe(
             settings.generator("random search", sample.name),
         ),
         sample_size_study(sample.errors, powers_of_two(n), settings.generator("sample size", sample.name)),
-        _best_ranges(sample, settings),
+        best_ranges(sample, settings),
     )
 
 
-def _best_ranges(sample: ModelSample, settings: Settings) -> dict[str, tuple[float, float, float]]:
+def best_ranges(sample: ModelSample, settings: Settings) -> dict[str, tuple[float, float, float]]:
     """Return the range of the best values of every hyper-parameter that varies and is known for all models."""
     varied = {
         name: values

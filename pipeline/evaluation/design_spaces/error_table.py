@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,13 @@ class Columns:
     by: str | None = None
     only: Sequence[str] = ()
     ranges: Sequence[str] = ()
+
+    def first_given(self) -> str | None:
+        """Return the first option of the command line that differs from its default, or None."""
+        for field in fields(self):
+            if getattr(self, field.name) != field.default:
+                return f"--{field.name.removesuffix('s')}"
+        return None
 
 
 def read_samples(path: Path, columns: Columns, space: Space | None = None) -> list[ModelSample]:

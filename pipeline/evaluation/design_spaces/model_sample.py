@@ -23,6 +23,7 @@ class ModelSample:
         complexities: (n,) by name.
         parameters: Hyper-parameters that are numbers, (n,) by name.
         left_out: Rows of the source without an error, counted from 1.
+        architectures: Notation of each model, or empty if the models have none.
     """
 
     name: str
@@ -30,6 +31,7 @@ class ModelSample:
     complexities: Mapping[str, np.ndarray] = field(default_factory=dict)
     parameters: Mapping[str, np.ndarray] = field(default_factory=dict)
     left_out: tuple[int, ...] = ()
+    architectures: Sequence[str] = ()
 
     def known(self) -> "ModelSample":
         """Return the sample of the models whose error is known; the others are listed in `left_out`."""
@@ -81,4 +83,5 @@ class ModelSample:
             {name: values[here] for name, values in self.complexities.items()},
             {name: values[here] for name, values in self.parameters.items()},
             left_out,
+            [name for name, kept in zip(self.architectures, here, strict=True) if kept] if self.architectures else (),
         )

@@ -1,14 +1,15 @@
 """The report of a comparison of design spaces: a page, figures and files."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.evaluation.design_spaces.comparison import Comparison
+from zenfront.pipeline.evaluation.design_spaces.comparison import Comparison, Distribution
 from zenfront.pipeline.evaluation.design_spaces.figures import interactive, plots, save_png
+from zenfront.pipeline.evaluation.design_spaces.robustness import setting_table, varied_ranges
 from zenfront.pipeline.evaluation.design_spaces.wording import (
     READING,
     order_table,
@@ -20,6 +21,9 @@ from zenfront.pipeline.evaluation.design_spaces.wording import (
 )
 from zenfront.pipeline.plots import html
 from zenfront.pipeline.record.files.json_file import write_json
+
+Table = tuple[list[str], list[list[object]]]
+"""Columns and rows."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +44,15 @@ class Study:
 
 
 def write_report(study: Study, folder: Path) -> Path:
-    """Write edf.html, edf.csv, edf.json and the figures edf.<figure>.png; return the path of the first.
+    """Write edf.html, edf.csv, edf.json and edf.<figure>.png in place of older ones; return the path of the page.
 
     Raises:
         UserError: The folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob("edf.*"):  # another choice of complexities has other figures
+            old.unlink()
         _write_csv(folder / "edf.csv", study.main)
         for plot in plots(study.main):
             save_png(plot, folder / f"edf.{plot.key}.png")
@@ -69,15 +75,26 @@ def edf_page(study: Study) -> str:
     body += [html.heading("Samples"), html.table(*sample_table(main))]
     body += [html.heading("Differences"), html.table(*pair_table(main)), html.paragraph(READING, soft=True)]
     body += [html.heading("Random search"), html.table(*random_search_table(main))]
-    if (ranges := range_table(main))[1]:
-        body += [html.heading("Best ranges of hyper-parameters"), html.table(*ranges)]
-    for heading, kind, others in (
-        ("The same comparison without training", "score", study.scores),
-        ("The same comparison under other settings", "setting", study.settings),
-    ):
-        if others:
-            body += [html.heading(heading), html.table(*order_table(main, others, kind))]
+    for heading, table in (order_tables(study) | _range_tables(study)).items():
+        body += [html.heading(heading), html.table(*table)]
     return html.page(title, body)
+
+
+def order_tables(study: Study) -> dict[str, Table]:
+    """Return the tables that say whether the order of the samples stays, columns and rows by title."""
+    main, found = study.main, {}
+    if study.scores:
+        found["Order by scores"] = order_table(main, study.scores, "score")
+    if study.settings:
+        found["Order under other settings"] = order_table(main, study.settings, "setting")
+        found["Errors under other settings"] = setting_table(main, study.settings)
+    return found
+
+
+def _range_tables(study: Study) -> dict[str, Table]:
+    varied = {f"{name}, all settings": ranges for name, ranges in varied_ranges(study.settings).items()}
+    table = range_table({one.sample.name: one.best_ranges for one in study.main.distributions} | varied)
+    return {"Best ranges of hyper-parameters": table} if table[1] else {}
 
 
 def metrics(study: Study) -> dict[str, float | None]:
@@ -127,14 +144,28 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
 
 
 def _write_csv(path: Path, comparison: Comparison) -> None:
-    """Write a row for every model: sample, error, weight at equal complexity, complexities."""
-    names = list(comparison.settings.complexities)
+    """Write a row for every model: sample, error, weight at equal complexity, and all that is known of it.
+
+    `zenfront edf --table edf.csv --by sample` reads the file again.
+    """
+    found = [_columns(one) for one in comparison.distributions]
+    names = dict.fromkeys(name for columns in found for name in columns)
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["sample", "error", "weight", *names])
-        for one in comparison.distributions:
-            sample = one.sample
-            for i, error in enumerate(sample.errors):
-                weight = "" if one.weights is None else f"{one.weights[i]:.6g}"
-                values = (f"{sample.complexities[name][i]:.9g}" for name in names)
-                writer.writerow([sample.name, f"{error:.6g}", weight, *values])
+        writer = csv.DictWriter(file, names, restval="")
+        writer.writeheader()
+        for columns in found:
+            writer.writerows(dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+
+
+def _columns(one: Distribution) -> dict[str, Sequence[object]]:
+    """Return the columns of a sample in edf.csv, of the same length each."""
+    sample = one.sample
+    columns: dict[str, Sequence[object]] = {"sample": [sample.name] * len(sample.errors)}
+    columns["error"] = [f"{error:.9g}" for error in sample.errors]
+    if one.weights is not None:
+        columns["weight"] = [f"{weight:.6g}" for weight in one.weights]
+    numbers = {
+        name: values for name, values in (sample.parameters | sample.complexities).items() if name not in columns
+    }
+    columns |= {name: [f"{value:.9g}" for value in values] for name, values in numbers.items()}
+    return columns | ({"architecture": sample.architectures} if sample.architectures else {})

@@ -16,6 +16,7 @@ from zenfront.pipeline.evaluation.sample import (
     orient,
     score_sample,
     train_sample,
+    with_scores_of,
 )
 from zenfront.pipeline.evaluation.truth_table import TruthTable
 from zenfront.pipeline.experiment.config import Experiment
@@ -80,7 +81,7 @@ def take_sample(
     limited = experiment.model_copy(update={"constraints": limits})
     study = evaluation_experiment(limited, drawing.scores)
     folder = RunFolder(runs / study.name)
-    with folder.driving(study):
+    with folder.driving(with_scores_of(study, folder), score_by_score=True):
         architectures = draw_architectures(limited, max(drawing.trained, drawing.scored))
         trained = architectures[: drawing.trained]
         accuracy = dict.fromkeys(architectures, np.nan)
@@ -102,12 +103,14 @@ def _truth(accuracy: Mapping[Architecture, float]) -> TruthTable:
 def _errors(name: str, sample: Sample, count: int) -> ModelSample:
     """Return the first architectures, which were trained; one that diverged has no error."""
     first = sample.select(np.arange(len(sample.truth.accuracy)) < count)
-    return ModelSample(name, 100 - first.truth.accuracy, _complexities(first), first.numbers())
+    return _model_sample(name, first, 100 - first.truth.accuracy)
 
 
 def _scores(name: str, sample: Sample, score: str) -> ModelSample:
-    return ModelSample(name, -orient(score, sample.scores[score], sample.code), _complexities(sample), sample.numbers())
+    return _model_sample(name, sample, -orient(score, sample.scores[score], sample.code))
 
 
-def _complexities(sample: Sample) -> dict[str, np.ndarray]:
-    return {name: sample.scores[name] for name in PROPERTIES if name in sample.scores}
+def _model_sample(name: str, sample: Sample, errors: np.ndarray) -> ModelSample:
+    complexities = {cost: sample.scores[cost] for cost in PROPERTIES if cost in sample.scores}
+    architectures = [sample.space.notation(each) for each in sample.truth.architectures]
+    return ModelSample(name, errors, complexities, sample.numbers(), architectures=architectures)

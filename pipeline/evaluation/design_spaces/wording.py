@@ -96,12 +96,10 @@ def random_search_table(comparison: Comparison) -> tuple[list[str], list[list[ob
     ]
 
 
-def range_table(comparison: Comparison) -> tuple[list[str], list[list[object]]]:
-    """Return the columns and the rows of the table of the best ranges of hyper-parameters; no rows: there are none."""
+def range_table(found: Mapping[str, Mapping[str, tuple[float, float, float]]]) -> tuple[list[str], list[list[object]]]:
+    """Return the columns and the rows of a table of the best ranges of hyper-parameters, by sample and name."""
     rows: list[list[object]] = [
-        [one.sample.name, name, number(low), number(median), number(high)]
-        for one in comparison.distributions
-        for name, (low, median, high) in one.best_ranges.items()
+        [sample, name, *map(number, interval)] for sample, ranges in found.items() for name, interval in ranges.items()
     ]
     return ["sample", "hyper-parameter", "2.5 %", "median", "97.5 %"], rows
 

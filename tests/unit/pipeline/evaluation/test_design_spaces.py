@@ -57,7 +57,7 @@ def test_the_space_with_lower_errors_lies_left_in_the_command_and_in_python(tmp_
     assert (code, err) == (0, "")
     assert "a lies left of b: D = 0." in out
     assert "p < 0.001, at equal complexity D = 0." in out
-    folder = tmp_path / "made.edf" / "report"
+    folder = tmp_path / "made.edf.a-b" / "report"
     with (folder / "edf.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["sample"] for row in rows] == FRAME["family"].tolist()
