@@ -11,7 +11,7 @@ from zenfront.pipeline.cli.config_commands import config_app
 from zenfront.pipeline.cli.evaluation.edf_command import EDF, edf_command
 from zenfront.pipeline.cli.evaluation.evaluate_commands import CORRELATE, REGRET, correlate_command, regret_command
 from zenfront.pipeline.cli.init_command import INIT, init_command
-from zenfront.pipeline.cli.options import RUNS, Address, AllowCode, Config, Overrides, Run, Runs, TrustConfig
+from zenfront.pipeline.cli.options import RUNS, Address, AllowCode, Config, Overrides, Run, Runs, SpaceName, TrustConfig
 from zenfront.pipeline.errors import UserError
 
 app = typer.Typer(
@@ -200,12 +200,7 @@ def score_command(
         ),
     ],
     config: Config = "quickstart",
-    space: Annotated[
-        str | None,
-        typer.Option(
-            "--space", metavar="NAME", help="Search space, or a file.py that holds one.  [default: the experiment's]"
-        ),
-    ] = None,
+    space: SpaceName = None,
     names: Annotated[
         str | None,
         typer.Option(

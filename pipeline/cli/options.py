@@ -48,4 +48,10 @@ Address = Annotated[
         help="Ray cluster to use: `auto`, host:port or ray://host:port.  [default: RAY_ADDRESS, or this machine]",
     ),
 ]
+SpaceName = Annotated[
+    str | None,
+    typer.Option(
+        "--space", metavar="NAME", help="Search space, or a file.py that holds one.  [default: the experiment's]"
+    ),
+]
 RUNS = Path("runs")

@@ -34,7 +34,7 @@ def edf(request: Request) -> None:
     with resumable():
         study = _from_files(request, experiment) if request.from_files else _from_spaces(request, experiment)
     names = [one.sample.name for one in study.main.distributions]
-    folder = RunFolder(request.runs / f"{experiment.name}.edf.{_folder_name(names)}")
+    folder = RunFolder(request.asked.runs / f"{experiment.name}.edf.{_folder_name(names)}")
     page = write_report(study, folder.report)
     facts = {"samples": names, "measure": study.main.measure, "complexities": study.main.settings.complexities}
     tracking.log_study(experiment, folder, "edf", facts, metrics(study))
@@ -63,7 +63,7 @@ def _take(experiments: Sequence[Experiment], drawing: Drawing, request: Request)
     taken = []
     for each in experiments:
         typer.echo(f"{each.name}: {drawing.trained} architectures to train, {drawing.scored} to score")
-        taken.append(take_sample(each, drawing, request.runs, ConsoleView))
+        taken.append(take_sample(each, drawing, request.asked.runs, ConsoleView))
     return taken
 
 

@@ -109,6 +109,7 @@ def edf_command(
     scores can take their place (--scores). Reports distribution functions, also at equal complexity, with tests and
     intervals. Continues where an interrupted call ended.
     """
+    from zenfront.pipeline.cli.evaluation.asked_experiment import AskedExperiment
     from zenfront.pipeline.cli.evaluation.edf import edf
     from zenfront.pipeline.cli.evaluation.edf_request import Request, parse_limits
     from zenfront.pipeline.evaluation.design_spaces.error_table import Columns
@@ -116,6 +117,6 @@ def edf_command(
     chosen = tuple(value.strip() for value in only.split(",")) if only else ()
     columns = Columns(error, accuracy, unit, by, chosen, tuple(ranges or ()))
     limits = parse_limits(preset, {"params": params, "flops": flops}, limit or [])
-    where = (config, overrides or [], runs, address, allow_code, trust_config)
+    asked = AskedExperiment(config, overrides or [], runs, address, allow_code, trust_config)
     drawn = (spaces or [], train, sample, scores, vary or [])
-    edf(Request(*where, *drawn, table or [], nds or [], columns, complexity, limits, bins, epsilon, resamples))
+    edf(Request(asked, *drawn, table or [], nds or [], columns, complexity, limits, bins, epsilon, resamples))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zenfront.pipeline import proxies
-from zenfront.pipeline.checks import check, check_data, read_task
+from zenfront.pipeline.checks import check, check_data
+from zenfront.pipeline.cli.evaluation.asked_experiment import AskedExperiment
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.evaluation.design_spaces.error_table import Columns
 from zenfront.pipeline.evaluation.design_spaces.model_sample import LEAST, ModelSample
@@ -15,8 +16,6 @@ from zenfront.pipeline.evaluation.design_spaces.sampling import PRESETS, Drawing
 from zenfront.pipeline.evaluation.design_spaces.settings import Settings
 from zenfront.pipeline.evaluation.sample import PROPERTIES
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.experiment.config_file import load_experiment
-from zenfront.pipeline.experiment.own_places import own_places
 from zenfront.pipeline.experiment.references import read_named, with_named
 from zenfront.pipeline.wording import suggestion
 
@@ -28,12 +27,7 @@ BETWEEN_VALUES = re.compile(r",(?![^\[{]*[\]}])")
 class Request:
     """The options of the command, as the user gave them."""
 
-    config: str
-    overrides: Sequence[str]
-    runs: Path
-    address: str | None
-    allow_code: bool
-    trust_config: bool
+    asked: AskedExperiment
     spaces: Sequence[str]
     train: int
     sample: int
@@ -124,14 +118,7 @@ class Request:
         Raises:
             UserError: It fails a check.
         """
-        experiment = load_experiment(
-            self.config,
-            [*self.overrides, *overrides],
-            allow_code=self.allow_code,
-            trust_config=self.trust_config,
-            read_task=read_task,
-            places=own_places(self.address),
-        )
+        experiment = self.asked.load(overrides)
         check(experiment)
         return experiment
 

@@ -10,7 +10,8 @@ import typer
 from zenfront.pipeline import proxies, tracking
 from zenfront.pipeline.analysis.assessment import LEAST
 from zenfront.pipeline.analysis.conditions import Condition
-from zenfront.pipeline.checks import check, check_data, read_task
+from zenfront.pipeline.checks import check, check_data
+from zenfront.pipeline.cli.evaluation.asked_experiment import AskedExperiment
 from zenfront.pipeline.cli.terminal.console import ConsoleView, print_table
 from zenfront.pipeline.cli.terminal.signals import resumable
 from zenfront.pipeline.errors import UserError
@@ -29,8 +30,6 @@ from zenfront.pipeline.evaluation.sample import (
 )
 from zenfront.pipeline.evaluation.truth_table import TruthTable, check_columns, read_truth
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.experiment.config_file import load_experiment
-from zenfront.pipeline.experiment.own_places import own_places
 from zenfront.pipeline.experiment.references import read_named, with_named
 from zenfront.pipeline.objectives import Objective
 from zenfront.pipeline.record.run_folder import RunFolder
@@ -41,10 +40,7 @@ from zenfront.spaces import load as load_space
 class Request:
     """The options of the command, as the user gave them."""
 
-    config: str
-    overrides: Sequence[str]
-    runs: Path
-    address: str | None
+    asked: AskedExperiment
     space: str | None
     proxies: str | None
     truth: Path | None
@@ -53,8 +49,6 @@ class Request:
     scores: Path | None
     sample: int | None
     column: Sequence[str] = ()
-    allow_code: bool = False
-    trust_config: bool = False
 
     @property
     def names(self) -> list[str] | None:
@@ -86,14 +80,7 @@ class Request:
         for option, count in (("--train", self.train), ("--sample", self.sample)):
             if count is not None and count < LEAST:
                 raise UserError(f"{option}: at least {LEAST} architectures are needed, but got {count}.")
-        experiment = load_experiment(
-            self.config,
-            self.overrides,
-            allow_code=self.allow_code,
-            trust_config=self.trust_config,
-            places=own_places(self.address),
-            read_task=read_task,
-        )
+        experiment = self.asked.load()
         experiment, [space] = with_named(experiment, "spaces", [self.space or experiment.space])
         experiment, names = with_named(experiment, "proxies", self.names or [])
         changes: dict[str, object] = {"space": space}
@@ -109,7 +96,7 @@ class Request:
         """Take or read scores and accuracies; the folder is locked until the context ends."""
         asked = self.experiment()
         experiment = evaluation_experiment(asked, asked.score_names())
-        folder = RunFolder(self.runs / experiment.name)
+        folder = RunFolder(self.asked.runs / experiment.name)
         with resumable(), folder.driving(with_scores_of(experiment, folder), score_by_score=True):
             yield experiment, folder, self._sample(asked, experiment, folder)
 

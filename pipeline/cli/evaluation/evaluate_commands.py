@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from zenfront.pipeline.cli.options import RUNS, Address, AllowCode, Config, Overrides, Runs, TrustConfig
+from zenfront.pipeline.cli.options import RUNS, Address, AllowCode, Config, Overrides, Runs, SpaceName, TrustConfig
 
 CORRELATE = (
     "Examples: zenfront correlate --train 30 · zenfront correlate cells --truth nasbench201.parquet --sample 300 "
@@ -15,12 +15,6 @@ REGRET = (
     "Example: zenfront regret cells --truth nasbench201.parquet --scores scores.parquet --rule random "
     "--rule stratified:jacob_cov --rule front:zen,ntk,flops --rule front:zen+naswot,flops"
 )
-Space = Annotated[
-    str | None,
-    typer.Option(
-        "--space", metavar="NAME", help="Search space, or a file.py that holds one.  [default: the experiment's]"
-    ),
-]
 Proxies = Annotated[
     str | None,
     typer.Option(
@@ -69,7 +63,7 @@ Train = Annotated[
 
 def correlate_command(
     config: Config = "quickstart",
-    space: Space = None,
+    space: SpaceName = None,
     proxies: Proxies = None,
     truth: Truth = None,
     train: Train = None,
@@ -96,16 +90,17 @@ def correlate_command(
     overall, at equal FLOPs and among the best; the biases of each score; and a comparison with free scores. Continues
     where an interrupted call ended.
     """
+    from zenfront.pipeline.cli.evaluation.asked_experiment import AskedExperiment
     from zenfront.pipeline.cli.evaluation.evaluate import Request, correlate
 
-    chosen = (space, proxies, truth, train, accuracy, scores, sample, column or [])
-    request = Request(config, overrides or [], runs, address, *chosen, allow_code, trust_config)
+    asked = AskedExperiment(config, overrides or [], runs, address, allow_code, trust_config)
+    request = Request(asked, space, proxies, truth, train, accuracy, scores, sample, column or [])
     correlate(request, where or [])
 
 
 def regret_command(
     config: Config = "quickstart",
-    space: Space = None,
+    space: SpaceName = None,
     proxies: Proxies = None,
     truth: Truth = None,
     train: Train = None,
@@ -138,8 +133,9 @@ def regret_command(
     Reports the mean and the maximum, over the FLOPs levels, of the best accuracy at that level or below minus the best
     of the selected architectures there; all rules train the same number of networks.
     """
+    from zenfront.pipeline.cli.evaluation.asked_experiment import AskedExperiment
     from zenfront.pipeline.cli.evaluation.evaluate import Request, regret
 
-    chosen = (space, proxies, truth, train, accuracy, scores, sample, column or [])
-    request = Request(config, overrides or [], runs, address, *chosen, allow_code, trust_config)
+    asked = AskedExperiment(config, overrides or [], runs, address, allow_code, trust_config)
+    request = Request(asked, space, proxies, truth, train, accuracy, scores, sample, column or [])
     regret(request, rule or [], nets, seeds, share, rounds)

@@ -1,0 +1,171 @@
+"""`zenfront edf` on search spaces: what is wrong is said before anything is drawn, and settings are compared."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import zenfront as zf
+from zenfront.pipeline.cli.evaluation import edf
+from zenfront.pipeline.evaluation.design_spaces.comparison import Comparison, compare
+from zenfront.pipeline.evaluation.design_spaces.model_sample import ModelSample
+from zenfront.pipeline.evaluation.design_spaces.robustness import rank_correlation, setting_table, varied_ranges
+from zenfront.pipeline.evaluation.design_spaces.sampling import Drawing, SpaceSample
+from zenfront.pipeline.evaluation.design_spaces.settings import Settings
+from zenfront.pipeline.experiment.config import Experiment
+
+Zenfront = Callable[..., tuple[int, str, str]]
+TWO = ("edf", "smoke", "--space", "nats_sss", "--space", "supernet64")
+TRAIN = (*TWO, "--train", "20")
+N = 20
+
+
+def model_sample(name: str, shift: float, rng: np.random.Generator) -> ModelSample:
+    """Errors that grow with the gene ``w``, the same architectures whatever the generator."""
+    w = np.arange(N, dtype=float)
+    errors = shift + w + rng.normal(0, 0.5, N)
+    costs = {"params": 1000 - 10 * w, "flops": w + 1}
+    return ModelSample(name, errors, costs, {"w": w}, architectures=[f"{name}-{i}" for i in range(N)])
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[Experiment, Drawing]]]:
+    """Samples are made up; yields what was asked for. supernet64 is better, but not at the learning rate 9."""
+    asked: list[tuple[Experiment, Drawing]] = []
+
+    def take(experiment: Experiment, drawing: Drawing, *_: object) -> SpaceSample:
+        asked.append((experiment, drawing))
+        rate, rng = experiment.train.recipe.learning_rate, np.random.default_rng(len(asked))
+        better = (experiment.space == "supernet64") != (rate == 9)
+        errors = model_sample(experiment.space, 20 if better else 40, rng)
+        scores = {name: model_sample(experiment.space, -50, rng) for name in drawing.scores}
+        return SpaceSample(errors if drawing.trained else None, scores)
+
+    monkeypatch.setattr(edf, "take_sample", take)
+    return asked
+
+
+def test_other_settings_keep_or_reverse_the_order(
+    taken: list[tuple[Experiment, Drawing]], zenfront: Zenfront, tmp_path: Path
+) -> None:
+    rates = "train.recipe.learning_rate=0.1,0.2,9"
+    code, out, err = zenfront(*TRAIN, "--vary", rates, "--scores", "zen", "--complexity", "none")
+    assert (code, err) == (0, "")
+    assert "supernet64 lies left of nats_sss" in out
+    names = [experiment.name.removeprefix("smoke.edf.") for experiment, _ in taken]
+    assert names[:4] == ["nats_sss", "supernet64"] * 2, "0.1 is the rate of the experiment: nothing is trained twice"
+    assert names[4:] == [f"{space}.learning_rate-{r}" for r in ("0.2", "9") for space in ("nats_sss", "supernet64")]
+    assert [drawing.scored for _, drawing in taken] == [20, 20, 0, 0, 0, 0, 0, 0]
+    [order] = [block for block in out.split("\n\n") if "Order under other settings" in block]
+    assert [("kept" in line, "reversed" in line) for line in order.splitlines() if "learning_rate" in line] == [
+        (True, False),
+        (True, False),
+        (False, True),
+    ]
+    folder = tmp_path / "runs" / "smoke.edf.nats_sss-supernet64" / "report"
+    found = json.loads((folder / "edf.json").read_text())
+    assert list(found["settings"]) == [f"train.recipe.learning_rate={rate}" for rate in ("0.1", "0.2", "9")]
+    page = (folder / "edf.html").read_text()
+    assert "Best ranges of hyper-parameters" in page
+    assert "supernet64, all settings" in page
+
+
+def test_the_table_of_the_models_gives_the_same_values_again(
+    taken: list[tuple[Experiment, Drawing]], zenfront: Zenfront, tmp_path: Path
+) -> None:
+    assert zenfront(*TRAIN)[0] == 0
+    path = tmp_path / "runs" / "smoke.edf.nats_sss-supernet64" / "report" / "edf.csv"
+    table = pd.read_csv(path)
+    assert set(table) == {"sample", "error", "weight", "params", "flops", "w", "architecture"}
+    assert table["architecture"].tolist()[-1] == f"supernet64-{N - 1}"
+    result = zf.edf(dict(iter(table.groupby("sample"))), complexities=["params"])
+    found = json.loads(path.with_suffix(".json").read_text())["main"]
+    assert result.metrics()["D_equal.nats_sss.supernet64"] == pytest.approx(
+        found["pairs"][0]["normalised"]["difference"]["d"]
+    )
+    code, out, _ = zenfront("edf", "--table", str(path), "--by", "sample", "--set", "name=again")
+    assert (code, "supernet64 lies left of nats_sss" in out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((*TWO, "--train", "3"), "--train: at least 10 architectures of each space are needed, but got 3."),
+        ((*TWO, "--sample", "9", "--scores", "zen"), "--sample: at least 10 architectures"),
+        ((*TWO, "--sample", "20"), "--sample N goes with --scores NAMES."),
+        ((*TWO, "--scores", "zen"), "give tables of errors"),
+        ((*TWO, "--sample", "20", "--scores", "zen", "--vary", "search.seed=1,2"), "--vary goes with --train N."),
+        (("edf", "smoke", "--space", "resnet", "--train", "20"), "two or more spaces are needed, but got resnet"),
+        ((*TRAIN, "--space", "nats_sss"), "different spaces are needed, but got 'nats_sss' more than once."),
+        ((*TRAIN, "--space", "restnet"), "restnet"),
+        ((*TRAIN, "--scores", "zenn"), "Did you mean 'zen'?"),
+        ((*TRAIN, "--by", "family"), "--by goes with --table, not with spaces."),
+        ((*TRAIN, "--range", "w"), "--range goes with --table"),
+        ((*TRAIN, "--vary", "learning_rate"), "--vary: KEY=VALUE,VALUE is needed"),
+        ((*TRAIN, "--vary", "train.recipe.rate=1,2"), "train.recipe.rate"),
+        ((*TRAIN, "--vary", "train.data.source=digits,./nowhere"), "nowhere"),
+        ((*TRAIN, "--complexity", "param"), "'param' is no complexity of a space."),
+        ((*TRAIN, "--complexity", "params,flops,depth"), "--complexity: at most two names"),
+        ((*TRAIN, "--limit", "latency=1:2"), "'latency' is no complexity of a space. Known: flops, params, depth"),
+        (("edf", "--nds", "a.json", "--nds", "b.json", "--by", "x"), "--by goes with --table, not with --nds."),
+        (("edf", "--nds", "a.json", "--scores", "zen"), "--scores goes with spaces"),
+    ],
+)
+def test_wrong_options_are_found_before_anything_is_drawn(
+    words: tuple[str, ...], said: str, taken: list[tuple[Experiment, Drawing]], zenfront: Zenfront
+) -> None:
+    code, out, err = zenfront(*words)
+    assert (code, out, taken) == (2, "", [])
+    assert said in " ".join(err.split())
+
+
+def compared(shift: float, seed: int = 0) -> Comparison:
+    rng = np.random.default_rng(seed)
+    return compare([model_sample("a", shift, rng), model_sample("b", 30, rng)], Settings())
+
+
+def test_settings_are_compared_by_median_and_by_the_order_of_the_models() -> None:
+    main, other = compared(10), compared(20, 1)
+    columns, rows = setting_table(main, {"rate=2": other})
+    assert columns == ["setting", "a: median", "τ of the models", "b: median", "τ of the models"]
+    assert [row[0] for row in rows] == ["as given", "rate=2"]
+    assert float(str(rows[1][1])) == pytest.approx(float(np.median(other.distributions[0].sample.errors)), abs=0.1)
+    assert float(str(rows[1][2])) > 0.8
+
+
+def test_models_that_two_samples_share_are_ranked_by_both() -> None:
+    first = ModelSample("a", np.array([1.0, 2, 3, 9]), architectures=["p", "q", "r", "s"])
+    second = ModelSample("a", np.array([30.0, 20, 10, 0]), architectures=["p", "q", "r", "t"])
+    assert rank_correlation(first, second) == pytest.approx(-1)
+    assert rank_correlation(first, ModelSample("a", np.arange(4.0))) is None
+
+
+def test_the_best_learning_rate_is_found_over_all_settings() -> None:
+    settings = {f"lr={rate}, data=d{rate}": compared(10 + 30 * abs(rate - 2)) for rate in (1, 2, 3)}
+    found = varied_ranges(settings)
+    assert found["a"] == {"lr": (2, 2, 2)}
+    assert set(found["b"]) == {"lr"}, "a value that is no number has no range"
+    assert varied_ranges({}) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_session")
+def test_spaces_are_trained_once_on_ray(zenfront: Zenfront, tmp_path: Path) -> None:
+    settings = ("--set", "train.epochs=1", "--set", "train.data.limit=60", "--set", "search.repeats=1")
+    asked = (*TWO, "--train", "10", *settings)
+    code, out, err = zenfront(*asked)
+    assert (code, err) == (0, "")
+    runs = tmp_path / "runs"
+    ledgers = sorted(runs.glob("smoke.edf.*.study/*.json*"))
+    before = [path.read_bytes() for path in ledgers]
+    report = runs / "smoke.edf.nats_sss-supernet64" / "report"
+    values = (report / "edf.json").read_bytes()
+    code, _again, err = zenfront(*asked)
+    assert (code, err) == (0, "")
+    assert [path.read_bytes() for path in ledgers] == before
+    assert (report / "edf.json").read_bytes() == values
+    code, out, err = zenfront(*asked, "--scores", "synflow")
+    assert (code, err, "Order by scores" in out) == (0, "", True)
