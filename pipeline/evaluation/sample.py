@@ -1,6 +1,6 @@
 """Samples of architectures with their scores and accuracies: drawn, scored, trained, or read from tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.evaluation.truth_table import UNCHANGED, TruthTable, read_scores
 from zenfront.pipeline.experiment.config import Experiment, Select
 from zenfront.pipeline.experiment.train_config import SchedulerConfig
-from zenfront.pipeline.objectives import Objective
+from zenfront.pipeline.objectives import Constraint, Objective
 from zenfront.pipeline.progress import View
 from zenfront.pipeline.record.pilot import read_reliabilities
 from zenfront.pipeline.record.run_documents import read_outcomes
@@ -33,7 +33,7 @@ BASELINES = ("flops", "params", "live_params")
 """Free scores that are always taken; more is taken to be better."""
 PROPERTIES = ("flops", "params", "depth", "activations")
 """Costs by which a score may be biased; always taken."""
-TRIES = 1000
+TRIES = 10_000
 """Draws in a row without a new architecture after which the space counts as exhausted."""
 
 
@@ -126,9 +126,11 @@ def orient(name: str, values: np.ndarray, code: Sequence[UserCode] = ()) -> np.n
     return -values if proxy and not proxy.is_cost and proxy.direction == "minimise" else values
 
 
-def evaluation_experiment(experiment: Experiment, names: Sequence[str]) -> Experiment:
+def evaluation_experiment(
+    experiment: Experiment, names: Sequence[str], free: Sequence[str] = (*BASELINES, *PROPERTIES)
+) -> Experiment:
     """Return the experiment that takes these scores and the free ones, without constraints, and stops no training."""
-    every = dict.fromkeys([*BASELINES, *(name for name in PROPERTIES if name not in BASELINES), *names])
+    every = dict.fromkeys([*free, *names])
     directions = {name: proxies.load(name, experiment.code).direction for name in every}
     objectives = tuple(Objective(score=name, direction=direction) for name, direction in directions.items())
     train = experiment.train.model_copy(update={"scheduler": SchedulerConfig(name="fifo", grace_period=1)})
@@ -227,24 +229,36 @@ def draw_architectures(experiment: Experiment, count: int) -> list[Architecture]
     Raises:
         UserError: The space does not hold as many.
     """
-    space, task = load_space(experiment.space, experiment.code), experiment.task
-    costs = [c for c in experiment.constraints if proxies.load(c.score, experiment.code).is_cost]
-    scoring = Scoring(space, task, [c.score for c in costs], noise_batch(task, 2, 0), 0, code=experiment.code)
+    space, fits = load_space(experiment.space, experiment.code), _within_limits(experiment)
     generator = numpy_generator(experiment.search.seed, "correlate", "architectures")
     found: dict[Architecture, bool] = {}
     tries = 0
-    while sum(found.values()) < count:
+    while (n := sum(found.values())) < count:
         architecture, tries = space.sample(generator), tries + 1
         if tries > TRIES:
-            n = sum(found.values())
             raise UserError(
-                f"--train: at most {n} architectures that fulfil the constraints were found, but got {count}."
+                f"{space.name}: {count} architectures that fulfil the constraints are needed, but {TRIES:,} "
+                f"random ones in a row held no new one, after {n}. Ask for fewer, or widen the limits."
             )
         if architecture not in found:
-            allowed = space.violation(architecture, task) is None
-            if allowed and costs:
-                values = scoring.score(architecture).values
-                allowed = all(c.score in values and not c.excess(values[c.score]) for c in costs)
-            found[architecture] = allowed
-            tries = 0 if allowed else tries
+            found[architecture] = fits(architecture)
+            tries = 0 if found[architecture] else tries
     return [architecture for architecture, allowed in found.items() if allowed]
+
+
+def _within_limits(experiment: Experiment) -> Callable[[Architecture], bool]:
+    """Return a function that tells whether an architecture can be built and its costs fulfil the constraints."""
+    space, task = load_space(experiment.space, experiment.code), experiment.task
+    costs = [c for c in experiment.constraints if proxies.load(c.score, experiment.code).is_cost]
+    costs.sort(key=lambda c: c.score != "params")  # needs no pass through the network, and refuses most
+    batch = noise_batch(task, 2, 0)
+    taken = [(c, Scoring(space, task, [c.score], batch, 0, code=experiment.code)) for c in costs]
+
+    def fulfils(constraint: Constraint, scoring: Scoring, architecture: Architecture) -> bool:
+        values = scoring.score(architecture).values
+        return constraint.score in values and not constraint.excess(values[constraint.score])
+
+    def fits(architecture: Architecture) -> bool:
+        return space.violation(architecture, task) is None and all(fulfils(c, s, architecture) for c, s in taken)
+
+    return fits

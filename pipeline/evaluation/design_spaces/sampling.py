@@ -79,7 +79,7 @@ def take_sample(
     """
     limits = tuple(Constraint(score=n, at_least=low, at_most=high) for n, (low, high) in drawing.limits.items())
     limited = experiment.model_copy(update={"constraints": limits})
-    study = evaluation_experiment(limited, drawing.scores)
+    study = evaluation_experiment(limited, drawing.scores, PROPERTIES)
     folder = RunFolder(runs / study.name)
     with folder.driving(with_scores_of(study, folder), score_by_score=True):
         architectures = draw_architectures(limited, max(drawing.trained, drawing.scored))
