@@ -85,8 +85,8 @@ class Request:
         for option, given in (("--scores", self.scores), ("--vary", self.vary)):
             if given:
                 raise UserError(f"{option} goes with spaces (--space, --train, --sample), not with files.")
-        if not self.tables and (option := self.columns.first_given()):
-            raise UserError(f"{option} goes with --table, not with --nds.")
+        if not self.tables and (column := self.columns.first_given()):
+            raise UserError(f"{column} goes with --table, not with --nds.")
 
     def _check_spaces(self) -> None:
         if len(self.spaces) < 2:

@@ -165,7 +165,7 @@ def _columns(one: Distribution) -> dict[str, Sequence[object]]:
     if one.weights is not None:
         columns["weight"] = [f"{weight:.6g}" for weight in one.weights]
     numbers = {
-        name: values for name, values in (sample.parameters | sample.complexities).items() if name not in columns
+        name: values for name, values in {**sample.parameters, **sample.complexities}.items() if name not in columns
     }
     columns |= {name: [f"{value:.9g}" for value in values] for name, values in numbers.items()}
     return columns | ({"architecture": sample.architectures} if sample.architectures else {})

@@ -21,7 +21,7 @@ def setting_table(main: Comparison, settings: Mapping[str, Comparison]) -> tuple
     those of the same models in the main comparison.
     """
     columns = ["setting"]
-    rows: list[list[object]] = [["as given"], *([label] for label in settings)]
+    rows: list[list[object]] = [[label] for label in ("as given", *settings)]
     for position, one in enumerate(main.distributions):
         columns += [f"{one.sample.name}: median", "τ of the models"]
         for row, comparison in zip(rows, (main, *settings.values()), strict=True):
@@ -41,7 +41,7 @@ def rank_correlation(first: ModelSample, second: ModelSample) -> float | None:
 def varied_ranges(settings: Mapping[str, Comparison]) -> dict[str, Mapping[str, tuple[float, float, float]]]:
     """Return where the best values of every varied number lie, over the models of all settings, by sample and key."""
     comparisons = list(settings.values())
-    found = {}
+    found: dict[str, Mapping[str, tuple[float, float, float]]] = {}
     for position, one in enumerate(comparisons[0].distributions if comparisons else ()):
         errors = [comparison.distributions[position].sample.errors for comparison in comparisons]
         sizes = [len(each) for each in errors]

@@ -4,18 +4,23 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from plotly.offline import get_plotlyjs
+from scipy.stats import ks_2samp
 
 import zenfront as zf
+from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.evaluation.design_spaces.comparison import compare
 from zenfront.pipeline.evaluation.design_spaces.error_table import read_sweep
 from zenfront.pipeline.evaluation.design_spaces.model_sample import ModelSample
 from zenfront.pipeline.evaluation.design_spaces.report import Study, document
 from zenfront.pipeline.evaluation.design_spaces.settings import Settings
 
+TIMM = Path(__file__).parents[5] / "shared/data/timm_imagenet.parquet"
 Zenfront = Callable[..., tuple[int, str, str]]
 RNG = np.random.default_rng(0)
 COST = RNG.uniform(1, 9, 120)
@@ -73,7 +78,25 @@ def test_the_space_with_lower_errors_lies_left_in_the_command_and_in_python(tmp_
     assert set(result.figures()) == {path.name.split(".")[1] for path in folder.glob("edf.*.png")}
     page = (folder / "edf.html").read_text()
     assert "a lies left of b" in page
+    assert len(page) - len(get_plotlyjs()) < 2e6
     assert "http://" not in page.replace("http://www.w3.org", "").split("<body>")[-1].split("<script")[0]
+
+
+def test_the_order_of_the_rows_changes_no_difference() -> None:
+    shuffled = FRAME.sample(frac=1, random_state=3)
+    found = [zf.edf(dict(iter(f.groupby("family"))), complexities=["params"], resamples=100) for f in (FRAME, shuffled)]
+    values = [{n: v for n, v in each.metrics().items() if not n.startswith("p")} for each in found]
+    assert values[0] == pytest.approx(values[1])
+
+
+@pytest.mark.skipif(not TIMM.exists(), reason=f"{TIMM} is absent")
+def test_published_families_differ_as_scipy_says() -> None:
+    table = pd.read_parquet(TIMM).dropna(subset=["top1_error"])
+    found = {name: table[table["family"] == name] for name in ("resnet", "convnext")}
+    result = zf.edf(found, error="top1_error", complexities=["params_millions"], resamples=100)
+    oracle = ks_2samp(found["resnet"]["top1_error"], found["convnext"]["top1_error"], method="asymp")
+    [row] = result.differences().to_dict("records")
+    assert (row["d"], row["p_asymptotic"]) == pytest.approx((oracle.statistic, oracle.pvalue))
 
 
 def test_equal_samples_show_no_difference() -> None:
@@ -150,6 +173,31 @@ def test_wrong_input_is_one_message(
     code, _, err = zenfront("edf", "--table", str(tmp_path / "models.csv"), *by, *options, "--runs", str(tmp_path))
     assert code == 2
     assert said in " ".join(err.split())
+
+
+@pytest.mark.parametrize(
+    ("samples", "options", "said"),
+    [
+        ({"a": ["x"] * 12, "b": np.arange(12.0)}, {}, "sample 'a': numbers are needed, but got ['x', 'x'"),
+        ({"a": np.ones((12, 2)), "b": np.arange(12.0)}, {}, "sample 'a': one error for each model is needed"),
+        ({"a": [np.nan] * 12, "b": np.arange(12.0)}, {}, "sample 'a': at least 10 models are needed, but got 0."),
+        ({"a": {"loss": np.arange(12.0)}}, {}, "sample 'a' has no column 'error'. It has: loss."),
+        ({"a": {"error": np.arange(12.0), "params": [1, 2]}}, {}, "all columns must have one length"),
+        ({"a": np.arange(12.0), "b": np.arange(12.0)}, {"complexities": "params"}, "a list of at most two names"),
+        ({"a": np.arange(12.0), "b": np.arange(12.0)}, {"complexities": ["params"]}, "has no complexity 'params'"),
+        ({"a": np.arange(12.0), "b": np.arange(12.0)}, {"bins": 0}, "bins: at least 1 is needed, but got 0."),
+        ({"a": np.arange(12.0), "b": np.arange(12.0)}, {"resamples": 10}, "resamples: at least 100 is needed"),
+        ({"a": np.arange(12.0), "b": np.arange(12.0)}, {"epsilon": 0.0}, "epsilon: a number above 0"),
+        ({"a": np.arange(12.0), "b": np.arange(12.0)}, {"limits": {"params": (2, 1)}}, "`low < high` must hold"),
+        ({"a": np.arange(12.0)}, {}, "two or more samples are needed, but got a."),
+    ],
+)
+def test_wrong_arguments_of_python_are_one_message(
+    samples: dict[str, object], options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UserError) as error:
+        zf.edf(samples, **options)
+    assert said in str(error.value)
 
 
 @pytest.mark.parametrize(

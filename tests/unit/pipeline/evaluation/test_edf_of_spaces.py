@@ -1,7 +1,7 @@
 """`zenfront edf` on search spaces: what is wrong is said before anything is drawn, and settings are compared."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +32,8 @@ def model_sample(name: str, shift: float, rng: np.random.Generator) -> ModelSamp
 
 
 @pytest.fixture
-def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[Experiment, Drawing]]]:
-    """Samples are made up; yields what was asked for. supernet64 is better, but not at the learning rate 9."""
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Experiment, Drawing]]:
+    """Samples are made up; returns what was asked for. supernet64 is better, but not at the learning rate 9."""
     asked: list[tuple[Experiment, Drawing]] = []
 
     def take(experiment: Experiment, drawing: Drawing, *_: object) -> SpaceSample:
