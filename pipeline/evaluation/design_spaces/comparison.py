@@ -77,7 +77,7 @@ class Comparison:
 
     def notes(self) -> list[str]:
         """Return what was left out, a line each."""
-        lines = [note for one in self.distributions if (note := one.sample.note())]
+        lines = [note for one in self.distributions for note in one.sample.notes()]
         if self.binning and len(self.binning.empty):
             lines.append(
                 f"{len(self.binning.empty)} of {len(self.binning.empty) + len(self.binning.kept)} bins of complexity "
@@ -86,7 +86,9 @@ class Comparison:
         outside = self.binning.outside if self.binning else ()
         for one, count in zip(self.distributions, outside, strict=False):
             if count:
-                lines.append(f"{one.sample.name}: {count} models outside the shared range of complexity")
+                lines.append(
+                    f"{one.sample.name}: {count} models outside the shared range of complexity are left out there"
+                )
         return lines
 
 

@@ -1,7 +1,8 @@
 """Samples of models with their errors, complexities and hyper-parameters."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,11 @@ LEAST = 10
 """Least number of models in a sample."""
 NAMED = 5
 """Rows without an error that a message names."""
+
+
+def models(count: int) -> str:
+    """Return ``1 model`` or ``2 models``."""
+    return f"{count} model" + "s" * (count != 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +30,7 @@ class ModelSample:
         parameters: Hyper-parameters that are numbers, (n,) by name.
         left_out: Rows of the source without an error, counted from 1.
         architectures: Notation of each model, or empty if the models have none.
+        dropped: Number of models that are left out for another reason, by reason.
     """
 
     name: str
@@ -32,11 +39,12 @@ class ModelSample:
     parameters: Mapping[str, np.ndarray] = field(default_factory=dict)
     left_out: tuple[int, ...] = ()
     architectures: Sequence[str] = ()
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
     def known(self) -> "ModelSample":
         """Return the sample of the models whose error is known; the others are listed in `left_out`."""
         here = np.isfinite(self.errors)
-        return self if here.all() else self._rows(here, tuple(int(row) + 1 for row in np.flatnonzero(~here)))
+        return self._rows(here, left_out=tuple(int(row) + 1 for row in np.flatnonzero(~here)))
 
     def with_complexities(self, names: Sequence[str], limits: Mapping[str, tuple[float, float]]) -> "ModelSample":
         """Return the models that have all these complexities, strictly within the limits where there are any.
@@ -44,23 +52,30 @@ class ModelSample:
         Raises:
             UserError: The sample has no such complexity.
         """
+        used = {name: self._complexity(name) for name in dict.fromkeys([*names, *limits])}
         here = np.ones(len(self.errors), dtype=bool)
-        for name in dict.fromkeys([*names, *limits]):
-            if name not in self.complexities:
-                known = ", ".join(self.complexities) or "none"
-                raise UserError(f"sample {self.name!r} has no complexity {name!r}. It has: {known}.")
-            values = self.complexities[name]
+        dropped = {}
+        for name, values in used.items():
             low, high = limits.get(name, (-np.inf, np.inf))
-            here &= np.isfinite(values) & (values > low) & (values < high)
-        return self if here.all() else self._rows(here, self.left_out)
+            known, within = np.isfinite(values), (values > low) & (values < high)
+            dropped[f"without {name}"] = int((here & ~known).sum())
+            dropped[f"outside the limits of {name}"] = int((here & known & ~within).sum())
+            here &= known & within
+        return self._rows(here, dropped={reason: count for reason, count in dropped.items() if count})
 
-    def note(self) -> str | None:
-        """Return a line for the user about the rows without an error, or None if there are none."""
+    def _complexity(self, name: str) -> np.ndarray:
+        if name not in self.complexities:
+            known = ", ".join(self.complexities) or "none"
+            raise UserError(f"sample {self.name!r} has no complexity {name!r}. It has: {known}.")
+        return self.complexities[name]
+
+    def notes(self) -> list[str]:
+        """Return a line for the user about each reason for which models are left out."""
+        lines = [f"{self.name}: {models(count)} {reason}, left out" for reason, count in self.dropped.items()]
         if not self.left_out:
-            return None
-        missing, all_models = len(self.left_out), len(self.left_out) + len(self.errors)
-        rows = ", ".join(map(str, self.left_out[:NAMED])) + (", ..." if missing > NAMED else "")
-        return f"{self.name}: {missing} of {all_models} models have no error and are left out (rows {rows})"
+            return lines
+        rows = ", ".join(map(str, self.left_out[:NAMED])) + (", ..." if len(self.left_out) > NAMED else "")
+        return [f"{self.name}: {models(len(self.left_out))} without an error, left out (rows {rows})", *lines]
 
     def check(self) -> None:
         """Check that the sample can be compared.
@@ -69,19 +84,23 @@ class ModelSample:
             UserError: It has fewer than 10 models, or all errors are equal.
         """
         if len(self.errors) < LEAST:
-            raise UserError(f"sample {self.name!r}: at least {LEAST} models are needed, but got {len(self.errors)}.")
+            left_out = "".join(f" {note}." for note in self.notes())
+            raise UserError(
+                f"sample {self.name!r}: at least {LEAST} models are needed, but got {len(self.errors)}.{left_out}"
+            )
         if (self.errors == self.errors[0]).all():
             raise UserError(
                 f"sample {self.name!r}: all {len(self.errors)} models have the same error, {self.errors[0]:g}, "
                 "so that there is no distribution to compare."
             )
 
-    def _rows(self, here: np.ndarray, left_out: tuple[int, ...]) -> "ModelSample":
-        return ModelSample(
-            self.name,
-            self.errors[here],
-            {name: values[here] for name, values in self.complexities.items()},
-            {name: values[here] for name, values in self.parameters.items()},
-            left_out,
-            [name for name, kept in zip(self.architectures, here, strict=True) if kept] if self.architectures else (),
+    def _rows(self, here: np.ndarray, **changes: Any) -> "ModelSample":
+        rows = np.flatnonzero(here)
+        return replace(
+            self,
+            errors=self.errors[rows],
+            complexities={name: values[rows] for name, values in self.complexities.items()},
+            parameters={name: values[rows] for name, values in self.parameters.items()},
+            architectures=[self.architectures[row] for row in rows] if self.architectures else (),
+            **changes,
         )

@@ -115,7 +115,7 @@ def test_samples_that_cross_are_neither_better() -> None:
 def test_models_without_an_error_are_counted_and_named() -> None:
     errors = np.array([np.nan, *range(10, 25), np.nan])
     compared = compare([sample("x", errors), sample("y", np.arange(12.0))], Settings())
-    assert compared.notes() == ["x: 2 of 17 models have no error and are left out (rows 1, 17)"]
+    assert compared.notes() == ["x: 2 models without an error, left out (rows 1, 17)"]
     assert len(compared.distributions[0].plain.errors) == 15
 
 
@@ -131,6 +131,7 @@ def test_limits_are_strict() -> None:
         Settings(("params",), {"params": (5.0, 20.0)}),
     )
     assert compared.distributions[0].sample.complexities["params"].tolist() == list(range(6, 20))
+    assert compared.notes()[0] == "x: 16 models outside the limits of params, left out"
 
 
 def test_a_sweep_of_the_original_study_is_read(tmp_path: Path) -> None:
@@ -189,6 +190,11 @@ def test_wrong_input_is_one_message(
         ({"a": np.arange(12.0), "b": np.arange(12.0)}, {"resamples": 10}, "resamples: at least 100 is needed"),
         ({"a": np.arange(12.0), "b": np.arange(12.0)}, {"epsilon": 0.0}, "epsilon: a number above 0"),
         ({"a": np.arange(12.0), "b": np.arange(12.0)}, {"limits": {"params": (2, 1)}}, "`low < high` must hold"),
+        (
+            {name: {"error": np.arange(12.0), "params": [np.nan, *range(11)]} for name in "ab"},
+            {"complexities": ["params"], "limits": {"params": (2, 9)}},
+            "got 6. a: 1 model without params, left out. a: 5 models outside the limits of params, left out.",
+        ),
         ({"a": np.arange(12.0)}, {}, "two or more samples are needed, but got a."),
     ],
 )
