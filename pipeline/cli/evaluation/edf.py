@@ -11,10 +11,10 @@ from zenfront.pipeline.cli.evaluation.edf_request import Request
 from zenfront.pipeline.cli.terminal.console import ConsoleView, print_table
 from zenfront.pipeline.cli.terminal.signals import resumable
 from zenfront.pipeline.evaluation.design_spaces import wording
-from zenfront.pipeline.evaluation.design_spaces.comparison import Comparison, compare
+from zenfront.pipeline.evaluation.design_spaces.comparison import Comparison, compare, make_comparable
 from zenfront.pipeline.evaluation.design_spaces.error_table import read_samples, read_sweep
 from zenfront.pipeline.evaluation.design_spaces.report import Study, metrics, order_tables, write_report
-from zenfront.pipeline.evaluation.design_spaces.sampling import Drawing, SpaceSample, take_sample
+from zenfront.pipeline.evaluation.design_spaces.sampling import Drawing, DrawnSpace, draw_space
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.spaces import load as load_space
@@ -53,31 +53,40 @@ def _from_spaces(request: Request, experiment: Experiment) -> Study:
     given = request.experiments()
     varied = {label: request.experiments(overrides) for label, overrides in request.varied().items()}
     seed = experiment.search.seed
-    main, scores = _compared(request, _take(given, request.drawing, request), seed)
-    trained = Drawing(request.train, 0, [], request.limits)
-    settings = {label: _compared(request, _take(each, trained, request), seed)[0] for label, each in varied.items()}
-    return Study(main, not request.train, scores, settings)
-
-
-def _take(experiments: Sequence[Experiment], drawing: Drawing, request: Request) -> list[SpaceSample]:
-    taken = []
-    for each in experiments:
-        typer.echo(f"{each.name}: {drawing.trained} architectures to train, {drawing.scored} to score")
-        taken.append(take_sample(each, drawing, request.asked.runs, ConsoleView))
-    return taken
-
-
-def _compared(request: Request, taken: Sequence[SpaceSample], seed: int) -> tuple[Comparison, dict[str, Comparison]]:
-    """Return the main comparison, by errors or else by the first score, and those by the other scores."""
+    drawn = _draw(given, request.drawing, request, seed)
+    others = {label: _draw(each, request.drawing.without_scores(), request, seed) for label, each in varied.items()}
     found: dict[str, Comparison] = {}
-    if errors := [sample.errors for sample in taken if sample.errors]:
-        found["test error"] = compare(errors, request.settings(errors, seed))
-    for name in taken[0].scores:
-        scored = [sample.scores[name] for sample in taken]
+    if request.train:
+        found["test error"] = _train(drawn, request, seed)
+    for name in request.score_names:
+        scored = [space.scores(name) for space in drawn]
         label = f"{name}, sign changed so that lower is better"
         found[name] = compare(scored, request.settings(scored, seed), label)
-    first = next(iter(found))
-    return found[first], {name: each for name, each in found.items() if name != first}
+    settings = {label: _train(spaces, request, seed) for label, spaces in others.items()}
+    main = found.pop(next(iter(found)))
+    return Study(main, not request.train, found, settings)
+
+
+def _draw(experiments: Sequence[Experiment], drawing: Drawing, request: Request, seed: int) -> list[DrawnSpace]:
+    """Draw and score; whether the spaces can be compared is known before any is trained."""
+    drawn = []
+    for each in experiments:
+        typer.echo(f"{each.name}: {drawing.trained} architectures to train, {drawing.scored} to score")
+        with ConsoleView() as view:
+            drawn.append(draw_space(each, drawing, request.asked.runs, view))
+    if drawing.trained:
+        costs = [space.costs() for space in drawn]
+        make_comparable(costs, request.settings(costs, seed))
+    return drawn
+
+
+def _train(drawn: Sequence[DrawnSpace], request: Request, seed: int) -> Comparison:
+    trained = []
+    for space in drawn:
+        typer.echo(f"{space.study.name}: training")
+        with ConsoleView() as view:
+            trained.append(space.train(view))
+    return compare(trained, request.settings(trained, seed))
 
 
 def _folder_name(samples: Sequence[str]) -> str:

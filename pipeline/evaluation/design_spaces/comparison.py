@@ -104,16 +104,9 @@ def compare(samples: Sequence[ModelSample], settings: Settings, measure: str = "
         UserError: There are fewer than two samples, or two of one name; a sample is too small, has no such complexity
             or equal errors only; the samples do not overlap in complexity; a setting is out of its range.
     """
-    settings.check()
-    if len(samples) < 2:
-        raise UserError(f"two or more samples are needed, but got {', '.join(s.name for s in samples) or 'none'}.")
-    names = [sample.name for sample in samples]
-    if doubled := [name for name in names if names.count(name) > 1]:
-        raise UserError(f"the samples must have different names, but got {doubled[0]!r} more than once.")
-    known = [s.known().with_complexities(settings.complexities, settings.limits) for s in samples]
+    known, binning = make_comparable(samples, settings)
     for sample in known:
-        sample.check()
-    binning = _bin(known, settings) if settings.complexities else None
+        sample.require_distribution()
     epsilon = settings.epsilon or float(max(sample.errors.max() for sample in known))
     return Comparison(
         measure,
@@ -123,6 +116,24 @@ def compare(samples: Sequence[ModelSample], settings: Settings, measure: str = "
         [_describe(known, i, binning, epsilon, settings) for i in range(len(known))],
         [compare_pair(known, i, j, binning, settings) for i, j in combinations(range(len(known)), 2)],
     )
+
+
+def make_comparable(samples: Sequence[ModelSample], settings: Settings) -> tuple[list[ModelSample], Binning | None]:
+    """Return the models that can be compared, and the bins of complexity that the samples share.
+
+    Raises:
+        UserError: As `compare`, except for equal errors.
+    """
+    settings.check()
+    if len(samples) < 2:
+        raise UserError(f"two or more samples are needed, but got {', '.join(s.name for s in samples) or 'none'}.")
+    names = [sample.name for sample in samples]
+    if doubled := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"the samples must have different names, but got {doubled[0]!r} more than once.")
+    known = [s.known().with_complexities(settings.complexities, settings.limits) for s in samples]
+    for sample in known:
+        sample.require_enough()
+    return known, _bin(known, settings) if settings.complexities else None
 
 
 def _bin(samples: Sequence[ModelSample], settings: Settings) -> Binning:

@@ -77,17 +77,24 @@ class ModelSample:
         rows = ", ".join(map(str, self.left_out[:NAMED])) + (", ..." if len(self.left_out) > NAMED else "")
         return [f"{self.name}: {models(len(self.left_out))} without an error, left out (rows {rows})", *lines]
 
-    def check(self) -> None:
-        """Check that the sample can be compared.
+    def require_enough(self) -> None:
+        """Check that the sample is large enough to be compared.
 
         Raises:
-            UserError: It has fewer than 10 models, or all errors are equal.
+            UserError: It has fewer than 10 models.
         """
         if len(self.errors) < LEAST:
             left_out = "".join(f" {note}." for note in self.notes())
             raise UserError(
                 f"sample {self.name!r}: at least {LEAST} models are needed, but got {len(self.errors)}.{left_out}"
             )
+
+    def require_distribution(self) -> None:
+        """Check that the errors differ.
+
+        Raises:
+            UserError: All errors are equal.
+        """
         if (self.errors == self.errors[0]).all():
             raise UserError(
                 f"sample {self.name!r}: all {len(self.errors)} models have the same error, {self.errors[0]:g}, "

@@ -1,8 +1,7 @@
 """Samples of search spaces: architectures drawn under complexity limits, trained, and scored."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,6 @@ from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.objectives import Constraint
 from zenfront.pipeline.progress import View
 from zenfront.pipeline.record.run_folder import RunFolder
-from zenfront.spaces import Architecture
 
 PRESETS: Mapping[str, Mapping[str, tuple[float, float]]] = {
     "resnet56": {"params": (0.02e6, 0.856e6), "flops": (0.008e9, 0.129e9)},
@@ -33,11 +31,12 @@ PRESETS: Mapping[str, Mapping[str, tuple[float, float]]] = {
 
 @dataclass(frozen=True)
 class Drawing:
-    """Numbers of architectures to draw from each space, and their scores.
+    """What is taken of each space.
 
     Attributes:
         trained: Number of architectures to train; 0: none.
-        scored: Number of architectures to score, the trained ones first.
+        scored: Number of architectures to score, the trained ones first; 0: scores of none, but the costs of those to
+            train.
         scores: Names of the scores.
         limits: Limits of complexities.
     """
@@ -47,34 +46,71 @@ class Drawing:
     scores: Sequence[str]
     limits: Mapping[str, tuple[float, float]]
 
+    def without_scores(self) -> "Drawing":
+        """Return what is taken under other settings of the training."""
+        return replace(self, scored=0, scores=())
+
 
 @dataclass(frozen=True, eq=False)
-class SpaceSample:
-    """Architectures drawn from one space, with their errors and scores.
+class DrawnSpace:
+    """Random architectures of one space with their costs and scores.
 
     Attributes:
-        errors: The trained architectures with their test errors in percent; None if none were trained.
-        scores: The scored architectures, by score; a score's sign is changed where higher is better.
+        study: The experiment that scores and trains them.
+        folder: Its run folder.
+        drawing: What is taken of the space.
+        sample: The architectures; their accuracies are unknown.
     """
 
-    errors: ModelSample | None
-    scores: Mapping[str, ModelSample]
+    study: Experiment
+    folder: RunFolder
+    drawing: Drawing
+    sample: Sample
+
+    def scores(self, name: str) -> ModelSample:
+        """Return the models with a score, whose sign is changed where higher is better."""
+        return self._models(self.sample, -orient(name, self.sample.scores[name], self.sample.code))
+
+    def costs(self) -> ModelSample:
+        """Return the models that are to be trained, all with the error 0."""
+        to_train = self._to_train
+        return self._models(to_train, np.zeros(len(to_train.truth.accuracy)))
+
+    def train(self, view: View) -> ModelSample:
+        """Train the architectures, and return them with their test errors in percent; one that diverged has none.
+
+        Raises:
+            UserError: The data are missing; the cluster does not answer; no network could be trained.
+            KeyboardInterrupt: Interrupted; the record is complete up to here.
+        """
+        to_train = self._to_train
+        with self.folder.driving(with_scores_of(self.study, self.folder), score_by_score=True):
+            found = train_sample(self.study, self.folder, view, to_train.truth.architectures)
+        accuracy = dict(zip(found.architectures, found.accuracy, strict=True))
+        errors = [100 - accuracy.get(each, np.nan) for each in to_train.truth.architectures]
+        return self._models(to_train, np.array(errors))
+
+    @property
+    def _to_train(self) -> Sample:
+        return self.sample.select(np.arange(len(self.sample.truth.accuracy)) < self.drawing.trained)
+
+    def _models(self, sample: Sample, errors: np.ndarray) -> ModelSample:
+        complexities = {cost: sample.scores[cost] for cost in PROPERTIES if cost in sample.scores}
+        architectures = [sample.space.notation(each) for each in sample.truth.architectures]
+        return ModelSample(sample.space.name, errors, complexities, sample.numbers(), architectures=architectures)
 
 
-def take_sample(
-    experiment: Experiment, drawing: Drawing, runs: Path, view: Callable[[], AbstractContextManager[View]]
-) -> SpaceSample:
-    """Draw architectures of the experiment's space, train and score them; go on where an interrupted call ended.
+def draw_space(experiment: Experiment, drawing: Drawing, runs: Path, view: View) -> DrawnSpace:
+    """Draw architectures of the experiment's space and score them; go on where an interrupted call ended.
 
     Args:
         experiment: Names the space, and the task, data and recipe of the training; its name names the folder.
-        drawing: Numbers of architectures, scores and limits.
+        drawing: What to take.
         runs: Folder of the run folders.
-        view: Makes the view of a stage.
+        view: Display of the work.
 
     Raises:
-        UserError: The space holds fewer architectures within the limits; the data are missing; the cluster does not
-            answer.
+        UserError: The space holds fewer architectures within the limits; the cluster does not answer.
         KeyboardInterrupt: Interrupted; the record is complete up to here.
     """
     limits = tuple(Constraint(score=n, at_least=low, at_most=high) for n, (low, high) in drawing.limits.items())
@@ -83,34 +119,6 @@ def take_sample(
     folder = RunFolder(runs / study.name)
     with folder.driving(with_scores_of(study, folder), score_by_score=True):
         architectures = draw_architectures(limited, max(drawing.trained, drawing.scored))
-        trained = architectures[: drawing.trained]
-        accuracy = dict.fromkeys(architectures, np.nan)
-        if trained:
-            with view() as shown:
-                found = train_sample(study, folder, shown, trained)
-            accuracy |= dict(zip(found.architectures, found.accuracy, strict=True))
-        with view() as shown:
-            sample = score_sample(study, folder, shown, _truth(accuracy))
-    errors = _errors(experiment.space, sample, len(trained)) if trained else None
-    return SpaceSample(errors, {name: _scores(experiment.space, sample, name) for name in drawing.scores})
-
-
-def _truth(accuracy: Mapping[Architecture, float]) -> TruthTable:
-    values = np.array(list(accuracy.values()))
-    return TruthTable(list(accuracy), values, np.empty((len(values), 0)), "test accuracy after training")
-
-
-def _errors(name: str, sample: Sample, count: int) -> ModelSample:
-    """Return the first architectures, which were trained; one that diverged has no error."""
-    first = sample.select(np.arange(len(sample.truth.accuracy)) < count)
-    return _model_sample(name, first, 100 - first.truth.accuracy)
-
-
-def _scores(name: str, sample: Sample, score: str) -> ModelSample:
-    return _model_sample(name, sample, -orient(score, sample.scores[score], sample.code))
-
-
-def _model_sample(name: str, sample: Sample, errors: np.ndarray) -> ModelSample:
-    complexities = {cost: sample.scores[cost] for cost in PROPERTIES if cost in sample.scores}
-    architectures = [sample.space.notation(each) for each in sample.truth.architectures]
-    return ModelSample(name, errors, complexities, sample.numbers(), architectures=architectures)
+        unknown = np.full(len(architectures), np.nan)
+        truth = TruthTable(architectures, unknown, np.empty((len(architectures), 0)), "test accuracy after training")
+        return DrawnSpace(study, folder, drawing, score_sample(study, folder, view, truth))
