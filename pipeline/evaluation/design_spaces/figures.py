@@ -88,24 +88,23 @@ def plots(comparison: Comparison) -> list[Plot]:
 def _curve(one: Distribution, function: Edf, *, band: bool = True) -> Series:
     """Return a distribution function, thinned to the steps that can be seen."""
     keep = np.unique(np.linspace(0, len(function.errors) - 1, CURVE).round().astype(int))
-    x, y = function.errors[keep], function.below[keep + 1]
+    x, y = function.errors[[0, *keep]], np.concatenate([[0.0], function.below[keep + 1]])
     return Series(one.sample.name, x, y, "steps", one.band if band else None, one.grid if band else None)
 
 
 def _trend(one: Distribution, name: str) -> Iterator[Series]:
-    """Yield some of the models, and mean ± 2 sd of the errors in bins of a complexity."""
+    """Yield mean ± 2 sd of the errors in bins of a complexity, and some of the models."""
     values, errors = one.sample.complexities[name], one.sample.errors
-    drawn = np.sort(numpy_generator(0, "edf", "points", one.sample.name).permutation(len(errors))[:POINTS])
-    yield Series(one.sample.name, values[drawn], errors[drawn], "points")
     edges = np.linspace(values.min(), values.max(), BINS + 1)
     cells = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, BINS - 1)
     parts = [(errors[cells == cell], (edges[cell] + edges[cell + 1]) / 2) for cell in range(BINS)]
     known = [(float(part.mean()), float(part.std(ddof=1)), middle) for part, middle in parts if len(part) > 1]
     if known:
         mean, deviation, middle = np.array(known).T
-        yield Series(
-            one.sample.name, middle, mean, "line", np.array([mean - 2 * deviation, mean + 2 * deviation]), None
-        )
+        band = np.array([mean - 2 * deviation, mean + 2 * deviation])
+        yield Series(one.sample.name, middle, mean, "line", band)
+    drawn = np.sort(numpy_generator(0, "edf", "points", one.sample.name).permutation(len(errors))[:POINTS])
+    yield Series(one.sample.name, values[drawn], errors[drawn], "points")
 
 
 def _histogram(found: Sequence[Distribution], name: str) -> list[Series]:
@@ -150,6 +149,7 @@ def _band(series: Series, colour: str) -> go.Scatter:
     return go.Scatter(
         x=np.concatenate([x, x[::-1]]),
         y=np.concatenate([high, low[::-1]]),
+        mode="lines",
         fill="toself",
         fillcolor=colour,
         opacity=0.18,

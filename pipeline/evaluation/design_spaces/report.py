@@ -17,7 +17,7 @@ from zenfront.pipeline.evaluation.design_spaces.wording import (
     random_search_table,
     range_table,
     sample_table,
-    summary,
+    verdicts,
 )
 from zenfront.pipeline.plots import html
 from zenfront.pipeline.record.files.json_file import write_json
@@ -69,7 +69,9 @@ def edf_page(study: Study) -> str:
     names = [one.sample.name for one in main.distributions]
     title = f"Design spaces: {', '.join(names)}"
     body = [html.heading(title, 1)]
-    body += [html.paragraph(f"{line}.") for line in summary(main, score=study.is_score)]
+    body += [html.paragraph(f"{line}.") for line in verdicts(main, score=study.is_score)]
+    if notes := main.notes():
+        body.append(html.paragraph(f"{'. '.join(notes)}.", soft=True))
     for plot in plots(main):
         body += [html.heading(plot.title), html.figure(interactive(plot), plot.key)]
     body += [html.heading("Samples"), html.table(*sample_table(main))]

@@ -1,6 +1,6 @@
 """The comparison of design spaces in words and as tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from zenfront.pipeline.evaluation.design_spaces.comparison import Comparison
 from zenfront.pipeline.evaluation.design_spaces.pair import SIGNIFICANT, DifferenceTest, Interval, Pair
@@ -139,6 +139,11 @@ def _agreement(pair: Pair, reference: Pair) -> str:
     return "kept" if pair.better == reference.better else "reversed"
 
 
-def summary(comparison: Comparison, *, score: bool = False) -> Sequence[str]:
+def verdicts(comparison: Comparison, *, score: bool = False) -> list[str]:
+    """Return a sentence for each pair."""
+    return [verdict(pair, score=score) for pair in comparison.pairs]
+
+
+def summary(comparison: Comparison, *, score: bool = False) -> list[str]:
     """Return the verdicts and what was left out, a line each."""
-    return [*(verdict(pair, score=score) for pair in comparison.pairs), *comparison.notes()]
+    return [*verdicts(comparison, score=score), *comparison.notes()]
