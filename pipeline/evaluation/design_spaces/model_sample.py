@@ -102,7 +102,7 @@ class ModelSample:
             )
 
     def _rows(self, here: np.ndarray, **changes: Any) -> "ModelSample":
-        rows = np.flatnonzero(here)
+        rows = np.flatnonzero(here).tolist()
         return replace(
             self,
             errors=self.errors[rows],
