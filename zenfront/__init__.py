@@ -4,6 +4,7 @@ Use it from Python as ``import zenfront as zf``:
 
 * `score` takes training-free scores of a torch module, or of an architecture of a search space;
 * `search` runs a search, `run` a search with training and report; `open_run` opens a run that exists;
+* `build` builds an architecture of a search space as a torch module; `Run.model` returns a trained one;
 * `edf` compares design spaces by the distributions of their errors;
 * `spaces` and `proxies` list and load search spaces and scores: ``zf.proxies.names()``, ``zf.spaces.load("anynet3")``.
 
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zenfront import spaces
+    from zenfront._build import build
     from zenfront._edf import EdfResult, edf
     from zenfront._run import Run, open_run
     from zenfront._score import score
@@ -31,6 +33,7 @@ __all__ = [
     "ScoreResult",
     "UserError",
     "__version__",
+    "build",
     "edf",
     "open_run",
     "proxies",
@@ -42,6 +45,7 @@ __all__ = [
 
 _HOMES = {
     "EdfResult": "zenfront._edf",
+    "build": "zenfront._build",
     "edf": "zenfront._edf",
     "Run": "zenfront._run",
     "ScoreResult": "zenfront.pipeline.results.score_result",

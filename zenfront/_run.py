@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from torch import nn
 
 from zenfront import spaces
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.export.from_run import run_subject
 from zenfront.pipeline.objectives import violations
 from zenfront.pipeline.record.data_file import read_overview
 from zenfront.pipeline.record.files.ledger import read_values
@@ -175,6 +177,35 @@ class Run:
         return pd.DataFrame(rows, columns=columns).astype(
             dict.fromkeys(["predicted", "low", "high", "val_accuracy"], float)
         )
+
+    def model(
+        self,
+        network: str | None = None,
+        *,
+        seed: int | None = None,
+        at_rung: int | None = None,
+        untrained: bool = False,
+    ) -> nn.Module:
+        """Return a network of the run as a torch module, with the weights that were tested.
+
+        Args:
+            network: ``"knee"``, ``"most_accurate"`` or ``"cheapest_within_noise"`` of the trained front; id of an
+                architecture or its beginning; notation; name of a baseline; place among the selected networks, from
+                ``"1"``. The knee if not given, or without one the most accurate.
+            seed: Seed of the training; that with the best validation accuracy if not given.
+            at_rung: Take the weights after that number of epochs, of a network that was stopped early.
+            untrained: Take fresh weights, drawn with `seed`, 0 if not given.
+
+        Returns:
+            The network (N, C, H, W) -> (N, K) logits, on the CPU, in float32 and in evaluation mode. Its images are
+            normalised; `zenfront export` writes mean and deviation beside the weights.
+
+        Raises:
+            UserError: There is no such network, it was not trained to the end, or its checkpoint is missing or damaged;
+                the space is code of the experiment that was not allowed.
+        """
+        found = run_subject(RunFolder(self.path), network, seed=seed, at_rung=at_rung, untrained=untrained)
+        return found.network
 
     def __repr__(self) -> str:
         folder = RunFolder(self.path)

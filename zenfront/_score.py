@@ -111,7 +111,7 @@ def score(
     """
     if not isinstance(repeats, int) or repeats < 1:
         raise UserError(f"repeats= must be a whole number of at least 1, but got {repeats!r}.")
-    wanted = _task(task)
+    wanted = read_task(task)
     if isinstance(network, nn.Module) and len(names) == 1:
         if device is not None:
             raise UserError(f"device={device!r}: a module is scored on the device that it is on; move it there before.")
@@ -149,7 +149,12 @@ def score(
     raise UserError(f"score takes (module, names) or (space, architecture, names), but got ({kinds}).")
 
 
-def _task(task: TaskLike | None) -> Task | None:
+def read_task(task: TaskLike | None) -> Task | None:
+    """Return the task that an argument of the face gives; None if none is given.
+
+    Raises:
+        UserError: It is not four whole numbers, or one of them is out of range.
+    """
     if task is None or isinstance(task, Task):
         return task
     if not isinstance(task, tuple | list) or len(task) != 4 or not all(isinstance(part, int) for part in task):
@@ -166,7 +171,7 @@ def _of_architecture(scoring: Scoring, architecture: str | Architecture, given: 
     undefined = {proxy.name: reason for proxy in asked if (reason := given.lacks(proxy))}
     found = _scored(
         replace(scoring, names=[name for name in scoring.names if name not in undefined]),
-        _parsed(scoring.space, architecture),
+        read_architecture(scoring.space, architecture),
     )
     undefined |= found.undefined
     return ScoreResult(
@@ -190,7 +195,12 @@ def _scored(scoring: Scoring, architecture: Architecture) -> ScoreResult:
     return ScoreResult(found.values, found.errors, {**failed, **found.undefined}, {}, found.seconds)
 
 
-def _parsed(space: Space, architecture: str | Architecture) -> Architecture:
+def read_architecture(space: Space, architecture: str | Architecture) -> Architecture:
+    """Return the architecture that an argument of the face gives, in the notation of the space or as a value.
+
+    Raises:
+        UserError: It is not one of the space.
+    """
     if isinstance(architecture, str):
         return space.architecture(space.parse(architecture))
     if architecture.space != space.name:

@@ -10,6 +10,7 @@ import typer
 from zenfront.pipeline.cli.config_commands import config_app
 from zenfront.pipeline.cli.evaluation.edf_command import EDF, edf_command
 from zenfront.pipeline.cli.evaluation.evaluate_commands import CORRELATE, REGRET, correlate_command, regret_command
+from zenfront.pipeline.cli.export_command import EXPORT, export_command
 from zenfront.pipeline.cli.init_command import INIT, init_command
 from zenfront.pipeline.cli.options import RUNS, Address, AllowCode, Config, Overrides, Run, Runs, SpaceName, TrustConfig
 from zenfront.pipeline.errors import UserError
@@ -151,6 +152,9 @@ def report_command(
     from zenfront.pipeline.cli.run_commands import report
 
     report(names or ["quickstart"], runs, allow_code)
+
+
+app.command("export", epilog=EXPORT)(export_command)
 
 
 @app.command(

@@ -20,6 +20,7 @@ from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.stages.run_stages import RunStages, find_run, resume_run, start_run
 from zenfront.pipeline.tracking import sync
 from zenfront.pipeline.user_code import allow, require_allowed
+from zenfront.pipeline.wording import suggestion
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def report(names: Sequence[str], runs: Path, allow_code: bool = False) -> None:
     from zenfront.pipeline.stages.report.stage import compare
     from zenfront.pipeline.stages.report.stage import report as write
 
-    folders = [_run(name, runs) for name in names]
+    folders = [existing_run(name, runs) for name in names]
     for code in (folder.experiment().own_code() for folder in folders):
         if allow_code:
             allow(code)
@@ -156,9 +157,16 @@ def report(names: Sequence[str], runs: Path, allow_code: bool = False) -> None:
             typer.echo(f"zenfront: {error}", err=True)
 
 
-def _run(name: str, runs: Path) -> RunFolder:
+def existing_run(name: str, runs: Path) -> RunFolder:
+    """Return the folder of a run, given by its name or its path.
+
+    Raises:
+        UserError: There is no such run.
+    """
     folder = find_run(name, runs)
     if folder is None:
         known = sorted(path.parent.name for path in runs.glob("*/experiment.json"))
-        raise UserError(f"there is no run {name!r} in {runs}. Runs there: {', '.join(known) or 'none'}.")
+        raise UserError(
+            f"there is no run {name!r} in {runs}.{suggestion(name, known)} Runs there: {', '.join(known) or 'none'}."
+        )
     return folder

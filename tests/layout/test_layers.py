@@ -22,6 +22,7 @@ FLOORS = {
     "zenfront.pipeline.cluster": 3,
     "zenfront.pipeline.stages": 3,
     "zenfront.pipeline.evaluation": 3,
+    "zenfront.pipeline.export": 3,
     "zenfront.pipeline.plots": 3,
     "zenfront.pipeline.tracking": 3,
     "zenfront.pipeline.foreign": 2,

@@ -44,6 +44,20 @@ def locked(folder: Path) -> Iterator[None]:
         check_lock(folder, os.fstat(lock.fileno()))
 
 
+def holder(folder: Path) -> str | None:
+    """Return the driver that holds the lock of a folder, such as ``process 7 on host``; None if no driver does."""
+    try:
+        lock = open(folder / LOCK, encoding="utf-8", opener=regular_only)  # noqa: SIM115
+    except OSError:
+        return None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return lock.read().strip()
+    return None
+
+
 def check_lock(folder: Path, before: os.stat_result | None) -> None:
     """Check that the lock of a folder is still the file that it was, so that no second driver can hold it.
 

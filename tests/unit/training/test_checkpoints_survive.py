@@ -9,7 +9,9 @@ import pickle
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from shutil import copy
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 import torch
@@ -17,11 +19,12 @@ import torch
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Recipe
 from zenfront.pipeline.results.stage_rows import Epoch
-from zenfront.pipeline.training.checkpoint import load, save
+from zenfront.pipeline.training.checkpoint import evaluated_weights, load, save
 from zenfront.pipeline.training.data import Images
 from zenfront.pipeline.training.loop import train
 from zenfront.spaces import Network
 
+GOLDEN = Path(__file__).parents[2] / "golden"
 CPU = torch.device("cpu")
 RECIPE = Recipe(batch_size=16, learning_rate=0.05, warmup_epochs=0, ema=0.5)
 IDENTITY = {"seed": 0, "recipe": {"batch_size": 16}}
@@ -45,6 +48,42 @@ def test_the_last_two_are_kept(tmp_path: Path) -> None:
     assert load(tmp_path, IDENTITY) is None
 
 
+def test_people_can_read_them(tmp_path: Path) -> None:
+    path = save_three(tmp_path)[-1]
+    stored = torch.load(path, weights_only=True)
+    assert stored["identity"] == IDENTITY
+    assert torch.equal(stored["state"]["weights"], torch.full((1000,), 3.0))
+    comment = ZipFile(path).comment.decode()
+    digest = hashlib.sha256(path.read_bytes()[: -len(comment)]).hexdigest()
+    assert comment == f"zenfront checkpoint 2, sha256 {digest}"
+
+
+def test_one_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    """The file was written by the version before the archive came first."""
+    copy(GOLDEN / "checkpoint_1.pt", tmp_path / "000001.pt")
+    state = load(tmp_path, {"seed": 0, "epochs": 4})
+    assert state is not None
+    assert state["history"] == [{"epoch": 1, "metrics": {"train_loss": 2.25, "val_accuracy": 0.5}}]
+    assert evaluated_weights(state)["weight"].tolist() == [[0.0, 0.5, 1.0], [1.5, 2.0, 2.5]]
+
+
+def as_of_the_first_form(path: Path) -> None:
+    archive = path.read_bytes()
+    path.write_bytes(b"zenfront checkpoint 1\n" + hashlib.sha256(archive).digest() + archive)
+
+
+def test_a_run_of_an_earlier_version_goes_on(
+    digits: Images, new_network: Callable[[], Network], tmp_path: Path
+) -> None:
+    expected = run(new_network(), digits, tmp_path / "whole")
+    interrupted = train(new_network(), digits, RECIPE, epochs=4, seed=0, device=CPU, checkpoint=tmp_path / "cut")
+    for _ in range(2):
+        next(interrupted)
+    for path in (tmp_path / "cut").iterdir():
+        as_of_the_first_form(path)
+    assert values(run(new_network(), digits, tmp_path / "cut")) == values(expected)
+
+
 def cut(content: bytes) -> bytes:
     return content[:-1]
 
@@ -62,7 +101,7 @@ def flip_a_bit(content: bytes) -> bytes:
 
 
 def change_the_version(content: bytes) -> bytes:
-    return content.replace(b"checkpoint 1", b"checkpoint 9", 1)
+    return content.replace(b"checkpoint 2", b"checkpoint 9", 1)
 
 
 DAMAGES = [cut, halve, empty, flip_a_bit, change_the_version]
@@ -202,8 +241,11 @@ def test_a_hostile_checkpoint_is_not_executed(
     caplog.set_level(logging.WARNING)
     buffer = io.BytesIO()
     write({"identity": IDENTITY, "state": Hostile(tmp_path / "victim")}, buffer)
-    digest = hashlib.sha256(buffer.getvalue()).digest()
-    (tmp_path / "000001.pt").write_bytes(b"zenfront checkpoint 1\n" + digest + buffer.getvalue())
-    assert load(tmp_path, IDENTITY) is None
-    assert not (tmp_path / "victim").exists()
-    assert "000001.pt is damaged" in caplog.text
+    digest = hashlib.sha256(buffer.getvalue())
+    first_form = b"zenfront checkpoint 1\n" + digest.digest() + buffer.getvalue()
+    second_form = buffer.getvalue() + b"zenfront checkpoint 2, sha256 " + digest.hexdigest().encode()
+    for content in (first_form, second_form):
+        (tmp_path / "000001.pt").write_bytes(content)
+        assert load(tmp_path, IDENTITY) is None
+        assert not (tmp_path / "victim").exists()
+    assert caplog.text.count("000001.pt is damaged") == 2

@@ -1,0 +1,163 @@
+"""The model card of an exported network: what it is, how good, how to use it, how it was found."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from zenfront.pipeline.export.subject import Preprocessing, Subject
+from zenfront.pipeline.wording import clean, number, percent
+
+_FRONT_MATTER = """---
+library_name: pytorch
+pipeline_tag: image-classification
+# license: choose one before you publish, such as mit or apache-2.0
+tags:
+- zenfront
+- neural-architecture-search
+---"""
+LISTED = 50
+"""Classes that the card lists; config.json has all."""
+
+
+def model_card(subject: Subject) -> str:
+    """Return the content of README.md."""
+    sections = [
+        _FRONT_MATTER,
+        f"# {subject.name}",
+        _summary(subject),
+        _usage(subject),
+        _images(subject),
+        _accuracy(subject),
+        _scores(subject),
+        _origin(subject),
+        _files(),
+    ]
+    return "\n\n".join(filter(None, sections)) + "\n"
+
+
+def _summary(subject: Subject) -> str:
+    task, facts = subject.task, subject.facts
+    weights = number(sum(value.numel() for value in subject.network.parameters()))
+    kind = {1: "grey ", 3: "RGB "}.get(task.channels, "")
+    what = f"{kind}images of {task.height} x {task.width} pixels into {number(task.classes)} classes"
+    if not subject.trained:
+        what += ". Its weights are fresh, so it must be trained before it is of use"
+    elif facts.test is not None:
+        what += f", with {percent(facts.test)} test {facts.metric.replace('_', ' ')}"
+    return textwrap.fill(
+        f"A convolutional network with {weights} parameters that sorts {what}. It was exported by Zenfront; `model.py` "
+        "needs PyTorch alone.",
+        120,
+    )
+
+
+def _usage(subject: Subject) -> str:
+    found = subject.preprocessing
+    shape = f"(N, {found.channels}, {found.height}, {found.width})"
+    if found.mean is None or found.std is None:
+        lines = ["from model import load", f"probabilities = load()(images).softmax(1)  # images: {shape}, float32"]
+    else:
+        lines = [
+            "import torch",
+            "from model import load",
+            "",
+            f"mean = torch.tensor({_listed(found.mean)}).view(-1, 1, 1)",
+            f"std = torch.tensor({_listed(found.std)}).view(-1, 1, 1)",
+            f"probabilities = load()((images - mean) / std).softmax(1)  # images: {shape}, pixel values 0 .. 255",
+        ]
+    return "\n".join(["## Use", "", "```python", *lines, "```"])
+
+
+def _listed(values: Sequence[float]) -> str:
+    return f"[{', '.join(repr(value) for value in values)}]"
+
+
+def _images(subject: Subject) -> str:
+    found = subject.preprocessing
+    rows = [
+        ("mode", found.mode or f"{found.channels} channels"),
+        ("size", _size(found)),
+        ("mean", _channels(found.mean)),
+        ("standard deviation", _channels(found.std)),
+    ]
+    note = "Mean and standard deviation are in units of the pixel values 0 .. 255, per channel."
+    if found.mean is None:
+        note = "The network was exported without data, so no mean and no standard deviation are known."
+    classes = [clean(name) for name in subject.classes[:LISTED]]
+    more = f", and {len(subject.classes) - LISTED} more in `config.json`" if len(subject.classes) > LISTED else ""
+    told = f"Classes, in the order of the logits: {', '.join(classes)}{more}." if classes else ""
+    return "\n\n".join(filter(None, ["## Images and classes", _table(("image", "value"), rows), note, told]))
+
+
+def _size(found: Preprocessing) -> str:
+    shape = f"{found.height} x {found.width}"
+    if found.resize is None:
+        return f"{shape}; images of other sizes were not used in training"
+    if isinstance(found.resize.size, tuple):
+        return f"resized to {shape}, bilinear with antialiasing"
+    edge = f"the shorter side resized to {found.resize.size}, bilinear with antialiasing"
+    return f"{edge}; the {shape} in the middle are kept"
+
+
+def _channels(values: Sequence[float] | None) -> str:
+    return ", ".join(f"{value:.2f}" for value in values) if values else "unknown"
+
+
+def _accuracy(subject: Subject) -> str:
+    if not subject.trained:
+        return ""
+    facts = subject.facts
+    metric = facts.metric.replace("_", " ")
+    rows = []
+    if facts.accuracy is not None and facts.seeds > 1:
+        over = f"mean over {facts.seeds} training runs ± their standard deviation"
+        rows.append((f"test {metric}, {over}", f"{percent(facts.accuracy, 2)} ± {percent(facts.error, 2)}"))
+    error = f" ± {percent(facts.error, 2)} (binomial error)" if facts.seeds == 1 and facts.error is not None else ""
+    if facts.test is not None:
+        rows.append((f"test {metric} of these weights", f"{percent(facts.test, 2)}{error}"))
+    rows.append((f"validation {metric} of these weights", percent(facts.validation, 2)))
+    rows.append(("seed and epochs of these weights", f"seed {facts.seed}, {facts.epochs} epochs"))
+    early = "" if facts.test is not None else "\n\nThe training was stopped early, so the network was never tested."
+    return f"## Accuracy\n\n{_table(('measured', 'value'), rows)}{early}"
+
+
+def _scores(subject: Subject) -> str:
+    facts = subject.facts
+    if not facts.scores:
+        return ""
+    rows = []
+    for name, value in facts.scores.items():
+        error = f" ± {number(facts.errors[name])}" if name in facts.errors else ""
+        unit = facts.units.get(name, "")
+        rows.append((name, f"{number(value)}{error}", "" if unit == "1" else unit))
+    return f"## Costs and scores\n\n{_table(('score', 'value', 'unit'), rows)}"
+
+
+def _origin(subject: Subject) -> str:
+    facts = subject.facts
+    told = [textwrap.fill(clean(sentence), 120) for sentence in facts.found]
+    if facts.picks:
+        picks = [f"* `{name}`: {clean(reason)}" for name, reason in facts.picks.items()]
+        told.append("\n".join(["On the trained front of the run it is the pick", "", *picks]))
+    notation = f"Architecture in the notation of the search space `{subject.space}`:"
+    code = f"```text\n{clean(subject.notation)}\n```"
+    return "\n\n".join(["## How it was found" if facts.found else "## Architecture", *told, notation, code])
+
+
+def _files() -> str:
+    rows = [
+        ("`model.py`", "the network as a PyTorch module that stands alone. It is code: read it before you run it"),
+        ("`model.safetensors`", "the weights, without any code"),
+        ("`config.json`", "architecture, classes, accuracy and scores"),
+        ("`preprocessor_config.json`", "size, mean and standard deviation of the images"),
+    ]
+    return f"## Files\n\n{_table(('file', 'content'), rows)}"
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    def lines() -> Iterator[str]:
+        yield f"| {' | '.join(columns)} |"
+        yield f"|{'---|' * len(columns)}"
+        for row in rows:
+            yield f"| {' | '.join(each.replace('|', chr(92) + '|') for each in row)} |"
+
+    return "\n".join(lines())
