@@ -13,6 +13,7 @@ from zenfront.pipeline.cli.evaluation.evaluate_commands import CORRELATE, REGRET
 from zenfront.pipeline.cli.export_command import EXPORT, export_command
 from zenfront.pipeline.cli.init_command import INIT, init_command
 from zenfront.pipeline.cli.options import RUNS, Address, AllowCode, Config, Overrides, Run, Runs, SpaceName, TrustConfig
+from zenfront.pipeline.cli.predict_command import PREDICT, predict_command
 from zenfront.pipeline.errors import UserError
 
 app = typer.Typer(
@@ -155,6 +156,7 @@ def report_command(
 
 
 app.command("export", epilog=EXPORT)(export_command)
+app.command("predict", epilog=PREDICT)(predict_command)
 
 
 @app.command(

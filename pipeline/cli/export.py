@@ -6,6 +6,7 @@ from pathlib import Path
 import typer
 
 from zenfront import spaces
+from zenfront.pipeline.cli.export_formats import Formats
 from zenfront.pipeline.cli.run_commands import existing_run
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.references import read_named
@@ -34,17 +35,21 @@ class Asked:
     task: str
 
 
-def export(asked: Asked, runs: Path, to: Path | None, force: bool, allow_code: bool) -> None:
+def export(asked: Asked, formats: Formats, runs: Path, to: Path | None, force: bool, allow_code: bool) -> None:
     """Write the network, and print where it is and what it is.
 
     Raises:
         UserError: There is no such network; it cannot be exported; the target exists or cannot be written.
     """
     subject = find(asked, runs, allow_code)
+    formats.check(subject)
     target = to or default_target(subject)
     with new_folder(target, force=force) as folder:
-        write_hub_folder(subject, folder)
-    typer.echo(f"{described(subject)}\nExport: {target}")
+        write_hub_folder(subject, folder, formats.files)
+        lines = list(formats.write(subject, folder))
+    typer.echo("\n".join([described(subject), *lines, f"Export: {target}"]))
+    for line in formats.register(subject):
+        typer.echo(line)
 
 
 def find(asked: Asked, runs: Path, allow_code: bool) -> Subject:

@@ -8,7 +8,7 @@ import typer
 from zenfront.pipeline.cli.options import RUNS, AllowCode, Runs
 
 EXPORT = (
-    "Examples: zenfront export quickstart · zenfront export quickstart --pick most_accurate --seed 1 · "
+    "Examples: zenfront export quickstart --onnx · zenfront export quickstart --pick most_accurate --seed 1 · "
     "zenfront export --space resnet --architecture d1=3,w1=16,d2=3,w2=32,d3=3,w3=64"
 )
 Run = Annotated[
@@ -52,6 +52,23 @@ Shape = Annotated[
 To = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Folder to write to.  [default: exports/RUN-ID, or exports/SPACE-ID]")
 ]
+Onnx = Annotated[
+    bool, typer.Option("--onnx", help="Also write model.onnx, which is checked with onnxruntime (zenfront[onnx]).")
+]
+Pt2 = Annotated[bool, typer.Option("--pt2", help="Also write model.pt2, which torch.export.load reads.")]
+Timm = Annotated[
+    bool, typer.Option("--timm", help="Also write timm/, a folder for timm.create_model: RegNets from 64 pixels on.")
+]
+Mlflow = Annotated[
+    bool, typer.Option("--mlflow", help="Also register the network in the run's MLflow store, linked to its training.")
+]
+Normalise = Annotated[
+    bool,
+    typer.Option(
+        "--normalise",
+        help="In these formats, let the network normalise the images itself: it then takes pixel values, 0 .. 255.",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace an earlier export in that folder.")]
 
 
@@ -67,14 +84,22 @@ def export_command(
     task: Shape = "3,32,32,10",
     to: To = None,
     force: Force = False,
+    onnx: Onnx = False,
+    pt2: Pt2 = False,
+    timm: Timm = False,
+    mlflow: Mlflow = False,
+    normalise: Normalise = False,
     runs: Runs = RUNS,
     allow_code: AllowCode = False,
 ) -> None:
-    """Write a network as an ordinary file: a folder with a PyTorch module that stands alone, and its weights.
+    """Write a network as ordinary files, for other programs.
 
-    The weights are those that were tested. The folder also holds a model card, the preprocessing of the images and
-    what the run knows of the network; it needs Zenfront no more.
+    The result is a folder with a PyTorch module that stands alone and its weights. The weights are those that were
+    tested. The folder also holds a model card, the preprocessing of the images and what the run knows of the network;
+    it needs Zenfront no more.
     """
     from zenfront.pipeline.cli.export import Asked, export
+    from zenfront.pipeline.cli.export_formats import Formats
 
-    export(Asked(run, network, pick, seed, at_rung, untrained, space, architecture, task), runs, to, force, allow_code)
+    asked = Asked(run, network, pick, seed, at_rung, untrained, space, architecture, task)
+    export(asked, Formats(onnx, pt2, mlflow, normalise, timm), runs, to, force, allow_code)

@@ -20,8 +20,13 @@ _BILINEAR = 2
 """Number of the filter in Pillow."""
 
 
-def write_hub_folder(subject: Subject, folder: Path) -> None:
+def write_hub_folder(subject: Subject, folder: Path, also: Mapping[str, str] | None = None) -> None:
     """Write `model.py`, weights, configuration, preprocessing and model card of a network into an empty folder.
+
+    Args:
+        subject: What is exported.
+        folder: The folder.
+        also: Description by name of each further file that the folder gets, for the model card.
 
     Raises:
         UserError: The network cannot be written as a module of its own; a file cannot be written.
@@ -32,7 +37,7 @@ def write_hub_folder(subject: Subject, folder: Path) -> None:
     save_file(dict(source.weights), folder / WEIGHTS, metadata={"format": "pt"})
     write_json(folder / CONFIG, config(subject))
     write_json(folder / PREPROCESSOR, preprocessor_config(subject.preprocessing))
-    (folder / "README.md").write_text(model_card(subject), encoding="utf-8")
+    (folder / "README.md").write_text(model_card(subject, also), encoding="utf-8")
 
 
 def config(subject: Subject) -> dict[str, Any]:
@@ -96,7 +101,22 @@ def read_preprocessing(folder: Path, channels: int) -> Preprocessing:
         UserError: The file is missing or damaged.
     """
     path = folder / PREPROCESSOR
-    row = read_json(path)
+    try:
+        return preprocessing_of(read_json(path), channels)
+    except ValueError as error:
+        raise UserError(f"{path} is not what an export holds ({error}). Export the network again.") from error
+
+
+def preprocessing_of(row: Any, channels: int) -> Preprocessing:
+    """Return what `preprocessor_config` was made of.
+
+    Args:
+        row: Its result, as `json.loads` returns it.
+        channels: Number of channels of the images.
+
+    Raises:
+        ValueError: It is something else.
+    """
     try:
         shape: Mapping[str, int] = row["crop_size"] or row["size"]
         size = row["size"].get("shortest_edge", (shape["height"], shape["width"]))
@@ -111,4 +131,4 @@ def read_preprocessing(folder: Path, channels: int) -> Preprocessing:
             rules=int(row["rules"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path} is not what an export holds ({error!r}). Export the network again.") from error
+        raise ValueError(repr(error)) from error

@@ -1,7 +1,7 @@
 """The model card of an exported network: what it is, how good, how to use it, how it was found."""
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from zenfront.pipeline.export.subject import Preprocessing, Subject
 from zenfront.pipeline.wording import clean, number, percent
@@ -18,8 +18,13 @@ LISTED = 50
 """Classes that the card lists; config.json has all."""
 
 
-def model_card(subject: Subject) -> str:
-    """Return the content of README.md."""
+def model_card(subject: Subject, also: Mapping[str, str] | None = None) -> str:
+    """Return the content of README.md.
+
+    Args:
+        subject: What is exported.
+        also: Description by name of each further file of the folder.
+    """
     sections = [
         _FRONT_MATTER,
         f"# {subject.name}",
@@ -29,7 +34,7 @@ def model_card(subject: Subject) -> str:
         _accuracy(subject),
         _scores(subject),
         _origin(subject),
-        _files(),
+        _files(also or {}),
     ]
     return "\n\n".join(filter(None, sections)) + "\n"
 
@@ -143,12 +148,13 @@ def _origin(subject: Subject) -> str:
     return "\n\n".join(["## How it was found" if facts.found else "## Architecture", *told, notation, code])
 
 
-def _files() -> str:
+def _files(also: Mapping[str, str]) -> str:
     rows = [
         ("`model.py`", "the network as a PyTorch module that stands alone. It is code: read it before you run it"),
         ("`model.safetensors`", "the weights, without any code"),
         ("`config.json`", "architecture, classes, accuracy and scores"),
         ("`preprocessor_config.json`", "size, mean and standard deviation of the images"),
+        *((f"`{name}`", content) for name, content in also.items()),
     ]
     return f"## Files\n\n{_table(('file', 'content'), rows)}"
 

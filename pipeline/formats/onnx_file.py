@@ -3,7 +3,7 @@
 import importlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +17,14 @@ INPUT, OUTPUT = "images", "logits"
 """Names of the graph's input and output."""
 
 
-def write_onnx(network: nn.Module, example: Tensor, path: Path, *, dynamic_batch: bool = True) -> None:
+def write_onnx(
+    network: nn.Module,
+    example: Tensor,
+    path: Path,
+    *,
+    dynamic_batch: bool = True,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
     """Write a network as one ONNX file whose input is ``images`` and whose output is ``logits``.
 
     The network is exported in eval mode and gets its mode back.
@@ -27,26 +34,36 @@ def write_onnx(network: nn.Module, example: Tensor, path: Path, *, dynamic_batch
         example: Images (N, C, H, W) to trace the network with. A dynamic batch needs at least two.
         path: The file to write.
         dynamic_batch: Whether the file takes any number of images, or only as many as the example has.
+        metadata: Texts by name, which become metadata of the file.
 
     Raises:
         UserError: The extra ``onnx`` is not installed.
         Exception: torch cannot export the network, for instance because ONNX has no such operator.
     """
-    for package in ("onnx", "onnxscript"):
-        _installed(package)
-    dynamic = {"dynamic_shapes": ({0: torch.export.Dim("batch")},)} if dynamic_batch else {}
+    require_onnx()
     with evaluated(network), _quiet():
-        torch.onnx.export(
+        program = torch.onnx.export(
             network,
             (example,),
-            path,
             input_names=[INPUT],
             output_names=[OUTPUT],
             dynamo=True,
-            external_data=False,
             verbose=False,
-            **dynamic,
+            dynamic_shapes=({0: torch.export.Dim("batch")},) if dynamic_batch else None,
         )
+        assert program  # so it is with `dynamo`
+        program.model.metadata_props.update(metadata or {})
+        program.save(path, external_data=False)
+
+
+def require_onnx() -> None:
+    """Check that the packages are there that write ONNX files.
+
+    Raises:
+        UserError: The extra ``onnx`` is not installed.
+    """
+    for package in ("onnx", "onnxscript"):
+        _installed(package)
 
 
 def onnxruntime() -> ModuleType:

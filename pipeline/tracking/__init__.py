@@ -6,16 +6,19 @@ scored candidates as one parquet artifact. Importing this package does not impor
 
 from zenfront.pipeline.tracking._comparison import log_comparison
 from zenfront.pipeline.tracking._mirror import Mirror, sync
+from zenfront.pipeline.tracking._registration import Registered, register
 from zenfront.pipeline.tracking._store import default_store, default_uri, experiment_pages, shown_uri, tracking_uri
 from zenfront.pipeline.tracking._study import log_study
 
 __all__ = [
     "Mirror",
+    "Registered",
     "default_store",
     "default_uri",
     "experiment_pages",
     "log_comparison",
     "log_study",
+    "register",
     "shown_uri",
     "sync",
     "tracking_uri",

@@ -163,7 +163,8 @@ def _read_test(data: Data, form: Form, classes: Classes) -> ImageSet:
 
 
 def _decode(source: Labelled, indices: np.ndarray, form: Form) -> ImageSet:
-    return ImageSet(torch.from_numpy(decode_rows(source, indices, form)), torch.from_numpy(source.labels[indices]))
+    pixels = decode_rows(source.rows, indices, form)
+    return ImageSet(torch.from_numpy(pixels), torch.from_numpy(source.labels[indices]))
 
 
 def _compute_moments(images: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from copy import deepcopy
 from functools import cache
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from zenfront import spaces
+from zenfront.pipeline.export.graph.onnx_file import export_onnx
+from zenfront.pipeline.export.graph.pt2_file import export_pt2
 from zenfront.pipeline.export.model_source import ModelSource, model_source
 from zenfront.pipeline.export.subject import Subject, fresh_subject
 from zenfront.pipeline.seeds import numpy_generator, torch_generator
@@ -89,6 +92,22 @@ def test_gradients_are_the_same_bits(exported: list[tuple[Subject, ModelSource]]
     assert any(gradient.any() for gradient in gradients(network))
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("name", spaces.names())
+def test_graphs_compute_the_same(name: str, tmp_path: Path) -> None:
+    """Each export compares the file with the network; of 20 architectures this takes minutes a space."""
+    for subject in subjects(name):
+        assert export_onnx(subject, tmp_path / "model.onnx") < 1e-5
+        assert export_pt2(subject, tmp_path / "model.pt2") < 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["nasbench101", "regnet"])
+def test_a_graph_computes_the_same(name: str, tmp_path: Path) -> None:
+    [subject] = subjects(name, 1)
+    assert export_onnx(subject, tmp_path / "model.onnx") < 1e-5
+
+
 def tensors(network: nn.Module) -> list[Tensor]:
     """Return all gradients and buffers, in an order that does not depend on names."""
     found = [*gradients(network), *(buffer.float() for buffer in network.buffers())]
@@ -108,6 +127,7 @@ def test_the_code_is_plain(exported: list[tuple[Subject, ModelSource]]) -> None:
         assert max(map(len, source.text.splitlines())) <= 120
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")  # of the compiler's
 @pytest.mark.slow  # the compiler takes ten seconds to start
 def test_it_can_be_compiled() -> None:
     subject = next(subjects("nasbench201", 1))

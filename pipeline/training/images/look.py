@@ -56,7 +56,7 @@ def look(data: Data, task: Task | None) -> Overview:
     form = Form.of(data, task)
     for role, part in parts.items():
         _check_headers(part, headers[role], form)
-        decode_rows(part, _sample(len(part.labels)), form)
+        decode_rows(part.rows, _sample(len(part.labels)), form)
     everything = [header for found in headers.values() for header in found]
     counts = {role: np.bincount(part.labels, minlength=len(train.classes)) for role, part in parts.items()}
     return Overview(
@@ -94,7 +94,7 @@ def decode_sample(data: Data, task: Task, role: Role, count: int) -> np.ndarray:
         UserError: As `look`; or an image cannot be decoded.
     """
     part = _parts(data)[role]
-    return decode_rows(part, _sample(len(part.labels), count), Form.of(data, task))
+    return decode_rows(part.rows, _sample(len(part.labels), count), Form.of(data, task))
 
 
 def _parts(data: Data) -> dict[Role, Labelled]:

@@ -112,35 +112,35 @@ def validation_part(data: Data) -> bool:
     return there and data.validation in (None, "split")
 
 
-def decode_rows(part: Labelled, indices: np.ndarray, form: Form) -> np.ndarray:
+def decode_rows(rows: Rows, indices: np.ndarray, form: Form) -> np.ndarray:
     """Return images of a part as (n, C, H, W) uint8.
 
     Raises:
         UserError: An image is damaged or cannot get the form, or the images need more memory than there is.
     """
     shape = (len(indices), form.height, form.width, form.channels)
-    _require_memory(part.rows.place, shape)
+    _require_memory(rows.place, shape)
     pixels = np.empty(shape, dtype=np.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on metadata; what matters raises an error
         for position, index in enumerate(indices.tolist()):
             try:
-                pixels[position] = decode(part.rows.images[index], form)
+                pixels[position] = decode(rows.images[index], form)
             except UserError as error:
-                many = _misfits(part, form)
-                raise UserError(f"{part.rows.place_of(index)}: {error}{many}") from error.__cause__
+                many = _misfits(rows, form)
+                raise UserError(f"{rows.place_of(index)}: {error}{many}") from error.__cause__
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
 
 
-def _misfits(part: Labelled, form: Form) -> str:
+def _misfits(rows: Rows, form: Form) -> str:
     """Return how many images cannot get the form, as far as their headers say, for a message."""
     count = 0
-    for stored in part.rows.images:
+    for stored in rows.images:
         try:
             check_form(read_header(stored, form.rules, form.largest_file), form)
         except UserError:
             count += 1
-    return f" ({count:,} of {len(part.rows):,} images of {part.rows.place} do not fit.)" if count else ""
+    return f" ({count:,} of {len(rows):,} images of {rows.place} do not fit.)" if count else ""
 
 
 def local_path(data: Data) -> Path | None:

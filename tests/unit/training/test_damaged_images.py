@@ -160,7 +160,7 @@ def test_damaged_tables_are_read_or_refused(tmp_path: Path) -> None:
             (tmp_path / f"{role}.parquet").write_bytes(content)
         try:
             source = read_train(Data(source=str(tmp_path)))
-            assert decode_rows(source, np.arange(len(source.labels)), FORM).shape[1:] == (3, 4, 5)
+            assert decode_rows(source.rows, np.arange(len(source.labels)), FORM).shape[1:] == (3, 4, 5)
         except UserError:
             refused += 1
     assert 30 < refused < 100

@@ -59,7 +59,7 @@ def write(folder: Path, rows: Sequence[Mapping[str, Any] | None], **options: Any
 def read(data: Data) -> np.ndarray:
     """Return the training images (N, C, H, W)."""
     source = read_train(data)
-    return decode_rows(source, np.arange(len(source.labels)), FORM)
+    return decode_rows(source.rows, np.arange(len(source.labels)), FORM)
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "BMP", "WEBP", "JPEG"])

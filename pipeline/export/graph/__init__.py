@@ -1,0 +1,1 @@
+"""A network as a graph of operators that runs without its Python code: ONNX and torch.export."""
