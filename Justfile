@@ -78,6 +78,7 @@ check: setup
 bench name="" *args: setup
     @if [ -n "$1" ]; then "{{ bin }}/python" "benchmarks/$1.py" "${@:2}"; else ls benchmarks/*.py; fi
 
-# List the documents with their titles
-docs:
-    @for file in README.md CONTRIBUTING.md CHANGELOG.md docs/*.md docs/*/*.md; do [ ! -f "$file" ] || printf '%-44s %s\n' "$file" "$(grep -m1 '^# ' "$file" | cut -c3-)"; done
+# Build the documentation and serve it on http://127.0.0.1:8000; with --build, only build it into site/
+[no-exit-message]
+docs *args: setup
+    @case "${1:-}" in --build) shift; set -- build "$@" ;; *) set -- serve --dev-addr 127.0.0.1:8000 "$@" ;; esac; NO_MKDOCS_2_WARNING=1 "{{ bin }}/mkdocs" "$1" --strict "${@:2}"

@@ -2,10 +2,12 @@
 
 import math
 import os
+import re
+import textwrap
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -226,3 +228,42 @@ def ray_session() -> Iterator[None]:
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield
     ray.shutdown()
+
+
+class Block(NamedTuple):
+    """Code of a document between fences.
+
+    Attributes:
+        place: File and line, for messages.
+        language: Word after the fence.
+        text: The code.
+        mark: Text of the comment before the block, such as ``not run: it takes minutes``.
+        follows: Whether nothing but blank lines stands between this block and the one before.
+    """
+
+    place: str
+    language: str
+    text: str
+    mark: str
+    follows: bool
+
+
+FENCED = re.compile(r"^( *)```([^\n`]*)\n(.*?)^\1```[ \t]*$", re.MULTILINE | re.DOTALL)
+
+
+def _blocks(path: Path) -> list[Block]:
+    text, end, found = path.read_text(encoding="utf-8"), 0, []
+    for match in FENCED.finditer(text):
+        between = text[end : match.start()]
+        mark = re.search(r"<!--\s*(.*?)\s*-->\s*\Z", between, re.DOTALL)
+        place = f"{path.relative_to(Path(__file__).parents[1])}:{text.count(chr(10), 0, match.start()) + 1}"
+        code = textwrap.dedent(match[3])
+        found.append(Block(place, match[2].strip(), code, mark[1] if mark else "", end > 0 and not between.strip()))
+        end = match.end()
+    return found
+
+
+@pytest.fixture(scope="session")
+def blocks() -> Callable[[Path], list[Block]]:
+    """Gives the blocks of code of a document."""
+    return _blocks

@@ -1,7 +1,6 @@
 """Figures of the trained front: accuracy against cost, with error bars, the front's line and its picks."""
 
 import html
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from matplotlib.figure import Figure
 
 from zenfront.pipeline import proxies
 from zenfront.pipeline.plots.interactive import LAYOUT
+from zenfront.pipeline.plots.pick_labels import PICK_WORDS, Label, labels, limits, logarithmic, position
 from zenfront.pipeline.plots.series import BLUE, GREEN, GREY, ORANGE, PALETTE, SYMBOLS, VERMILLION, Look
 from zenfront.pipeline.results.baselines import TrainedBaseline
 from zenfront.pipeline.results.trained_networks import TrainedFront, TrainedNetwork
@@ -24,11 +24,6 @@ KNOWN, DRAWN = Look(GREEN, "diamond", "D", 8), Look(GREEN, "diamond-open", "d", 
 WIDTH, HEIGHT = 8.2, 5.0
 """Size of the picture, in inches."""
 TEXT = "#333333"
-PICK_WORDS = {
-    "most_accurate": "most accurate",
-    "knee": "knee",
-    "cheapest_within_noise": "cheapest within noise",
-}
 
 
 def cost_label(front: TrainedFront) -> str:
@@ -36,12 +31,6 @@ def cost_label(front: TrainedFront) -> str:
     name = front.costs[0]
     unit = proxies.load(name).unit if name in proxies.names() else ""
     return f"{name} [{unit}]" if unit else name
-
-
-def picks_at(front: TrainedFront) -> list[tuple[TrainedNetwork, str]]:
-    """Return the picked networks, the cheapest first, each with all its names in words."""
-    picked = dict.fromkeys(pick.architecture for pick in front.picks)
-    return [(front.by_id[name], ", ".join(PICK_WORDS[pick.name] for pick in front.picks_of(name))) for name in picked]
 
 
 def trained_figure(front: TrainedFront, baselines: Sequence[TrainedBaseline] = ()) -> go.Figure:
@@ -52,22 +41,27 @@ def trained_figure(front: TrainedFront, baselines: Sequence[TrainedBaseline] = (
         baselines: Known networks that were trained as well.
     """
     figure = go.Figure()
-    for name, look, networks in [*_groups(front), *_known(baselines)]:
+    groups = [*_groups(front), *_known(baselines)]
+    drawn = [network for _, _, networks in groups for network in networks]
+    for name, look, networks in groups:
         figure.add_trace(_points(name, look, networks, front))
     figure.add_trace(_line(front.members, front, "trained front", VERMILLION))
-    for index, (network, words) in enumerate(picks_at(front)):
+    for network, words, side, height in labels(front, drawn):
         figure.add_annotation(
-            x=_position(network, front),
+            x=position(network, front),
             y=100 * (network.accuracy or 0.0),
             text=html.escape(words),
             showarrow=True,
             arrowhead=0,
             ax=0,
-            ay=-34 - 22 * (index % 2),  # neighbours would overlap
+            ay=height,
+            ayref="y",
+            xanchor=side,
             bgcolor="rgba(255,255,255,0.75)",
             font={"color": TEXT},
         )
-    return _finish(figure, front)
+    _finish(figure, front)
+    return figure.update_yaxes(range=limits(front, drawn))
 
 
 def trained_fronts_figure(fronts: Sequence[tuple[str, TrainedFront]]) -> go.Figure:
@@ -108,11 +102,14 @@ def save_trained_figure(
     panel = figure.add_subplot()
     if len(fronts) == 1:
         front = fronts[0][1]
-        for name, look, networks in [*_groups(front), *_known(baselines)]:
+        groups = [*_groups(front), *_known(baselines)]
+        drawn = [network for _, _, networks in groups for network in networks]
+        for name, look, networks in groups:
             _scatter(panel, name, look, networks, front)
         _draw_line(panel, front, VERMILLION, "trained front")
-        for index, (network, words) in enumerate(picks_at(front)):
-            _label(panel, network, words, front, 24 + 16 * (index % 2))  # neighbours would overlap
+        for label in labels(front, drawn):
+            _write(panel, label, front)
+        panel.set_ylim(*limits(front, drawn))
         for baseline in _finished(baselines):
             if not baseline.drawn:
                 _name(panel, baseline, front)
@@ -155,16 +152,6 @@ def _known(baselines: Sequence[TrainedBaseline]) -> list[tuple[str, Look, list[T
 
 def _finished(baselines: Sequence[TrainedBaseline]) -> list[TrainedBaseline]:
     return [each for each in baselines if each.network.status == "finished"]
-
-
-def _position(network: TrainedNetwork, front: TrainedFront) -> float:
-    """Return the place of an annotation, for which Plotly wants the logarithm on a logarithmic axis."""
-    cost = network.costs[front.costs[0]]
-    return math.log10(cost) if _logarithmic(front) else cost
-
-
-def _logarithmic(front: TrainedFront) -> bool:
-    return front.reference.axes[front.costs[0]].logarithmic
 
 
 def _points(name: str, look: Look, networks: Sequence[TrainedNetwork], front: TrainedFront) -> go.Scatter:
@@ -213,7 +200,7 @@ def _line(members: Sequence[TrainedNetwork], front: TrainedFront, name: str, col
 
 def _finish(figure: go.Figure, front: TrainedFront) -> go.Figure:
     axis = {"title": html.escape(cost_label(front))}
-    figure.update_xaxes(**axis | ({"type": "log", "exponentformat": "power"} if _logarithmic(front) else {}))
+    figure.update_xaxes(**axis | ({"type": "log", "exponentformat": "power"} if logarithmic(front) else {}))
     figure.update_yaxes(title=f"{front.metric.replace('_', ' ')} [%]")
     return figure.update_layout(**LAYOUT, height=480)
 
@@ -241,20 +228,18 @@ def _draw_line(panel: Axes, front: TrainedFront, colour: str, label: str | None)
     )
 
 
-def _label(panel: Axes, network: TrainedNetwork, words: str, front: TrainedFront, points: float) -> None:
-    place = (network.costs[front.costs[0]], 100 * (network.accuracy or 0.0))
-    side = _towards_the_middle(network, front)
+def _write(panel: Axes, label: Label, front: TrainedFront) -> None:
+    cost = label.network.costs[front.costs[0]]
     panel.annotate(
-        words,
-        place,
-        xytext=(0, points),
-        textcoords="offset points",
-        ha=side,
+        label.words,
+        (cost, 100 * (label.network.accuracy or 0.0)),
+        xytext=(cost, label.height),
+        ha=label.side,
         fontsize=9,
         color=TEXT,
         bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
         zorder=5,
-        arrowprops={"arrowstyle": "-", "color": ORANGE, "relpos": ({"left": 0, "center": 0.5, "right": 1}[side], 0)},
+        arrowprops={"arrowstyle": "-", "color": ORANGE, "relpos": (0 if label.side == "left" else 1, 0)},
     )
 
 
@@ -266,17 +251,9 @@ def _name(panel: Axes, baseline: TrainedBaseline, front: TrainedFront) -> None:
     )
 
 
-def _towards_the_middle(network: TrainedNetwork, front: TrainedFront) -> str:
-    """Return the alignment of a label that keeps it within the figure."""
-    places = sorted(_position(other, front) for other in front.networks if other.accuracy is not None)
-    part = (_position(network, front) - places[0]) / ((places[-1] - places[0]) or 1.0)
-    return "left" if part < 1 / 3 else "right" if part > 2 / 3 else "center"
-
-
 def _style(panel: Axes, front: TrainedFront) -> None:
-    if _logarithmic(front):
+    if logarithmic(front):
         panel.set_xscale("log")
-    panel.margins(y=0.16)
     panel.set_xlabel(cost_label(front).replace("$", r"\$"), color=TEXT)
     panel.set_ylabel(f"{front.metric.replace('_', ' ')} [%]", color=TEXT)
     panel.grid(True, which="major", color="#E6E8EB", linewidth=0.8)

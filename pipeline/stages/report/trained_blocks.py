@@ -1,7 +1,8 @@
 """The trained front on the page of a run: figure, picks with their architectures, and how to get them out."""
 
 from zenfront.pipeline.plots import html
-from zenfront.pipeline.plots.trained import PICK_WORDS, trained_figure
+from zenfront.pipeline.plots.pick_labels import PICK_WORDS
+from zenfront.pipeline.plots.trained import trained_figure
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results.baselines import TrainedBaseline
 from zenfront.pipeline.results.gain import gain_sentence

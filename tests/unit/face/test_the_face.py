@@ -4,6 +4,7 @@ import inspect
 import subprocess
 import sys
 import types
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,3 +81,8 @@ def test_shapes_and_units_are_documented() -> None:
         assert "unit of the proxy" in documented
         assert "fractions" in documented
         assert "seconds" in documented
+
+
+def test_the_page_names_everything_that_is_public() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "python.md").read_text(encoding="utf-8")
+    assert [name for name in zf.__all__ if name != "__version__" and f"`{name}`" not in text] == []

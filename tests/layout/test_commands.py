@@ -3,13 +3,12 @@
 import ast
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from zenfront.pipeline.checks import check
 from zenfront.pipeline.cli.app import app
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config_file import load_experiment
@@ -29,6 +28,7 @@ RECIPES = dict(re.findall(r"^([a-z][a-z-]*)[^:\n]*:(?!=).*\n((?: {4}.*\n)*)", JU
 GROUP: Any = typer.main.get_command(app)  # of the click that typer carries along
 PLACEHOLDER = "NAME"
 Command = list[str]
+Blocks = Callable[[Path], list[Any]]
 
 
 def _shown(path: Path) -> str:
@@ -48,11 +48,10 @@ def _in_backticks(text: str) -> list[str]:
     return re.findall(r"`([^`\n]+)`", text)
 
 
-def _of_document(path: Path) -> Iterator[Command]:
-    """Yield the commands in fenced code and inline code."""
-    text = path.read_text(encoding="utf-8")
-    fenced = re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    yield from _commands([line for block in fenced for line in block.splitlines()] + _in_backticks(text))
+def _of_document(path: Path, blocks: Blocks) -> Iterator[Command]:
+    """Yield the commands in blocks of code and in inline code."""
+    lines = [line for block in blocks(path) for line in block.text.replace("\\\n", " ").splitlines()]
+    yield from _commands(lines + _in_backticks(path.read_text(encoding="utf-8")))
 
 
 def _of_source(path: Path) -> Iterator[Command]:
@@ -108,6 +107,21 @@ def _problem_of(command: Any, words: Command) -> str | None:
     return None
 
 
+def _unparsed(words: Command) -> str | None:
+    """Return the message of the parser of the command line, or None."""
+    command, name = GROUP, "zenfront"
+    while commands := getattr(command, "commands", None):
+        if not words or words[0] not in commands:
+            return None
+        name, *words = words
+        command = commands[name]
+    try:
+        command.make_context(name, list(words))
+    except Exception as error:  # of the click that typer carries along
+        return str(getattr(error, "message", error))
+    return None
+
+
 def _wrong(place: str, commands: Iterator[Command]) -> list[str]:
     return [f"{place}: {shlex.join(words)}: {problem}" for words in commands if (problem := _problem(words))]
 
@@ -129,9 +143,23 @@ def test_a_command_that_does_not_exist_is_found() -> None:
     assert [line for line in wrong if not _problem(line.split())] == []
 
 
-def test_a_command_in_a_document_exists() -> None:
-    assert sum(1 for path in DOCUMENTS for _ in _of_document(path)) > 50
-    assert [line for path in DOCUMENTS for line in _wrong(_shown(path), _of_document(path))] == []
+def test_a_command_in_a_document_exists(blocks: Blocks) -> None:
+    assert sum(1 for path in DOCUMENTS for _ in _of_document(path, blocks)) > 50
+    assert [line for path in DOCUMENTS for line in _wrong(_shown(path), _of_document(path, blocks))] == []
+
+
+def test_a_command_in_a_block_has_all_that_it_needs(blocks: Blocks) -> None:
+    """Parsed as the command line is: a required option, the number of arguments, the kinds of values."""
+    found = [
+        (block.place, words)
+        for path in DOCUMENTS
+        for block in blocks(path)
+        if block.language == "sh"
+        for words in _commands(block.text.replace("\\\n", " ").splitlines())
+        if words[0] == "zenfront"
+    ]
+    assert len(found) > 20
+    assert [f"{place}: {shlex.join(words)}: {p}" for place, words in found if (p := _unparsed(words[1:]))] == []
 
 
 def test_a_command_in_a_message_or_a_docstring_exists() -> None:
@@ -150,29 +178,3 @@ def test_a_command_in_the_justfile_or_in_a_configuration_exists() -> None:
 def test_an_example_of_a_help_text_exists() -> None:
     assert sum(1 for _ in _of_help(GROUP)) > 15
     assert _wrong("help", _of_help(GROUP)) == []
-
-
-def test_an_experiment_in_a_document_is_right(tmp_path: Path) -> None:
-    """A Python block that begins with the name of a file lies beside the experiments of its document."""
-    wrong = []
-    for path in DOCUMENTS:
-        text = path.read_text(encoding="utf-8")
-        for name, code in re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
-            (tmp_path / name).write_text(code, encoding="utf-8")
-        for block in re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
-            (tmp_path / "shown.yaml").write_text(block, encoding="utf-8")
-            try:
-                check(load_experiment(tmp_path / "shown.yaml", allow_code=True))
-            except UserError as error:
-                wrong.append(f"{_shown(path)}: {error}")
-    assert wrong == []
-
-
-def test_a_link_within_the_project_leads_somewhere() -> None:
-    links = [
-        (path, target)
-        for path in DOCUMENTS
-        for target in re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", path.read_text(encoding="utf-8"))
-    ]
-    assert len(links) > 10
-    assert [f"{_shown(path)}: {target}" for path, target in links if not (path.parent / target).exists()] == []
