@@ -6,7 +6,6 @@ The run is a finished one of tune_configs/quickstart.yaml; TABLE is the table of
 docs/evidence.md describes.
 """
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -19,8 +18,10 @@ from scipy.stats import kendalltau
 import zenfront as zf
 from zenfront.pipeline.pareto import front_indices
 from zenfront.pipeline.plots.series import BLUE, GREY, VERMILLION
+from zenfront.pipeline.plots.trained import save_trained_figure
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.stages.report.trained_blocks import drawable
 
 CONCEPTS = Path(__file__).parents[1] / "docs" / "concepts"
 SCORES = Path(__file__).with_name("nasbench201_scores.parquet")
@@ -75,19 +76,29 @@ def draw_rungs(run: zf.Run) -> None:
     rung = run.experiment.train.scheduler.grace_period
     figure, (panel,) = new_figure(1)
     seen = set[bool]()
-    for epochs in record.curves.values():
+    for epochs in record.curves().values():
         whole = len(epochs) > rung
         accuracies = [100 * epoch.metrics["val_accuracy"] for epoch in epochs]
         colour, label = (VERMILLION, "trained to the end") if whole else (GREY, "stopped at the rung")
         panel.plot(range(1, len(epochs) + 1), accuracies, color=colour, lw=1.1, label=None if whole in seen else label)
         seen.add(whole)
     panel.axvline(rung, color="black", lw=1, ls="--")
-    panel.text(rung - 0.3, 50, f"rung: {rung} epochs", rotation=90, ha="right", fontsize=9)
-    panel.set_ylim(40, 101)
+    panel.text(rung + 0.4, 62, f"rung: {rung} epochs", fontsize=9)
+    panel.set_ylim(60, 101)
     panel.set_xlabel("epoch")
     panel.set_ylabel("validation accuracy [%]")
-    panel.legend(frameon=False, fontsize=9, loc="lower right")
+    figure.legend(frameon=False, fontsize=9, loc="outside lower center", ncols=2)
     figure.savefig(CONCEPTS / "rung.png")
+
+
+def draw_trained_front(run: zf.Run) -> None:
+    """The picture of the run's report."""
+    record = RunRecord.read(RunFolder(run.path))
+    front = drawable(record)
+    assert front, "no network was trained to the end"
+    title = f"quickstart: {len(front.finished)} of {len(front.networks)} networks trained to the end"
+    path = CONCEPTS / "trained-front.png"
+    save_trained_figure([("quickstart", front)], title, path, dpi=130, baselines=record.trained_baselines)
 
 
 def main() -> None:
@@ -96,7 +107,7 @@ def main() -> None:
     draw_proxy(Path(sys.argv[2]))
     draw_front(run)
     draw_rungs(run)
-    shutil.copyfile(run.path / "report" / "trained.png", CONCEPTS / "trained-front.png")
+    draw_trained_front(run)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,13 @@ def scores() -> str:
         needs = ", ".join(sorted(proxy.needs)) or "-"
         lines.append(f"| [`{name}`](#{name}) | {proxy.unit} | {proxy.direction} | {needs} | {_cell(proxy.source)} |")
         directive = f"::: {proxy.score.__module__}.{proxy.score.__name__}\n    options:\n      heading: {name}\n"
-        definitions += ["", f"## {name} {{ #{name} }}", "", f"{directive}      show_root_heading: false", ""]
+        definitions += [
+            "",
+            f"## {name} {{ #{name} }}",
+            "",
+            f"{directive}      show_root_heading: false\n      show_root_toc_entry: false",
+            "",
+        ]
     return "\n".join(lines + definitions) + "\n"
 
 

@@ -32,10 +32,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Let a link to a document of the root folder lead to its page."""
+    """Let links to documents of the root folder lead to their pages, and number the tests that a page names."""
     names = "|".join(map(re.escape, ROOT_DOCUMENTS))
     up = "../" * page.file.src_uri.count("/")
-    return re.sub(rf"\]\((?:\.\./)+({names})", lambda link: f"]({up}{link[1].lower()}", markdown)
+    markdown = re.sub(rf"\]\((?:\.\./)+({names})", lambda link: f"]({up}{link[1].lower()}", markdown)
+    return _numbered_tests(markdown) if page.file.src_uri == "faults.md" else markdown
 
 
 def pages() -> dict[str, str]:
@@ -71,6 +72,20 @@ def _of_root(text: str) -> str:
     names = "|".join(map(re.escape, ROOT_DOCUMENTS))
     text = re.sub(rf"\]\(({names})", lambda link: f"]({link[1].lower()}", text)
     return text.replace("](docs/", "](")
+
+
+def _numbered_tests(markdown: str) -> str:
+    """Replace the tests in the rows of tables, whose names are long, by numbers that lead to a list at the end."""
+    named = re.compile(r"`((?:tests|zenfront/testing)/[\w/]+\.py::\w+)`")
+    numbers = dict[str, int]()
+
+    def number(test: re.Match[str]) -> str:
+        place = numbers.setdefault(test[1], len(numbers) + 1)
+        return f"[{place}](#test-{place})"
+
+    lines = [named.sub(number, line) if line.startswith("|") else line for line in markdown.splitlines()]
+    listed = [f"{place}. `{test}`{{ #test-{place} }}" for test, place in numbers.items()]
+    return "\n".join([*lines, "", "## Tests", "", *listed]) + "\n"
 
 
 def decisions() -> str:

@@ -26,8 +26,9 @@ class Label(NamedTuple):
 
 def picks_at(front: TrainedFront) -> list[tuple[TrainedNetwork, str]]:
     """Return the picked networks, the cheapest first, each with all its names in words."""
-    picked = dict.fromkeys(pick.architecture for pick in front.picks)
-    return [(front.by_id[name], ", ".join(PICK_WORDS[pick.name] for pick in front.picks_of(name))) for name in picked]
+    picked = {pick.architecture: front.by_id[pick.architecture] for pick in front.picks}
+    ordered = sorted(picked.items(), key=lambda each: position(each[1], front))
+    return [(network, ", ".join(PICK_WORDS[pick.name] for pick in front.picks_of(name))) for name, network in ordered]
 
 
 def labels(front: TrainedFront, drawn: Sequence[TrainedNetwork]) -> list[Label]:
