@@ -20,7 +20,7 @@ from zenfront.pipeline.scoring import Scoring
 from zenfront.spaces import Task, initialise
 
 Zenfront = Callable[..., tuple[int, str, str]]
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 SPACE_GUIDE = (ROOT / "docs" / "add-a-space.md").read_text(encoding="utf-8")
 PROXY_GUIDE = (ROOT / "docs" / "add-a-proxy.md").read_text(encoding="utf-8")
 
