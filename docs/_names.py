@@ -75,7 +75,7 @@ def search_algorithms() -> str:
     for name in algorithms.names():
         spec = algorithms.load(name)
         text = inspect.getdoc(inspect.getmodule(spec.make)) or spec.source
-        lines += [f"## {name}", "", f"Objectives: {spec.objectives}. {spec.source}", "", text, ""]
+        lines += [f"## {name}", "", f"Objectives: {spec.objectives}.", "", text, ""]
     return "\n".join(lines) + "\n"
 
 
