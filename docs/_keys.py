@@ -11,8 +11,8 @@ KEYS = """# Keys of an experiment
 
 An experiment is a YAML file with the keys below. `zenfront config check FILE` checks it, `zenfront config show FILE`
 prints it with all defaults, and `--set KEY=VALUE` changes a key for one command. `[]` stands for each entry of a list.
-Editors complete and check the keys if the first line is `# yaml-language-server: $schema=schema.json` and the schema lies
-beside the file: `zenfront config schema > schema.json`.
+Editors complete and check the keys if the first line is `# yaml-language-server: $schema=schema.json` and the schema
+lies beside the file: `zenfront config schema > schema.json`.
 """
 
 
