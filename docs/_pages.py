@@ -32,10 +32,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Let links to documents of the root folder lead to their pages, and number the tests that a page names."""
+    """Let links to documents of the root folder lead to their pages; link decisions, and number the tests of a page."""
     names = "|".join(map(re.escape, ROOT_DOCUMENTS))
     up = "../" * page.file.src_uri.count("/")
     markdown = re.sub(rf"\]\((?:\.\./)+({names})", lambda link: f"]({up}{link[1].lower()}", markdown)
+    markdown = re.sub(r"(?<!\[)\bdecision (\d+)", lambda named: _decision(named, up), markdown)
     return _numbered_tests(markdown) if page.file.src_uri == "faults.md" else markdown
 
 
@@ -72,6 +73,12 @@ def _of_root(text: str) -> str:
     names = "|".join(map(re.escape, ROOT_DOCUMENTS))
     text = re.sub(rf"\]\(({names})", lambda link: f"]({link[1].lower()}", text)
     return text.replace("](docs/", "](")
+
+
+def _decision(named: re.Match[str], up: str) -> str:
+    """Return a link to the record of a decision, where there is one."""
+    record = next((ROOT / "docs" / "decisions").glob(f"{int(named[1]):04}-*.md"), None)
+    return f"[{named[0]}]({up}decisions/{record.name})" if record else named[0]
 
 
 def _numbered_tests(markdown: str) -> str:
