@@ -126,9 +126,10 @@ def _most_accurate(front: np.ndarray, accuracy: np.ndarray, error: np.ndarray) -
 def _knee(front: np.ndarray, accuracy: np.ndarray, costs: np.ndarray, name: str) -> Pick:
     height = _height(accuracy[front], costs[front])
     knee = front[height.argmax()]
-    rule = "farthest above" if height.max() > 0 else "nearest to, as none lies above,"
+    line = "the line between the ends of the front"
+    rule = f"farthest above {line}" if height.max() > 0 else f"nearest to {line}, which no network lies above"
     point = f"{percent(accuracy[knee])} at {number(float(costs[knee, 0]))} {name}"
-    return Pick("knee", int(knee), f"{rule} the line between the ends of the front: {point}")
+    return Pick("knee", int(knee), f"{rule}: {point}")
 
 
 def _height(accuracy: np.ndarray, costs: np.ndarray) -> np.ndarray:

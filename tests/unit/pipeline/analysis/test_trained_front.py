@@ -55,7 +55,7 @@ def test_one_network_has_all_names() -> None:
     found = front_of(np.array([0.7]), np.array([0.0]), np.array([[5.0]]))
     assert [pick.index for pick in found.picks] == [0, 0, 0]
     assert found.picks[2].reason == "none with lower flops is within the noise of the most accurate"
-    assert found.picks[1].reason.startswith("nearest to, as none lies above, the line")
+    assert found.picks[1].reason.startswith("nearest to the line between the ends of the front, which no")
     assert found.hypervolume == pytest.approx((0.7 - 0.1) / 0.9)
 
 
