@@ -65,7 +65,7 @@ def _check_network(space: Space, code: UserCode, architecture: Architecture, tas
         features = network.features(images)
         _require(features.ndim == 4, code, f"features must be (N, C, H, W), but got {tuple(features.shape)}")
         logits = network.head(features)
-    wanted = (2, task.classes)
+    wanted = (2, task.out_features)
     _require(logits.shape == wanted, code, f"logits must be (N, K), here {wanted}, but got {tuple(logits.shape)}")
 
 

@@ -67,14 +67,16 @@ class GivenBatch:
             return f"{proxy.name}: needs the labels of the images; pass labels="
         return None
 
-    def check_classes(self, classes: int) -> None:
+    def check_classes(self, classes: int | None) -> None:
         """Check that the labels are classes of the task.
 
         Raises:
-            UserError: A label is out of range.
+            UserError: A label is out of range, or the task has no classes.
         """
         labels = self.batch.labels
-        if self.labelled and not bool(((labels >= 0) & (labels < classes)).all()):
+        if self.labelled and classes is None:
+            raise UserError("labels= are classes, but the task has outputs. Leave them out.")
+        if self.labelled and classes is not None and not bool(((labels >= 0) & (labels < classes)).all()):
             low, high = int(labels.min()), int(labels.max())
             raise UserError(f"labels= must be from 0 to {classes - 1} for {classes} classes, but are {low} to {high}.")
 

@@ -33,9 +33,9 @@ class Scoring:
 
     Attributes:
         space: Search space.
-        task: Input shape and number of classes.
+        task: Input shape and number of outputs.
         names: Names of the scores.
-        batch: Mini-batch on the CPU; its images are real if a proxy needs real ones.
+        batch: Mini-batch on the CPU; its images are real if a proxy needs real ones and the task has classes.
         seed: Root of all randomness.
         constraints: An architecture whose costs violate one is not scored further.
         repeats: Number of samples of each proxy, with fresh weights, or the numbers by proxy.
@@ -173,14 +173,18 @@ class Scoring:
 
 def _batch(experiment: Experiment, names: Sequence[str]) -> Batch:
     task, settings = experiment.task, experiment.search
-    if not any(proxies.load(name, experiment.code).needs & {"images", "labels"} for name in names):
+    looked_at = any(proxies.load(name, experiment.code).needs & {"images", "labels"} for name in names)
+    if not looked_at or task.classes is None:  # with outputs, the images are those of the training function
         return noise_batch(task, settings.batch, settings.seed)
     images = data.load(experiment.train.data, task, settings.seed)
     return Batch(*data.proxy_batch(images, settings.batch, settings.seed))
 
 
 def noise_batch(task: Task, size: int, seed: int) -> Batch:
-    """Return a mini-batch of standard normal images and uniform labels, for proxies that need no data."""
+    """Return a mini-batch of standard normal images and uniform labels, for proxies that need no data.
+
+    The labels of a task without classes are all 0.
+    """
     generator = torch_generator(seed, "noise batch")
     images = torch.randn(size, task.channels, task.height, task.width, generator=generator)
-    return Batch(images, torch.randint(task.classes, (size,), generator=generator))
+    return Batch(images, torch.randint(task.classes or 1, (size,), generator=generator))

@@ -95,7 +95,7 @@ def anynet(
         for position in range(stage.d):
             layers.append(block(w_in, stage, stage.stride if position == 0 else 1))
             w_in = stage.w
-    return Network(nn.Sequential(*layers), classifier(w_in, task.classes))
+    return Network(nn.Sequential(*layers), classifier(w_in, task.out_features))
 
 
 def resolution_violation(task: Task, halvings: int) -> str | None:

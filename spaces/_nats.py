@@ -63,4 +63,4 @@ def nats_network(names: Mapping[Edge, str], widths: Sequence[int], cells: int, t
             layers.append(_cell(names, w, width))
             w = width
     layers.append(nn.Sequential(BatchNorm2d(w), nn.ReLU()))
-    return Network(nn.Sequential(*layers), classifier(w, task.classes))
+    return Network(nn.Sequential(*layers), classifier(w, task.out_features))

@@ -156,7 +156,7 @@ def cell_network(genotype: Genotype, concat: Concat, task: Task) -> Network:
             reduce, after_reduce = position in reductions, position - 1 in reductions
             cells[position] = NodeCell(cell, concat(cell), inputs, w, reduce, after_reduce)
         inputs = inputs[1], w * len(concat(cell))
-    return Network(_Stack(stem, cells), classifier(inputs[1], task.classes))
+    return Network(_Stack(stem, cells), classifier(inputs[1], task.out_features))
 
 
 def _used(plan: Sequence[Cell]) -> set[int]:

@@ -39,4 +39,4 @@ def transnas_network(codes: str, block: Callable[[int, int, int], nn.Module], ta
         first = block(w, w_out, 2 if halves(code) else 1)
         layers.append(nn.Sequential(first, *(block(w_out, w_out, 1) for _ in range(BLOCKS - 1))))
         w = w_out
-    return Network(nn.Sequential(*layers), classifier(w, task.classes))
+    return Network(nn.Sequential(*layers), classifier(w, task.out_features))

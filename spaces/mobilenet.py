@@ -9,6 +9,7 @@ everywhere and no squeeze-and-excitation.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from torch import Tensor, nn
@@ -70,7 +71,7 @@ def _build(architecture: Architecture, task: Task) -> Network:
             w = width
     layers.append(inverted_bottleneck(w, LAST_WIDTH, LAST_KERNEL, LAST_EXPANSION, 1))
     layers.append(nn.Sequential(*conv_bn_relu(LAST_WIDTH, HEAD_WIDTH, 1)))
-    return Network(nn.Sequential(*layers), classifier(HEAD_WIDTH, task.classes))
+    return Network(nn.Sequential(*layers), classifier(HEAD_WIDTH, task.out_features))
 
 
 def _canonical(architecture: Architecture) -> Architecture:
@@ -89,7 +90,7 @@ def _canonical(architecture: Architecture) -> Architecture:
 
 def _violation(architecture: Architecture, task: Task) -> str | None:
     height, width = _sides(architecture, task)
-    scaled = Task(task.channels, height, width, task.classes)
+    scaled = replace(task, height=height, width=width)
     return resolution_violation(scaled, STRIDES.count(2) - 1 + (0 if _is_small(task) else 2))
 
 

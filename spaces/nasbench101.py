@@ -185,7 +185,7 @@ def _build(architecture: Architecture, task: Task) -> Network:
         for _ in range(MODULES):
             layers.append(Module(graph, w_in, width))
             w_in = width
-    return Network(nn.Sequential(*layers), classifier(w_in, task.classes))
+    return Network(nn.Sequential(*layers), classifier(w_in, task.out_features))
 
 
 def _violation(architecture: Architecture, task: Task) -> str | None:

@@ -43,7 +43,7 @@ def _build(architecture: Architecture, task: Task) -> Network:
         w *= 2
         layers += [_layer(next(names), w, w, 1) for _ in range(depth - 1)]
     layers.append(nn.Sequential(*conv_bn_relu(w, HEAD_WIDTH, 1)))
-    return Network(nn.Sequential(*layers), classifier(HEAD_WIDTH, task.classes))
+    return Network(nn.Sequential(*layers), classifier(HEAD_WIDTH, task.out_features))
 
 
 def _violation(architecture: Architecture, task: Task) -> str | None:

@@ -123,7 +123,7 @@ def _build(architecture: Architecture, task: Task) -> Network:
         layers += _unit(w, unit, plan)
         w = unit.w
     layers.append(nn.Sequential(*conv_bn_relu(w, plan.last_w, 1)))
-    network = Network(nn.Sequential(*layers), classifier(plan.last_w, task.classes))
+    network = Network(nn.Sequential(*layers), classifier(plan.last_w, task.out_features))
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eps = BN_EPS

@@ -71,7 +71,7 @@ def _build(architecture: Architecture, task: Task) -> Network:
     names = {gene: str(architecture[gene]) for gene in GENES}
     stem = nn.Sequential(*conv_bn(task.channels, STEM_WIDTH), *conv_bn(STEM_WIDTH, STEM_WIDTH))
     cells = [Cell(names, STEM_WIDTH if position == 0 else 2 * WIDTH) for position in range(CELLS)]
-    network = Network(nn.Sequential(stem, *cells), classifier(2 * WIDTH, task.classes))
+    network = Network(nn.Sequential(stem, *cells), classifier(2 * WIDTH, task.out_features))
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = BN_MOMENTUM

@@ -43,7 +43,7 @@ class Sample:
 
     Attributes:
         space: Space of the architectures.
-        task: Shape of the images and number of classes.
+        task: Shape of the images and number of outputs.
         truth: Architectures and accuracies.
         scores: (n,) by name, as measured; NaN where undefined.
         code: Code of the experiment, which tells the direction of its own scores.

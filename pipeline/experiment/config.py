@@ -92,7 +92,8 @@ class Experiment(Strict):
     space: Word
     """Name of a search space (`zenfront spaces` lists them)."""
     task: Task
-    """Shape of the images and number of classes; `auto`, the default, reads them from the data."""
+    """Shape of the images, and number of classes or of other outputs; `auto`, the default, reads shape and classes from
+    the data."""
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1, max_length=100)]
     """Scores to optimise."""
     constraints: Annotated[tuple[Constraint, ...], Field(max_length=100)] = ()

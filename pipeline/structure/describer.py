@@ -17,7 +17,7 @@ class Describer:
 
     Attributes:
         space: Space of the architectures.
-        task: Shape of the images and number of classes.
+        task: Shape of the images and number of outputs.
     """
 
     space: Space

@@ -86,7 +86,7 @@ def meta(name: str) -> Network:
     """Build the network of a body on the meta device."""
     with torch.device("meta"):
         blocks, width = BODIES[name]()
-        head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, TASK.classes))
+        head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, TASK.out_features))
         return Network(nn.Sequential(*blocks), head)
 
 

@@ -60,7 +60,7 @@ def assert_shapes(space: Space, architecture: Architecture, task: Task) -> None:
     with torch.no_grad():
         features = network.features(images)
         assert features.ndim == 4
-        assert network.head(features).shape == (2, task.classes)
+        assert network.head(features).shape == (2, task.out_features)
 
 
 def symmetric(network: Network) -> Network:

@@ -144,7 +144,7 @@ class SpaceTestCase:
         for architecture in drawn[:2]:
             network = initialise(space.network(architecture, task), torch_generator(SEED, architecture.id))
             logits = network(images)
-            assert logits.shape == (2, task.classes)
+            assert logits.shape == (2, task.out_features)
             assert torch.isfinite(logits).all()
             logits.square().sum().backward()
             without = [name for name, parameter in network.named_parameters() if parameter.grad is None]
@@ -165,7 +165,7 @@ class SpaceTestCase:
         network = space.network(architecture, task)
         with without_auxiliaries(network):
             images = torch.empty(2, task.channels, task.height, task.width, device="meta")
-            assert network(images).shape == (2, task.classes)
+            assert network(images).shape == (2, task.out_features)
 
     def test_any_task_builds_or_states_a_violation(self, space: Space) -> None:
         """Other images and classes give a network of the right shapes, or a violation."""

@@ -106,7 +106,7 @@ def _settings(record: RunRecord, front: Front) -> list[tuple[str, str]]:
     task = experiment.task
     return [
         ("Space", f"{front.space}, {front.space_size:,} points"),
-        ("Task", f"{task.channels} × {task.height} × {task.width} images, {task.classes} classes"),
+        ("Task", str(task)),
         *_data(record),
         ("Objectives", ", ".join(f"{o.direction} {o.score}" for o in front.objectives)),
         ("Constraints", ", ".join(map(str, front.constraints)) or "none"),

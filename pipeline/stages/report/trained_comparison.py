@@ -67,9 +67,9 @@ def obstacle(names: Sequence[str], records: Sequence[RunRecord]) -> str | None:
     found = [front for front in fronts if front]
     if len({front.metric for front in found}) > 1:
         return f"they have different metrics ({_by_run(names, [front.metric for front in found])})"
-    classes = [str(record.experiment.task.classes) for record in records]
-    if len(set(classes)) > 1:
-        return f"their tasks have different numbers of classes ({_by_run(names, classes)})"
+    outputs = [record.experiment.task.described_outputs for record in records]
+    if len(set(outputs)) > 1:
+        return f"their tasks have different outputs ({_by_run(names, outputs)})"
     if not shared_costs(found):
         return f"they share no cost ({_by_run(names, [', '.join(front.costs) or 'none' for front in found])})"
     return None

@@ -184,7 +184,7 @@ def test_a_task_of_other_classes_has_other_accuracies(run: Run) -> None:
     task = {"channels": 3, "height": 32, "width": 32, "classes": 5}
     found = _comparison(compare([run("ten"), run("five", task=task)]))
     assert found["left_out"] == [
-        "The trained fronts are left out: their tasks have different numbers of classes (ten: 10; five: 5)."
+        "The trained fronts are left out: their tasks have different outputs (ten: 10 classes; five: 5 classes)."
     ]
 
 
