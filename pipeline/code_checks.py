@@ -1,4 +1,4 @@
-"""Whether a search space or a score of the user's own keeps the rules that the pipeline relies on."""
+"""Whether a search space, a score or a training of the user's own keeps the rules that the pipeline relies on."""
 
 import inspect
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ from typing import get_args, get_type_hints
 import torch
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.objectives import Direction
 from zenfront.pipeline.proxies import Need, Proxy
+from zenfront.pipeline.results.metric import Direction
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.user_code import UserCode
 from zenfront.spaces import Architecture, Init, Space, Task
@@ -96,6 +96,25 @@ def check_proxy(proxy: Proxy, code: UserCode) -> None:
     for option in options:
         typed = option.default is not option.empty and option.name in hints
         _require(typed, code, f"option {option.name!r} of score must have a type and a default")
+
+
+def check_training_function(function: object, code: UserCode) -> None:
+    """Check that a training function can be called with the arguments of docs/own-training.md.
+
+    Raises:
+        UserError: It cannot. The message begins with the file and the line.
+    """
+    _require(callable(function), code, f"must be a function, but is a {type(function).__name__}")
+    assert callable(function)
+    keywords = dict.fromkeys(("epochs", "seed", "device", "checkpoint", "options"))
+    try:
+        inspect.signature(function).bind(None, **keywords)
+    except TypeError as error:
+        wanted, taken = f"(network, *, {', '.join(keywords)})", inspect.signature(function)
+        rule = f"must take {wanted}, but takes {taken}: {error}"
+        raise UserError(f"{code.where()}: {code.attribute}: {rule}.") from error
+    except ValueError:  # the signature of a function in native code is not known
+        return
 
 
 def _require(held: object, code: UserCode, rule: str) -> None:

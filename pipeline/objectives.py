@@ -8,10 +8,9 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from zenfront.pipeline.results.metric import Direction
 from zenfront.pipeline.results.rows import CLOSED, Number, Text
 from zenfront.pipeline.results.stage_rows import Scores
-
-Direction = Literal["maximise", "minimise"]
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from zenfront.pipeline.results.metric import ACCURACY, Metric
+
 Backend = Literal["ray", "serial"]
 """Place where the scores of a search are taken: Ray's workers, or this process."""
 TrialState = Literal["waiting", "running", "stopped", "finished", "diverged", "failed"]
@@ -53,16 +55,18 @@ class TrialProgress:
             (the run ended itself) or ``failed`` (its worker died).
         epoch: Number of completed epochs.
         epochs: Number of epochs of a run that is not stopped.
-        val_accuracy: Validation accuracy after the last completed epoch, a fraction; None before the first.
+        value: Value of the metric after the last completed epoch; None before the first.
         reason: Reason of the outcome: the decision of the rung, or the metric that diverged.
+        metric: What the value is of.
     """
 
     trial: str
     state: TrialState
     epoch: int
     epochs: int
-    val_accuracy: float | None = None
+    value: float | None = None
     reason: str = ""
+    metric: Metric = ACCURACY
 
 
 class View(Protocol):

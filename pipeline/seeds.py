@@ -1,6 +1,7 @@
 """Random seeds derived from names, independent of order and time."""
 
 import hashlib
+import random  # noqa: TID251 - for the code of users
 
 import numpy as np
 import torch
@@ -25,3 +26,10 @@ def torch_generator(root: int, *names: str, device: torch.device | str = "cpu") 
 def numpy_generator(root: int, *names: str) -> np.random.Generator:
     """Return a NumPy generator seeded with `seed_for`."""
     return np.random.default_rng(seed_for(root, *names))
+
+
+def seed_global_generators(seed: int) -> None:
+    """Seed the generators that code of a user may draw from: of Python, NumPy and PyTorch, here and on the GPUs."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002, TID251
+    torch.manual_seed(seed)  # noqa: TID251

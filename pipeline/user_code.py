@@ -32,7 +32,7 @@ class UserCode:
     arrives, so that a worker runs what its driver was allowed to run.
 
     Attributes:
-        kind: Folder of the registry that it adds to: ``spaces`` or ``proxies``.
+        kind: Folder of the registry that it adds to, ``spaces`` or ``proxies``; ``training`` for `train.function`.
         name: Name in results, tables and messages: of the file, or of the attribute in lower case.
         attribute: Name of the object in the module.
         file: Absolute path of the source, for messages and tracebacks.

@@ -126,19 +126,24 @@ class Run:
             completed epochs. ``val_accuracy``, ``test_accuracy``: fractions from 0 to 1; the test data are used only
             for runs that finish. ``test_loss``: cross-entropy in nats. ``failure``: reason of a failure, otherwise
             missing. ``val_balanced_accuracy``, ``test_balanced_accuracy``: means over the classes, if the experiment
-            trains by balanced accuracy. Empty before the end of the training.
+            trains by balanced accuracy. Of a training function, the names in its rows take the place of accuracies
+            and losses, with the values of the last completed epoch. Empty before the end of the training.
 
         Raises:
             UserError: The folder holds no run, or its record is damaged.
         """
         record = RunRecord.read(RunFolder(self.path))
         notations = {member.id: member.notation for member in record.shown}
-        columns = ["seed", "status", "epochs", "val_accuracy", "test_accuracy", "test_loss", "failure"]
-        if record.experiment.train.metric == "balanced_accuracy":
+        measured, train = ["val_accuracy", "test_accuracy", "test_loss"], record.experiment.train
+        if train.function:
+            every = [train.compared.name, *(name for run in record.trained for name in run.values)]
+            measured = list(dict.fromkeys(every))
+        columns = ["seed", "status", "epochs", *measured, "failure"]
+        if train.metric == "balanced_accuracy":
             columns += ["val_balanced_accuracy", "test_balanced_accuracy"]
         rows = [
             {"id": run.architecture, "architecture": notations.get(run.architecture)}
-            | {name: getattr(run, name) for name in columns}
+            | {name: run.values.get(name) if name in run.values else getattr(run, name, None) for name in columns}
             for run in record.trained
         ]
         return pd.DataFrame(rows, columns=["id", "architecture", *columns])
@@ -151,14 +156,17 @@ class Run:
             ``architecture``: in the notation of the space. ``chosen_by``: ``front``, ``random`` or ``model``.
             ``predicted``, ``low``, ``high``: validation accuracy after the whole training that the model expected, and
             its interval of 95 %, fractions from 0 to 1; missing in the first round. ``val_accuracy``: after ``epochs``
-            completed epochs of the first seed. Empty for a run with one round.
+            completed epochs of the first seed; with a training function, its metric is in this place. Empty for a run with
+            one round.
 
         Raises:
             UserError: The folder holds no run, or its record is damaged.
         """
         record = RunRecord.read(RunFolder(self.path))
         notations = {member.id: member.notation for member in record.shown}
-        columns = ["round", "id", "architecture", "chosen_by", "predicted", "low", "high", "val_accuracy", "epochs"]
+        train = record.experiment.train
+        measured = train.compared.name if train.function else "val_accuracy"
+        columns = ["round", "id", "architecture", "chosen_by", "predicted", "low", "high", measured, "epochs"]
         rows = [
             (
                 each.number,
@@ -174,9 +182,7 @@ class Run:
             for each in record.rounds
             for n in each.networks
         ]
-        return pd.DataFrame(rows, columns=columns).astype(
-            dict.fromkeys(["predicted", "low", "high", "val_accuracy"], float)
-        )
+        return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(["predicted", "low", "high", measured], float))
 
     def model(
         self,

@@ -1,4 +1,7 @@
-"""The hypervolume of trained networks: accuracy from chance level to 1, costs on a logarithmic axis."""
+"""The hypervolume of trained networks: accuracy from chance level to 1, costs on a logarithmic axis.
+
+Another metric than an accuracy, as a value of which higher is better, takes the place of the accuracy.
+"""
 
 from dataclasses import dataclass
 
@@ -15,24 +18,41 @@ class Box:
     network counts as well; where all costs are equal, it lies one unit of the axis beyond them.
 
     Attributes:
-        chance: Accuracy at the reference point: that of guessing. The ideal accuracy is 1.
+        chance: Accuracy at the reference point: that of guessing.
         cheapest: (c,), costs at the ideal corner.
         costs: (c,), costs at the reference point.
         logarithmic: (c,), whether the axis is logarithmic: it is, unless a cost is zero or negative.
+        ideal: Accuracy at the ideal corner.
     """
 
     chance: float
     cheapest: tuple[float, ...]
     costs: tuple[float, ...]
     logarithmic: tuple[bool, ...]
+    ideal: float = 1.0
 
 
-def box_around(costs: np.ndarray, chance: float) -> Box:
+def metric_range(values: np.ndarray) -> tuple[float, float]:
+    """Return the reference and the ideal of a metric without a natural range, for a box around values (n >= 1,).
+
+    The ideal is the best value. The reference lies a tenth of the range beyond the worst, or one unit below the ideal
+    if all values are equal.
+
+    Args:
+        values: (n,), higher is better.
+    """
+    span = float(np.ptp(values))
+    best = float(values.max())
+    return best - (REFERENCE * span if span > 0 else 1.0), best
+
+
+def box_around(costs: np.ndarray, chance: float, ideal: float = 1.0) -> Box:
     """Return the box of a hypervolume.
 
     Args:
         costs: (k >= 1, c), of all networks that were selected for training.
-        chance: Accuracy of guessing in [0, 1).
+        chance: Accuracy of guessing in [0, 1), or the reference of another metric.
+        ideal: Accuracy at the ideal corner, higher than `chance`.
     """
     logarithmic = positive_columns(costs)
     axis = cost_axis(costs, logarithmic)
@@ -40,7 +60,7 @@ def box_around(costs: np.ndarray, chance: float) -> Box:
     beyond = low + np.where(span > 0, REFERENCE * span, 1.0)
     reference = np.where(logarithmic, np.exp(np.where(logarithmic, beyond, 0.0)), beyond)
     cheapest = costs.min(0)
-    return Box(chance, tuple(map(float, cheapest)), tuple(map(float, reference)), tuple(map(bool, logarithmic)))
+    return Box(chance, tuple(map(float, cheapest)), tuple(map(float, reference)), tuple(map(bool, logarithmic)), ideal)
 
 
 def hypervolume_in(box: Box, accuracy: np.ndarray, costs: np.ndarray) -> float:
@@ -48,11 +68,11 @@ def hypervolume_in(box: Box, accuracy: np.ndarray, costs: np.ndarray) -> float:
 
     Args:
         box: The box.
-        accuracy: (n,), in [0, 1].
+        accuracy: (n,), at most `box.ideal`.
         costs: (n, c).
     """
     logarithmic = np.array(box.logarithmic, dtype=bool)
     low, high = (cost_axis(np.array([ends]), logarithmic)[0] for ends in (box.cheapest, box.costs))
     expense = np.maximum((cost_axis(costs, logarithmic) - low) / (high - low), 0.0)
-    losses = np.column_stack([(1 - accuracy) / (1 - box.chance), expense])
+    losses = np.column_stack([np.maximum((box.ideal - accuracy) / (box.ideal - box.chance), 0.0), expense])
     return hypervolume(losses, np.ones(losses.shape[1]))

@@ -14,7 +14,8 @@ class TrainedNetworks:
     """Networks of one run that were trained to the end.
 
     Attributes:
-        accuracy: (n, s), test accuracy in [0, 1] by seed, NaN where a seed was not trained to the end.
+        accuracy: (n, s), test accuracy in [0, 1], or `Metric.sign` times another metric, by seed; NaN where a seed was
+            not trained to the end.
         costs: (n, c), lower is better.
     """
 

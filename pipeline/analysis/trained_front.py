@@ -1,4 +1,8 @@
-"""The front of trained networks: accuracy against cost, with the noise of the accuracy."""
+"""The front of trained networks: accuracy against cost, with the noise of the accuracy.
+
+Another metric takes the place of the accuracy as a value of which higher is better, `Metric.sign` times the metric; its
+noise is known from several seeds only.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +11,7 @@ import numpy as np
 
 from zenfront.pipeline.analysis.accuracy_cost_box import Box, box_around, hypervolume_in
 from zenfront.pipeline.pareto import cost_axis, dominance, front_indices, positive_columns, scaled_to_unit
+from zenfront.pipeline.results.metric import ACCURACY, Metric
 from zenfront.pipeline.wording import number, percent
 
 Z = 1.96
@@ -39,7 +44,8 @@ class TrainedFront:
         indistinct: Pairs (i, j), i < j, whose accuracies differ by no more than `Z` standard errors of the difference.
         hypervolume: Share of `box` that the front dominates, in [0, 1]; higher is better.
         box: The region in which the hypervolume is measured.
-        picks: ``most_accurate``, ``knee`` and ``cheapest_within_noise``; one network may have several names.
+        picks: ``most_accurate``, ``knee`` and, if the noise is known, ``cheapest_within_noise``; one network may have
+            several names.
     """
 
     front: tuple[int, ...]
@@ -50,21 +56,23 @@ class TrainedFront:
     picks: tuple[Pick, ...]
 
 
-def mean_and_error(accuracy: np.ndarray, images: float) -> tuple[np.ndarray, np.ndarray]:
+def mean_and_error(accuracy: np.ndarray, images: float | None) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean accuracy (n,) over the seeds and its standard error (n,).
 
     The error is the standard deviation over the seeds divided by the root of their number, or with one seed the
-    binomial error of the test set.
+    binomial error of the test set, NaN if that is not known.
 
     Args:
         accuracy: (n, s), in [0, 1], NaN where there is no run; at least one of each row is finite.
-        images: Number of test images; not necessarily whole, where classes count the same.
+        images: Number of test images; not necessarily whole, where classes count the same. None: it is not known, or
+            the values are of another metric.
     """
     count = np.isfinite(accuracy).sum(1)
     mean = np.nanmean(accuracy, axis=1)
     squares = np.nansum((accuracy - mean[:, None]) ** 2, axis=1)
     over_seeds = np.sqrt(squares / np.maximum(count - 1, 1) / count)
-    return mean, np.where(count > 1, over_seeds, np.sqrt(mean * (1 - mean) / images))
+    with_one = np.full(len(mean), np.nan) if images is None else np.sqrt(mean * (1 - mean) / images)
+    return mean, np.where(count > 1, over_seeds, with_one)
 
 
 def trained_front(
@@ -75,6 +83,8 @@ def trained_front(
     cost_names: Sequence[str],
     chance: float,
     selected_costs: np.ndarray | None = None,
+    metric: Metric = ACCURACY,
+    ideal: float = 1.0,
 ) -> TrainedFront:
     """Return the trained front.
 
@@ -83,52 +93,59 @@ def trained_front(
     accurate end, accuracy and the logarithms of the costs scaled to [0, 1] over the front (Das, 1999).
 
     Args:
-        accuracy: (n >= 1,), mean test accuracy in [0, 1].
-        error: (n,), standard error of the mean.
+        accuracy: (n >= 1,), mean test accuracy in [0, 1], or `Metric.sign` times another metric.
+        error: (n,), standard error of the mean; NaN where it is not known.
         costs: (n, c >= 1), lower is better.
         cost_names: (c,), for the reasons of the picks.
-        chance: Accuracy of guessing in [0, 1).
+        chance: Accuracy of guessing in [0, 1), or the reference of another metric (`metric_range`).
         selected_costs: (k >= n, c), costs of all networks that were selected for training, whose range is the box of
             the hypervolume; None: those of the trained ones.
+        metric: What the values are of, for the reasons of the picks.
+        ideal: Accuracy at the ideal corner of the box.
     """
     losses = np.column_stack([-accuracy, costs])
     front = front_indices(losses)
     front = front[np.lexsort((losses[front, 0], losses[front, 1]))]
-    box = box_around(costs if selected_costs is None else selected_costs, chance)
+    box = box_around(costs if selected_costs is None else selected_costs, chance, ideal)
+    picks = (
+        _most_accurate(front, accuracy, error, metric),
+        _knee(front, accuracy, costs, cost_names[0], metric),
+        _cheapest_within_noise(front, accuracy, error, costs[:, 0], cost_names[0], metric),
+    )
     return TrainedFront(
         tuple(front.tolist()),
         tuple(tuple(np.flatnonzero(column).tolist()) for column in dominance(losses).T),
         tuple((int(i), int(j)) for i, j in np.argwhere(_within_noise(accuracy, error)) if i < j),
         hypervolume_in(box, accuracy, costs),
         box,
-        (
-            _most_accurate(front, accuracy, error),
-            _knee(front, accuracy, costs, cost_names[0]),
-            _cheapest_within_noise(front, accuracy, error, costs[:, 0], cost_names[0]),
-        ),
+        tuple(filter(None, picks)),
     )
 
 
 def _within_noise(accuracy: np.ndarray, error: np.ndarray) -> np.ndarray:
-    """Return (n, n) bool: the noise cannot tell networks i and j apart."""
+    """Return (n, n) bool: the noise cannot tell networks i and j apart. Noise that is not known tells all apart."""
+    error = np.nan_to_num(error)
     apart = np.abs(accuracy[:, None] - accuracy[None, :])
     return np.asarray(apart <= Z * np.hypot(error[:, None], error[None, :]))
 
 
-def _most_accurate(front: np.ndarray, accuracy: np.ndarray, error: np.ndarray) -> Pick:
+def _most_accurate(front: np.ndarray, accuracy: np.ndarray, error: np.ndarray, metric: Metric) -> Pick:
     best = front[accuracy[front].argmax()]
     near = int(_within_noise(accuracy, error)[best, front].sum()) - 1
     others = f"; the noise cannot tell {near} other of the front from it" if near else ""
-    reason = f"highest mean accuracy, {percent(accuracy[best])}, standard error {percent(error[best])}{others}"
+    spread = f", standard error {metric.shown(float(error[best]))}" if np.isfinite(error[best]) else ""
+    name = "accuracy" if metric.is_accuracy else metric.words
+    value = metric.shown(metric.sign * float(accuracy[best]))
+    reason = f"{'highest' if metric.sign > 0 else 'lowest'} mean {name}, {value}{spread}{others}"
     return Pick("most_accurate", int(best), reason)
 
 
-def _knee(front: np.ndarray, accuracy: np.ndarray, costs: np.ndarray, name: str) -> Pick:
+def _knee(front: np.ndarray, accuracy: np.ndarray, costs: np.ndarray, name: str, metric: Metric) -> Pick:
     height = _height(accuracy[front], costs[front])
     knee = front[height.argmax()]
     line = "the line between the ends of the front"
     rule = f"farthest above {line}" if height.max() > 0 else f"nearest to {line}, which no network lies above"
-    point = f"{percent(accuracy[knee])} at {number(float(costs[knee, 0]))} {name}"
+    point = f"{metric.shown(metric.sign * float(accuracy[knee]))} at {number(float(costs[knee, 0]))} {name}"
     return Pick("knee", int(knee), f"{rule}: {point}")
 
 
@@ -139,15 +156,18 @@ def _height(accuracy: np.ndarray, costs: np.ndarray) -> np.ndarray:
 
 
 def _cheapest_within_noise(
-    front: np.ndarray, accuracy: np.ndarray, error: np.ndarray, cost: np.ndarray, name: str
-) -> Pick:
+    front: np.ndarray, accuracy: np.ndarray, error: np.ndarray, cost: np.ndarray, name: str, metric: Metric
+) -> Pick | None:
     best = front[accuracy[front].argmax()]
+    if np.isnan(error[best]):
+        return None
     cheapest = front[_within_noise(accuracy, error)[best, front].argmax()]
-    reason = f"none with lower {name} is within the noise of the most accurate"
+    reason = f"none with lower {name} is within the noise of the {metric.best}"
     if cheapest != best:
-        gap = f"{percent(accuracy[best] - accuracy[cheapest])} ± {percent(np.hypot(error[best], error[cheapest]))}"
+        behind, spread = accuracy[best] - accuracy[cheapest], np.hypot(error[best], np.nan_to_num(error[cheapest]))
+        gap = f"{metric.shown(float(behind))} ± {metric.shown(float(spread))}"
         at = f"{percent(cost[cheapest] / cost[best])} of its {name}" if cost.min() > 0 else f"less {name}"
-        reason = f"lowest {name} within the noise of the most accurate: {gap} behind it, at {at}"
+        reason = f"lowest {name} within the noise of the {metric.best}: {gap} behind it, at {at}"
     return Pick("cheapest_within_noise", int(cheapest), reason)
 
 

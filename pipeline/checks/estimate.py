@@ -45,6 +45,10 @@ def estimate(experiment: Experiment) -> Iterator[str]:
         f"search: about {duration(search.evaluations * each / workers)} for {number(search.evaluations)} "
         f"architectures, {each:.2g} s each with {workers} worker{'' if workers == 1 else 's'} here"
     )
+    yield f"checkpoints: about {size(checkpoint_bytes(experiment))}"
+    if train.function:
+        yield "training: not estimated, since the function is your own"
+        return
     torch.set_num_threads(resources.train.cpus)
     epoch = _seconds_an_epoch(experiment, drawn)
     runs, workers = training_runs(experiment), _workers(resources.train)
@@ -53,7 +57,6 @@ def estimate(experiment: Experiment) -> Iterator[str]:
         f"training: at most {duration(total)} for {runs} runs of {train.epochs} epochs, {epoch:.2g} s an epoch with "
         f"{workers} worker{'' if workers == 1 else 's'} here; runs that the scheduler stops take less"
     )
-    yield f"checkpoints: about {size(checkpoint_bytes(experiment))}"
 
 
 def _workers(asked: Workers) -> int:

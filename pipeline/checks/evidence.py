@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zenfront.pipeline import proxies
+from zenfront.pipeline.checks.images import NOISE, looks_at_images
 from zenfront.pipeline.experiment.config import Experiment
 
 MEASURED = Path(__file__).with_name("evidence.json")
@@ -18,6 +19,8 @@ def cautions(experiment: Experiment) -> Iterator[str]:
     A score says nothing where its correlation with the accuracy is not above that of the best free score, and where at
     equal FLOPs the interval of its correlation includes zero or lies below it.
     """
+    if experiment.task.classes is None and looks_at_images(experiment):
+        yield NOISE
     for objective in experiment.objectives:
         for space, measured in _measured().items():
             known = measured["scores"].get(objective.score)

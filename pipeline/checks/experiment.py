@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from zenfront import spaces
 from zenfront.pipeline import algorithms, proxies, schedulers
+from zenfront.pipeline.checks.own_training import check_own_training
 from zenfront.pipeline.checks.places import check_store
 from zenfront.pipeline.code_checks import check_proxy, check_space
 from zenfront.pipeline.errors import UserError
@@ -50,7 +51,8 @@ def check(experiment: Experiment) -> None:
             check_option(name, option, value, code)
     _check_costs(experiment)
     _check_numbers(experiment)
-    if problem := experiment.train.recipe.misfit(min(experiment.task.height, experiment.task.width)):
+    side = min(experiment.task.height, experiment.task.width)
+    if experiment.train.function is None and (problem := experiment.train.recipe.misfit(side)):
         raise UserError(f"train.recipe.{problem}.")
     check_store(experiment.tracking.uri)
     _check_buildable(experiment)
@@ -75,7 +77,10 @@ def _known(key: str, registry: Registry, name: str, code: Sequence[UserCode] = (
 
 
 def _check_code(experiment: Experiment, code: Sequence[UserCode]) -> None:
+    check_own_training(experiment)
     for each in code:
+        if each.kind == "training":
+            continue
         if each.kind == "spaces":
             space = spaces.load(each.name, code)
             check_space(space, each, experiment.task, experiment.search.seed)
@@ -150,10 +155,9 @@ def _check_numbers(experiment: Experiment) -> None:
             f"but got (population={search.population}, evaluations={search.evaluations})."
         )
     task = experiment.task
-    for key, images in (
-        ("search.batch", search.batch),
-        ("train.recipe.batch_size", experiment.train.recipe.batch_size),
-    ):
+    own = experiment.train.function is not None
+    batches = {"search.batch": search.batch, "train.recipe.batch_size": experiment.train.recipe.batch_size}
+    for key, images in list(batches.items())[: 1 if own else 2]:
         if (numbers := images * task.channels * task.height * task.width) > MOST_NUMBERS:
             raise UserError(
                 f"{key}: a mini-batch of {images:,} images has {numbers:,} numbers, but at most {MOST_NUMBERS:,} "

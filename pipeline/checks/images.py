@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zenfront.pipeline import proxies
+from zenfront.pipeline.checks.own_training import require_function
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.train_config import Data
@@ -14,15 +15,23 @@ from zenfront.pipeline.training.images.source import DIGITS
 from zenfront.pipeline.wording import number
 from zenfront.spaces import Task
 
+NOISE = "the task has outputs, so scores that look at images are taken on a mini-batch of noise"
 _SEEN: dict[tuple[Data, Task], Overview] = {}
 
 
-def check_data(experiment: Experiment) -> Overview:
+def check_data(experiment: Experiment) -> Overview | None:
     """Look at the images of all parts, and decode those of the training, so that a mistake is found before the search.
 
+    Returns:
+        What the data hold; None if a training function loads its own, and no score looks at images.
+
     Raises:
-        UserError: The data are missing, damaged, too few for the batch of a proxy, or not what the task says.
+        UserError: The data are missing, damaged, too few for the batch of a proxy, or not what the task says; a task
+            with outputs has no training function.
     """
+    require_function(experiment)
+    if experiment.train.function and not reads_images(experiment):
+        return None
     settings, task = experiment.train.data, experiment.task
     found = _overview(settings, task)
     training, batch = len(data.load(settings, task, experiment.search.seed).train), experiment.search.batch
@@ -44,6 +53,8 @@ def read_task(settings: Data) -> Task:
 
 def remarks(experiment: Experiment) -> Iterator[str]:
     """Yield what is to be known of the images that scores are taken on, and what training would refuse."""
+    if experiment.task.classes is None and looks_at_images(experiment):
+        yield NOISE
     if not reads_images(experiment) or not are_local(experiment.train.data):
         return
     try:
@@ -53,7 +64,12 @@ def remarks(experiment: Experiment) -> Iterator[str]:
 
 
 def reads_images(experiment: Experiment) -> bool:
-    """Return whether a score of the search is taken on real images."""
+    """Return whether a score of the search is taken on real images, which a task with outputs does not have."""
+    return experiment.task.classes is not None and looks_at_images(experiment)
+
+
+def looks_at_images(experiment: Experiment) -> bool:
+    """Return whether a score of the search depends on what is on the images."""
     loaded = (proxies.load(name, experiment.code) for name in experiment.score_names())
     return any(proxy.needs & {"images", "labels"} for proxy in loaded)
 
@@ -69,7 +85,10 @@ def describe_data(experiment: Experiment) -> Iterator[str]:
     Raises:
         UserError: As `check_data`.
     """
-    yield from describe(check_data(experiment))
+    if (found := check_data(experiment)) is None:
+        yield "the training function loads its own data"
+        return
+    yield from describe(found)
 
 
 def describe(found: Overview) -> Iterator[str]:

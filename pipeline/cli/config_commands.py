@@ -62,7 +62,7 @@ def check_command(
             typer.echo(f"{config}: {code}")
         for caution in checks.cautions(experiment):
             typer.echo(f"{config}: {caution}", err=True)
-        if with_data and checks.are_local(experiment.train.data):
+        if with_data and (experiment.train.function or checks.are_local(experiment.train.data)):
             for line in checks.describe_data(experiment):
                 typer.echo(f"{config}: {line}")
         elif with_data:

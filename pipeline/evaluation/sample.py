@@ -20,6 +20,7 @@ from zenfront.pipeline.progress import View
 from zenfront.pipeline.record.pilot import read_reliabilities
 from zenfront.pipeline.record.run_documents import read_outcomes
 from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.results.metric import ACCURACY, Metric
 from zenfront.pipeline.scoring import Scoring, noise_batch
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.stages.search.stage import score_given
@@ -208,17 +209,26 @@ def draw(truth: TruthTable, count: int | None, seed: int) -> TruthTable:
 def train_sample(
     experiment: Experiment, folder: RunFolder, view: View, architectures: Sequence[Architecture]
 ) -> TruthTable:
-    """Train the architectures to the end with all seeds of the experiment; return test accuracies in percent."""
+    """Train the architectures to the end with all seeds of the experiment; return test accuracies in percent.
+
+    Of a training function, the metric takes the place of the accuracy, times -1 if less of it is better.
+    """
+    metric = experiment.train.tabled
     runs = read_outcomes(folder, experiment)
     if not {architecture.id for architecture in architectures} <= {run.architecture for run in runs}:
         runs = train_given(experiment, folder, view, architectures)
     accuracies: dict[str, dict[int, float]] = {}
     for run in runs:
-        if run.test_accuracy is not None:
-            accuracies.setdefault(run.architecture, {})[run.seed] = 100 * run.test_accuracy
+        if (value := run.test(metric.name)) is not None:
+            accuracies.setdefault(run.architecture, {})[run.seed] = metric.sign * metric.scale * value
     here = [a for a in architectures if a.id in accuracies]
     seeds = np.array([[accuracies[a.id].get(s, np.nan) for s in experiment.train.seeds] for a in here])
-    return TruthTable(here, np.nanmean(seeds, axis=1), seeds, "test accuracy after training")
+    return TruthTable(here, np.nanmean(seeds, axis=1), seeds, _source(metric))
+
+
+def _source(metric: Metric) -> str:
+    negated = " times -1" if metric.sign < 0 else ""
+    return "test accuracy after training" if metric == ACCURACY else f"{metric.words} after training{negated}"
 
 
 def draw_architectures(experiment: Experiment, count: int) -> list[Architecture]:

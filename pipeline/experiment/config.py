@@ -121,10 +121,14 @@ class Experiment(Strict):
     @classmethod
     def _search_scores_the_objectives(cls, train: Train, info: ValidationInfo) -> Train:
         scored = [each.score for key in ("objectives", "constraints") for each in info.data.get(key, ())]
+        if train.compared.name in scored:
+            raise ValueError(
+                f"`metric` must not have the name of a score of the search, but got {train.compared.name!r}"
+            )
         for name in train.objectives or ():
-            if name != train.metric and scored and name not in scored:
+            if name != train.compared.name and scored and name not in scored:
                 raise ValueError(
-                    f"`objectives` must be the metric, {train.metric!r}, and scores of the search "
+                    f"`objectives` must be the metric, {train.compared.name!r}, and scores of the search "
                     f"({', '.join(dict.fromkeys(scored))}), but got {name!r}"
                 )
         return train
@@ -144,8 +148,14 @@ class Experiment(Strict):
 
     def own_code(self) -> list[UserCode]:
         """Return the code that some key names."""
-        names = {"spaces": [self.space], "proxies": [*self.score_names(), *self.proxies]}
+        function = [self.train.function] if self.train.function else []
+        names = {"spaces": [self.space], "proxies": [*self.score_names(), *self.proxies], "training": function}
         return [code for code in self.code if code.name in names.get(code.kind, ())]
+
+    @property
+    def train_code(self) -> UserCode | None:
+        """The code that `train.function` names, or None."""
+        return next((code for code in self.own_code() if code.kind == "training"), None)
 
     def identity(self) -> dict[str, Any]:
         """Return everything that the results depend on: all but resources, time limits, tracking and cluster."""

@@ -210,6 +210,11 @@ def _resolved_experiment(
         allow(experiment.code)
     if not automatic:
         return experiment
+    if experiment.train.function and experiment.train.data == Data():
+        raise UserError(
+            "task: write the shape and the `outputs` or `classes` out, since `train.function` loads the data, or name "
+            "images in `train.data`."
+        )
     if read_task is None:
         raise UserError("task: `auto` is read from the data, which this command does not read. Write the task out.")
     return experiment.model_copy(update={"task": read_task(experiment.train.data)})

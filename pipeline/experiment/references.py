@@ -11,8 +11,9 @@ from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.registry import registry_of
 from zenfront.pipeline.user_code import UserCode, allow, is_reference, read
 
-CONSTANTS = {"spaces": "SPACE", "proxies": "PROXY"}
+CONSTANTS = {"spaces": "SPACE", "proxies": "PROXY", "training": "train"}
 """Attribute of a file that a reference without an attribute stands for, by the kind of the reference."""
+NO_FUNCTION = "{shown!r} names no code: write ./file.py, ./file.py:NAME or package.module:NAME."
 MOST_WRONG = 100
 """Wrong names that are looked into, and files of code that are read, in one experiment."""
 
@@ -58,9 +59,12 @@ def resolve(document: Document, folder: Path | None, known: Sequence[UserCode] =
 
 
 def unknown_names(value: dict[str, Any]) -> dict[Place, str]:
-    """Return why names of spaces, proxies, algorithms and schedulers are wrong, by their place in plain data."""
+    """Return why names of spaces, proxies, algorithms, schedulers and code are wrong, by their place in plain data."""
     code = [UserCode(**each) for each in value.get("code", ())]
     wrong: dict[Place, str] = {}
+    function = value["train"].get("function") if isinstance(value.get("train"), dict) else None
+    if isinstance(function, str) and not any((each.kind, each.name) == ("training", function) for each in code):
+        wrong["train", "function"] = NO_FUNCTION.format(shown=function[:80])
     for place, kind in _names(value):
         name = str(place[-1]) if place[0] == "proxies" else _holder(value, place)[place[-1]]
         if problem := registry_of(kind).problem(name, code):
@@ -133,7 +137,10 @@ def _places(value: dict[str, Any]) -> Iterator[tuple[Place, str]]:
         yield from ((("proxies", name), "proxies") for name in value["proxies"])
     if isinstance(value.get("select"), dict) and isinstance(value["select"].get("along"), str):
         yield ("select", "along"), "proxies"
-    compared = value["train"].get("objectives") if isinstance(value.get("train"), dict) else None
+    train = value["train"] if isinstance(value.get("train"), dict) else {}
+    if isinstance(train.get("function"), str):
+        yield ("train", "function"), "training"
+    compared = train.get("objectives")
     for index, name in enumerate(compared if isinstance(compared, list) else ()):
         if isinstance(name, str):
             yield ("train", "objectives", index), "proxies"

@@ -7,6 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from zenfront.pipeline.experiment._types import (
     Count,
     Fraction,
+    Option,
     Path,
     Pixels,
     Positive,
@@ -17,6 +18,7 @@ from zenfront.pipeline.experiment._types import (
     TimeLimit,
     Word,
 )
+from zenfront.pipeline.results.metric import ACCURACY, AccuracyName, Metric
 
 Split = Annotated[float, Field(gt=0, lt=1)]
 
@@ -130,8 +132,14 @@ class RandomBaselines(Strict):
 class Train(Strict):
     """Settings of the training of the selected architectures."""
 
-    metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
-    """`accuracy`, or for classes of different size `balanced_accuracy`, the mean over the classes of their accuracy."""
+    function: Path | None = None
+    """Training of your own in place of the recipe: a Python file or `module:NAME` with a generator of the metrics of
+    each epoch (docs/own-training.md). It loads its own data."""
+    options: Annotated[dict[Word, Option], Field(max_length=1000)] = Field(default={})
+    """Options of `function`, which it is called with."""
+    metric: AccuracyName | Metric = "accuracy"
+    """`accuracy`, or for classes of different size `balanced_accuracy`, the mean over the classes of their accuracy.
+    With `function`: `accuracy`, or any number that it yields, as `{name: rmse, direction: minimise}`."""
     objectives: Annotated[tuple[Word, ...], Field(min_length=1, max_length=100)] | None = None
     """Criteria by which runs are compared: the metric, and costs that the search scores; all costs among its objectives
     if not given. With the metric alone, costs do not count."""
@@ -156,7 +164,7 @@ class Train(Strict):
     @field_validator("objectives")
     @classmethod
     def _metric_is_an_objective(cls, objectives: tuple[str, ...] | None, info: ValidationInfo) -> object:
-        metric = info.data.get("metric")
+        metric = getattr(info.data.get("metric"), "name", info.data.get("metric"))
         if objectives and metric and (objectives.count(metric) != 1 or len(set(objectives)) < len(objectives)):
             raise ValueError(f"must name the metric, {metric!r}, and each cost once, but got {list(objectives)}")
         return objectives
@@ -168,7 +176,9 @@ class Train(Strict):
                 "`scheduler.grace_period <= epochs` must hold, "
                 f"but got (grace_period={self.scheduler.grace_period}, epochs={self.epochs})"
             )
-        if self.recipe.warmup_epochs > self.epochs:
+        if problem := self._unused():
+            raise ValueError(problem)
+        if self.function is None and self.recipe.warmup_epochs > self.epochs:
             raise ValueError(
                 "`recipe.warmup_epochs <= epochs` must hold, "
                 f"but got (warmup_epochs={self.recipe.warmup_epochs}, epochs={self.epochs})"
@@ -176,3 +186,34 @@ class Train(Strict):
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"`seeds` must differ, but got {list(self.seeds)}")
         return self
+
+    def _unused(self) -> str | None:
+        """Return which key does not go with `function`, or not without it, or None."""
+        if self.function is None and isinstance(self.metric, Metric):
+            return f"`metric: {self.metric.name}` is yielded by a `function`, but none is given"
+        if self.function is None and self.options:
+            return "`options` are those of a `function`, but none is given"
+        if self.function is None:
+            return None
+        if self.metric == "balanced_accuracy":
+            return "`metric: balanced_accuracy` is of the training by `recipe`; name what `function` yields"
+        if isinstance(self.metric, Metric) and self.metric.is_accuracy:
+            return f"`metric: {self.metric.name}` needs no direction: it is a fraction, and more is better"
+        if self.recipe != Recipe():
+            return "`recipe` does not apply with `function`, which has its own: remove it, and use `options`"
+        return None
+
+    @property
+    def compared(self) -> Metric:
+        """What runs are compared by."""
+        return self.metric if isinstance(self.metric, Metric) else Metric(self.metric, "maximise")
+
+    @property
+    def tabled(self) -> Metric:
+        """What tables of runs show: the plain accuracy, or the metric of `function`."""
+        return self.compared if self.function else ACCURACY
+
+    @property
+    def recorded(self) -> str:
+        """Name of the metric of `compared` in the record of the epochs."""
+        return self.compared.name if self.function else f"val_{self.metric}"

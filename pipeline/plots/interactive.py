@@ -10,6 +10,7 @@ from plotly.subplots import make_subplots
 
 from zenfront.pipeline.plots.series import PALETTE, SCORED, Axis, Group, panels
 from zenfront.pipeline.record.run_record import RunRecord
+from zenfront.pipeline.results.metric import Metric
 
 MANY = 2000
 """Number of points above which a group is drawn with WebGL."""
@@ -62,25 +63,31 @@ def hypervolume_figure(record: RunRecord) -> go.Figure:
 
 
 def training_figure(record: RunRecord) -> go.Figure:
-    """Draw the validation accuracy over the epochs: a colour for each architecture, a dash for each seed."""
+    """Draw the metric over the epochs: a colour for each architecture, a dash for each seed."""
     figure = go.Figure()
     colours: dict[str, str] = {}
+    train = record.experiment.train
+    metric, column = train.tabled, train.recorded if train.function else "val_accuracy"
     curves = record.curves()
     for run in curves:
         colours.setdefault(run.architecture, PALETTE[len(colours) % len(PALETTE)])
     for run in sorted(curves, key=lambda run: list(colours).index(run.architecture)):
         dash = DASHES[record.experiment.train.seeds.index(run.seed) % len(DASHES)]
-        epochs = [epoch for epoch in curves[run] if "val_accuracy" in epoch.metrics]
+        epochs = [epoch for epoch in curves[run] if column in epoch.metrics]
         figure.add_scatter(
             x=[epoch.epoch for epoch in epochs],
-            y=[100 * epoch.metrics["val_accuracy"] for epoch in epochs],
+            y=[metric.scale * epoch.metrics[column] for epoch in epochs],
             mode="lines",
             name=html.escape(f"{run.architecture[:8]}, seed {run.seed}"),
             line={"color": colours[run.architecture], "dash": dash, "width": 2},
         )
-    figure.update_xaxes(title="epoch", rangemode="tozero").update_yaxes(title="validation accuracy [%]")
+    figure.update_xaxes(title="epoch", rangemode="tozero").update_yaxes(title=_validated(metric))
     legend = {"orientation": "v", "x": 1.02, "y": 1}
     return figure.update_layout(**LAYOUT | {"legend": legend}, height=460)
+
+
+def _validated(metric: Metric) -> str:
+    return html.escape(f"validation {metric.axis}" if metric.is_accuracy else metric.axis)
 
 
 def _scatter(group: Group, x: int, y: int, *, legend: bool) -> go.Scatter | go.Scattergl:

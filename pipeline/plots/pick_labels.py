@@ -6,17 +6,12 @@ from typing import Literal, NamedTuple
 
 from zenfront.pipeline.results.trained_networks import TrainedFront, TrainedNetwork
 
-PICK_WORDS = {
-    "most_accurate": "most accurate",
-    "knee": "knee",
-    "cheapest_within_noise": "cheapest within noise",
-}
 LABEL = 0.08
-"""Height of the label of a pick, as a share of the range of accuracy."""
+"""Height of the label of a pick, as a share of the range of the metric."""
 
 
 class Label(NamedTuple):
-    """Label of a picked network; `height` is its place on the axis of accuracy, in percent."""
+    """Label of a picked network; `height` is its place on the axis of the metric."""
 
     network: TrainedNetwork
     words: str
@@ -28,7 +23,7 @@ def picks_at(front: TrainedFront) -> list[tuple[TrainedNetwork, str]]:
     """Return the picked networks, the cheapest first, each with all its names in words."""
     picked = {pick.architecture: front.by_id[pick.architecture] for pick in front.picks}
     ordered = sorted(picked.items(), key=lambda each: position(each[1], front))
-    return [(network, ", ".join(PICK_WORDS[pick.name] for pick in front.picks_of(name))) for name, network in ordered]
+    return [(network, ", ".join(map(front.pick_words, front.picks_of(name)))) for name, network in ordered]
 
 
 def labels(front: TrainedFront, drawn: Sequence[TrainedNetwork]) -> list[Label]:
@@ -38,7 +33,7 @@ def labels(front: TrainedFront, drawn: Sequence[TrainedNetwork]) -> list[Label]:
         front: The front.
         drawn: All networks of the figure, with accuracies.
     """
-    low, high = _range(drawn)
+    low, high = _range(front, drawn)
     places = [position(network, front) for network in drawn]
     middle = (min(places) + max(places)) / 2
     left = [pick for pick in picks_at(front) if position(pick[0], front) <= middle]
@@ -50,17 +45,24 @@ def labels(front: TrainedFront, drawn: Sequence[TrainedNetwork]) -> list[Label]:
     ]
 
 
-def _range(drawn: Sequence[TrainedNetwork]) -> tuple[float, float]:
-    """Return the least and the greatest end of an error bar in percent, a point apart or more."""
-    bars = [(n.accuracy or 0.0, n.error or 0.0) for n in drawn]
-    low, high = min(100 * (a - e) for a, e in bars), max(100 * (a + e) for a, e in bars)
-    return low, max(high, low + 1)
+def _range(front: TrainedFront, drawn: Sequence[TrainedNetwork]) -> tuple[float, float]:
+    """Return the least and the greatest end of an error bar on the axis: of accuracies, a point apart or more."""
+    scale = front.metric.scale
+    bars = [(scale * (n.accuracy or 0.0), scale * (n.error or 0.0)) for n in drawn]
+    low, high = min(a - e for a, e in bars), max(a + e for a, e in bars)
+    least = 1.0 if front.metric.is_accuracy else abs(high) / 100 or 1.0
+    return low, max(high, low + least)
 
 
 def limits(front: TrainedFront, drawn: Sequence[TrainedNetwork]) -> tuple[float, float]:
-    """Return the ends of the axis of accuracy in percent: there is room for the labels above the points."""
-    low, high = _range(drawn)
+    """Return the ends of the axis of the metric: there is room for the labels above the points."""
+    low, high = _range(front, drawn)
     return low - LABEL * (high - low), high + LABEL * (high - low) * (len(picks_at(front)) + 1)
+
+
+def height_of(network: TrainedNetwork, front: TrainedFront) -> float:
+    """Return the place of a network on the axis of the metric."""
+    return front.metric.scale * (network.accuracy or 0.0)
 
 
 def position(network: TrainedNetwork, front: TrainedFront) -> float:

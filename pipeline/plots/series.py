@@ -107,7 +107,7 @@ def groups(record: RunRecord) -> list[Group]:
     """Return all feasible architectures of a run, those behind the front first; each is in one group."""
     front = {member.id for member in record.members}
     selected = set(record.front.selected if record.front else ())
-    trained = {run.architecture for run in record.trained if run.test_accuracy is not None}
+    trained = {run.architecture for run in record.trained if run.test(record.experiment.train.tabled.name) is not None}
     shown = {member.id for member in record.shown}
     behind = [scores for scores in _feasible(record) if scores.architecture.id not in shown]
     points = [(scores.architecture.id, scores.values) for scores in behind]

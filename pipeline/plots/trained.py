@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 
 from zenfront.pipeline import proxies
 from zenfront.pipeline.plots.interactive import LAYOUT
-from zenfront.pipeline.plots.pick_labels import PICK_WORDS, Label, labels, limits, logarithmic, position
+from zenfront.pipeline.plots.pick_labels import Label, height_of, labels, limits, logarithmic, position
 from zenfront.pipeline.plots.series import BLUE, GREEN, GREY, ORANGE, PALETTE, SYMBOLS, VERMILLION, Look
 from zenfront.pipeline.results.baselines import TrainedBaseline
 from zenfront.pipeline.results.trained_networks import TrainedFront, TrainedNetwork
-from zenfront.pipeline.wording import number, percent
+from zenfront.pipeline.wording import number
 
 ON_FRONT = Look(VERMILLION, "circle", "o", 8)
 DOMINATED = Look(BLUE, "circle", "o", 7)
@@ -49,7 +49,7 @@ def trained_figure(front: TrainedFront, baselines: Sequence[TrainedBaseline] = (
     for network, words, side, height in labels(front, drawn):
         figure.add_annotation(
             x=position(network, front),
-            y=100 * (network.accuracy or 0.0),
+            y=height_of(network, front),
             text=html.escape(words),
             showarrow=True,
             arrowhead=0,
@@ -129,7 +129,7 @@ def _groups(front: TrainedFront) -> list[tuple[str, Look, list[TrainedNetwork]]]
     ended = [network for network in known if network.status != "finished"]
     dominated = [network for network in known if network.status == "finished" and not network.on_front]
     groups = [
-        ("stopped early (validation accuracy then)", ENDED, ended),
+        (f"stopped early ({front.metric.validated} then)", ENDED, ended),
         ("trained, dominated", DOMINATED, dominated),
         ("trained, on the front", ON_FRONT, front.members),
     ]
@@ -158,8 +158,13 @@ def _points(name: str, look: Look, networks: Sequence[TrainedNetwork], front: Tr
     cost = front.costs[0]
     return go.Scatter(
         x=[network.costs[cost] for network in networks],
-        y=[100 * (network.accuracy or 0.0) for network in networks],
-        error_y={"type": "data", "array": [100 * (n.error or 0.0) for n in networks], "thickness": 1.2, "width": 3},
+        y=[height_of(network, front) for network in networks],
+        error_y={
+            "type": "data",
+            "array": [front.metric.scale * (n.error or 0.0) for n in networks],
+            "thickness": 1.2,
+            "width": 3,
+        },
         mode="markers",
         name=html.escape(f"{name} ({len(networks)})"),
         text=[_hover(network, front) for network in networks],
@@ -174,12 +179,11 @@ def _points(name: str, look: Look, networks: Sequence[TrainedNetwork], front: Tr
 
 
 def _hover(network: TrainedNetwork, front: TrainedFront) -> str:
-    error = "" if network.error is None else f" ± {percent(network.error)}"
     outcome = network.status if network.status == "finished" else f"{network.status} after {network.epochs} epochs"
     lines = [
-        f"{percent(network.accuracy)}{error}, {outcome}",
+        f"{front.metric.shown(network.accuracy, network.error)}, {outcome}",
         *(f"{name} {number(value)}" for name, value in network.costs.items()),
-        *(PICK_WORDS[pick.name] for pick in front.picks_of(network.architecture)),
+        *(front.pick_words(pick) for pick in front.picks_of(network.architecture)),
         network.notation if len(network.notation) < 90 else network.notation[:87] + "...",
     ]
     return "<br>".join(map(html.escape, lines))
@@ -189,7 +193,7 @@ def _line(members: Sequence[TrainedNetwork], front: TrainedFront, name: str, col
     """Return the best accuracy at most at each cost, as a staircase."""
     return go.Scatter(
         x=[network.costs[front.costs[0]] for network in members],
-        y=[100 * (network.accuracy or 0.0) for network in members],
+        y=[height_of(network, front) for network in members],
         mode="lines",
         name=html.escape(name),
         line={"color": colour, "width": 1.8, "shape": "hv"},
@@ -201,15 +205,15 @@ def _line(members: Sequence[TrainedNetwork], front: TrainedFront, name: str, col
 def _finish(figure: go.Figure, front: TrainedFront) -> go.Figure:
     axis = {"title": html.escape(cost_label(front))}
     figure.update_xaxes(**axis | ({"type": "log", "exponentformat": "power"} if logarithmic(front) else {}))
-    figure.update_yaxes(title=f"{front.metric.replace('_', ' ')} [%]")
+    figure.update_yaxes(title=html.escape(front.metric.axis))
     return figure.update_layout(**LAYOUT, height=480)
 
 
 def _scatter(panel: Axes, name: str, look: Look, networks: Sequence[TrainedNetwork], front: TrainedFront) -> None:
     panel.errorbar(
         [network.costs[front.costs[0]] for network in networks],
-        [100 * (network.accuracy or 0.0) for network in networks],
-        yerr=[100 * (network.error or 0.0) for network in networks],
+        [height_of(network, front) for network in networks],
+        yerr=[front.metric.scale * (network.error or 0.0) for network in networks],
         fmt=look.marker,
         color=look.colour,
         markersize=look.size,
@@ -223,16 +227,14 @@ def _scatter(panel: Axes, name: str, look: Look, networks: Sequence[TrainedNetwo
 
 def _draw_line(panel: Axes, front: TrainedFront, colour: str, label: str | None) -> None:
     costs = [network.costs[front.costs[0]] for network in front.members]
-    panel.step(
-        costs, [100 * (n.accuracy or 0.0) for n in front.members], where="post", color=colour, label=label, lw=1.5
-    )
+    panel.step(costs, [height_of(n, front) for n in front.members], where="post", color=colour, label=label, lw=1.5)
 
 
 def _write(panel: Axes, label: Label, front: TrainedFront) -> None:
     cost = label.network.costs[front.costs[0]]
     panel.annotate(
         label.words,
-        (cost, 100 * (label.network.accuracy or 0.0)),
+        (cost, height_of(label.network, front)),
         xytext=(cost, label.height),
         ha=label.side,
         fontsize=9,
@@ -245,7 +247,7 @@ def _write(panel: Axes, label: Label, front: TrainedFront) -> None:
 
 def _name(panel: Axes, baseline: TrainedBaseline, front: TrainedFront) -> None:
     """Write the name of a known network below it."""
-    place = (baseline.network.costs[front.costs[0]], 100 * (baseline.network.accuracy or 0.0))
+    place = (baseline.network.costs[front.costs[0]], height_of(baseline.network, front))
     panel.annotate(
         baseline.name, place, xytext=(0, -9), textcoords="offset points", ha="center", va="top", fontsize=8, color=GREEN
     )
@@ -255,7 +257,7 @@ def _style(panel: Axes, front: TrainedFront) -> None:
     if logarithmic(front):
         panel.set_xscale("log")
     panel.set_xlabel(cost_label(front).replace("$", r"\$"), color=TEXT)
-    panel.set_ylabel(f"{front.metric.replace('_', ' ')} [%]", color=TEXT)
+    panel.set_ylabel(front.metric.axis.replace("$", r"\$"), color=TEXT)
     panel.grid(True, which="major", color="#E6E8EB", linewidth=0.8)
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)

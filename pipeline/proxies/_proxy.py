@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from zenfront.pipeline.objectives import Direction
+from zenfront.pipeline.results.metric import Direction
 from zenfront.spaces import Init
 
 Weights = Literal["none"] | Init

@@ -108,6 +108,8 @@ class Change:
     @property
     def stage(self) -> str:
         """First stage whose results depend on the key: ``search``, ``select`` or ``train``."""
+        if self.key.startswith("code.training."):
+            return "train"
         return next((stage for stage in ("select", "train") if self.key.startswith(f"{stage}.")), "search")
 
     @property

@@ -17,10 +17,10 @@ JUDGED = 10
 
 @dataclass
 class Curve:
-    """Validation accuracies of one training run.
+    """Validation accuracies of one training run, or values of the metric of a training function.
 
     Attributes:
-        accuracy: Accuracy by epoch.
+        accuracy: Value by epoch.
         failed: Epoch in which the run ended itself or its worker failed, or None.
     """
 
@@ -36,7 +36,7 @@ class Curve:
 def curves_of(experiment: Experiment, front: Front, epochs: Iterable[Epoch]) -> dict[str, Curve]:
     """Return the curve of the first seed of each selected network by its id, as far as it is recorded."""
     curves = {trial_name(name, experiment.train.seeds[0]): Curve() for name in front.selected}
-    metric = f"val_{experiment.train.metric}"
+    metric = experiment.train.recorded
     for epoch in epochs:
         if epoch.trial in curves and epoch.failure:
             curves[epoch.trial].failed = epoch.epoch

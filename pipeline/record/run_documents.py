@@ -91,8 +91,8 @@ def epoch_reader(train: Train) -> Callable[[object], Epoch]:
         if epoch.epoch > following or epoch.epoch > train.epochs:
             highest = min(following, train.epochs)
             raise ValueError(f"epoch: at most {highest} is expected of {epoch.trial}, but got {epoch.epoch}")
-        if not epoch.failure and f"val_{train.metric}" not in epoch.metrics:
-            raise ValueError(f"metrics: val_{train.metric} is missing")
+        if not epoch.failure and train.recorded not in epoch.metrics:
+            raise ValueError(f"metrics: {train.recorded} is missing")
         last[epoch.trial] = max(epoch.epoch, following - 1)
         return epoch
 

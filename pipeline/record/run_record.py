@@ -125,8 +125,11 @@ class RunRecord:
         )
 
     def test_accuracies(self, architecture: str) -> list[float]:
-        """Return the test accuracies of an architecture's finished training runs, one a seed, as fractions."""
-        found = (run.test_accuracy for run in self.runs_of(architecture))
+        """Return the test accuracies of an architecture's finished training runs, one a seed, as fractions.
+
+        Of a training function, they are the values of its metric.
+        """
+        found = (run.test(self.experiment.train.tabled.name) for run in self.runs_of(architecture))
         return [accuracy for accuracy in found if accuracy is not None]
 
     def iterate_epochs(self, architectures: Sequence[str]) -> Iterator[tuple[Run, Epoch]]:

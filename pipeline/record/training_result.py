@@ -9,10 +9,11 @@ import numpy as np
 
 from zenfront.pipeline import proxies
 from zenfront.pipeline.analysis import trained_front as analysis
-from zenfront.pipeline.analysis.accuracy_cost_box import Box
+from zenfront.pipeline.analysis.accuracy_cost_box import Box, metric_range
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.baselines import asked_baselines
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.experiment.train_config import Train
 from zenfront.pipeline.results.baselines import Baselines, TrainedBaseline
 from zenfront.pipeline.results.front import Front, Member
 from zenfront.pipeline.results.stage_rows import TrainedRun
@@ -29,12 +30,12 @@ class DataFacts:
     """Facts about the data that the noise of an accuracy depends on.
 
     Attributes:
-        chance: Accuracy of guessing, a fraction.
+        chance: Accuracy of guessing, a fraction; None: the metric is none, and has no such level.
         validation_images: Number of images behind a validation accuracy; None if it is unknown.
         test_images: Number of images behind a test accuracy; None if it is unknown.
     """
 
-    chance: float
+    chance: float | None
     validation_images: float | None = None
     test_images: float | None = None
 
@@ -43,7 +44,7 @@ def compared_costs(experiment: Experiment) -> tuple[str, ...]:
     """Return the costs by which the scheduler compares runs, as `train.objectives` says; empty: by accuracy alone."""
     train = experiment.train
     if train.objectives is not None:
-        return tuple(name for name in train.objectives if name != train.metric)
+        return tuple(name for name in train.objectives if name != train.compared.name)
     return search_costs(experiment)
 
 
@@ -110,7 +111,7 @@ def find_trained_front(
         facts: Facts about the data; None: chance is that of equally large classes, and the numbers of images are
             derived from the accuracies.
     """
-    metric = experiment.train.metric
+    metric = experiment.train.compared.name
     if all(run.test(metric) is None for run in trials):
         return None
     names = compared_costs(experiment) or search_costs(experiment)
@@ -124,7 +125,7 @@ def find_trained_front(
     networks.sort(key=lambda network: (*network.costs.values(), network.architecture))
     finished = [network for network in networks if network.status == "finished"]
     table = np.array([_by_seed(runs[network.architecture], experiment, metric) for network in finished])
-    return _compared(networks, finished, table, names, metric, facts)
+    return _compared(networks, finished, table, names, experiment.train, facts)
 
 
 def trained_baselines(
@@ -137,7 +138,7 @@ def trained_baselines(
         baselines: Baselines with the outcomes of their training.
         trials: Outcomes of the selected networks, which baselines may be among.
     """
-    names, metric = baseline_costs(experiment), experiment.train.metric
+    names, metric = baseline_costs(experiment), experiment.train.compared.name
     every = [*trials, *baselines.trials]
     facts = _derived_facts(experiment, every)
     found = []
@@ -186,18 +187,23 @@ def _compared(
     finished: Sequence[TrainedNetwork],
     table: np.ndarray,
     names: Sequence[str],
-    metric: str,
+    train: Train,
     facts: DataFacts,
 ) -> TrainedFront:
     """Return the front of the finished networks; `table` has their accuracies by seed, (n, s)."""
-    mean, error = analysis.mean_and_error(table, facts.test_images or math.inf)
+    metric = train.compared
+    images = None if train.function else facts.test_images or math.inf
+    mean, error = analysis.mean_and_error(metric.sign * table, images)
+    chance, ideal = metric_range(mean) if facts.chance is None else (facts.chance, 1.0)
     found = analysis.trained_front(
         mean,
         error,
         _cost_table(finished),
         cost_names=[WORDS.get(name, name.replace("_", " ")) for name in names or ("cost",)],
-        chance=facts.chance,
+        chance=chance,
         selected_costs=_cost_table(networks),
+        metric=metric,
+        ideal=ideal,
     )
     ids = [network.architecture for network in finished]
     alike: dict[str, list[str]] = {name: [] for name in ids}
@@ -215,11 +221,12 @@ def _compared(
     }
     picks = (Pick(pick.name, ids[pick.index], pick.reason) for pick in found.picks)  # type: ignore[arg-type]
     return TrainedFront(
-        objectives=(metric, *names),
+        objectives=(metric.name, *names),
         networks=tuple(marked.get(network.architecture, network) for network in networks),
         hypervolume=found.hypervolume,
-        reference=Reference(facts.chance, _axes(found.box, names)),
+        reference=Reference(metric.sign * chance, _axes(found.box, names), metric.sign * ideal),
         picks=tuple(pick for pick in picks if names or pick.name == "most_accurate"),
+        direction=metric.direction,
     )
 
 
@@ -234,10 +241,12 @@ def _axes(box: Box, names: Sequence[str]) -> dict[str, CostAxis]:
 
 
 def _derived_facts(experiment: Experiment, trials: Sequence[TrainedRun]) -> DataFacts:
-    if experiment.train.metric != "accuracy":
-        return DataFacts(1 / experiment.task.classes)
+    classes = experiment.task.classes
+    chance = 1 / classes if classes and experiment.train.compared.is_accuracy else None
+    if experiment.train.metric != "accuracy" or experiment.train.function:
+        return DataFacts(chance)
     return DataFacts(
-        1 / experiment.task.classes,
+        chance,
         count_images([run.val_accuracy for run in trials if run.val_accuracy is not None]),
         count_images([run.test_accuracy for run in trials if run.test_accuracy is not None]),
     )

@@ -25,6 +25,8 @@ def gain_sentence(front: TrainedFront | None, baselines: Sequence[TrainedBaselin
 def gain(front: TrainedFront, other: TrainedNetwork, rivals: Iterable[TrainedNetwork] = ()) -> float | None:
     """Return the best accuracy found at most at the first cost of another network, minus its own.
 
+    Of a metric of which less is better, it is the value of the other one minus the best, so that more is a gain.
+
     Args:
         front: The found networks.
         other: A network that was trained to the end.
@@ -35,13 +37,15 @@ def gain(front: TrainedFront, other: TrainedNetwork, rivals: Iterable[TrainedNet
     """
     found = best_at(front.finished, other, front)
     own = best_at([other, *rivals], other, front)
-    return None if found is None or own is None else (found.accuracy or 0.0) - (own.accuracy or 0.0)
+    if found is None or own is None:
+        return None
+    return front.metric.sign * ((found.accuracy or 0.0) - (own.accuracy or 0.0))
 
 
 def best_at(networks: Iterable[TrainedNetwork], other: TrainedNetwork, front: TrainedFront) -> TrainedNetwork | None:
     """Return the most accurate of the networks at most at the first cost of another one; None if none is as cheap."""
     cheap = (each for each in networks if all(each.costs[name] <= other.costs[name] for name in front.costs[:1]))
-    return max(cheap, key=lambda each: each.accuracy or 0.0, default=None)
+    return max(cheap, key=lambda each: front.metric.sign * (each.accuracy or 0.0), default=None)
 
 
 def _gains(front: TrainedFront, baselines: Sequence[TrainedBaseline]) -> Iterator[str]:
@@ -52,7 +56,8 @@ def _gains(front: TrainedFront, baselines: Sequence[TrainedBaseline]) -> Iterato
     drawn = [each.network for each in finished if each.drawn]
     gains = [value for network in drawn if (value := gain(front, network, drawn)) is not None]
     if gains:
-        yield f"{_points(sum(gains) / len(gains))} over {len(drawn)} random ones, in the mean over their costs"
+        mean = front.metric.difference(sum(gains) / len(gains))
+        yield f"{mean} over {len(drawn)} random ones, in the mean over their costs"
     elif drawn:
         yield "no found network is as cheap as the random ones"
     if ended := [each.name for each in baselines if each.network.status != "finished"]:
@@ -65,9 +70,5 @@ def _over(front: TrainedFront, baseline: TrainedBaseline) -> str:
         return f"no found network is as cheap as {baseline.name}"
     best = best_at(front.finished, own, front)
     errors = (best.error if best else None, own.error)
-    spread = f" ± {100 * math.hypot(*errors):.1f}" if None not in errors else ""  # type: ignore[arg-type]
-    return f"{_points(value, spread)} over {baseline.name}"
-
-
-def _points(value: float, spread: str = "") -> str:
-    return f"{100 * value:+.1f}{spread} points"
+    spread = math.hypot(*errors) if None not in errors else None  # type: ignore[arg-type]
+    return f"{front.metric.difference(value, spread)} over {baseline.name}"

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from zenfront.pipeline.results.metric import Metric
 from zenfront.pipeline.results.rows import CLOSED, Count, Number, Positive, Text
-from zenfront.pipeline.wording import percent
 
 ChosenBy = Literal["front", "random", "model"]
 
@@ -50,6 +50,7 @@ class RoundNetwork:
         architecture: Id.
         by: ``front``: by the rule of the selection, ``random``: at random, stratified by cost, or ``model``.
         predicted: Validation accuracy after the whole training that the model predicted before the round was trained.
+            With a training function, here and below its metric takes the place of the accuracy.
         low: Lower end of its interval of 95 %.
         high: Upper end.
         accuracy: Validation accuracy after the last completed epoch of the first seed.
@@ -66,12 +67,11 @@ class RoundNetwork:
     accuracy: Number | None = None
     epochs: Count | None = None
 
-    @property
-    def prediction(self) -> str:
-        """The prediction with its interval in words; a dash without one."""
+    def prediction(self, metric: Metric) -> str:
+        """Return the prediction with its interval in words; a dash without one."""
         if self.predicted is None:
             return "-"
-        return f"{percent(self.predicted)} [{percent(self.low)}, {percent(self.high)}]"
+        return f"{metric.shown(self.predicted)} [{metric.shown(self.low)}, {metric.shown(self.high)}]"
 
 
 @dataclass(frozen=True)
@@ -109,10 +109,11 @@ class Round:
         parts = [f"{count} {_words(by, self.rule)}" for by, count in counts.items()]
         return f"{', '.join(parts) or 'no architecture is left'}{f' ({self.reason})' if self.reason else ''}"
 
-    @property
-    def expected_regret(self) -> str:
-        """The regret that was expected to be left, in words; a dash without a model."""
-        return "-" if self.regret is None else f"{100 * self.regret:.2f} points"
+    def expected_regret(self, metric: Metric) -> str:
+        """Return the regret that was expected to be left, in words; a dash without a model."""
+        if self.regret is None:
+            return "-"
+        return f"{100 * self.regret:.2f} points" if metric.is_accuracy else f"{self.regret:.3g}"
 
     @property
     def choice(self) -> "Round":

@@ -5,7 +5,7 @@ a key too few or too many, a value of the wrong type or a number that is not fin
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -19,6 +19,8 @@ from zenfront.spaces import Architecture
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 Genes = dict[str, int | float | str]
+SECONDS = "seconds"
+"""Key of the wall-clock time of an epoch in its metrics."""
 
 
 def trial_name(architecture: str, seed: int) -> str:
@@ -187,7 +189,8 @@ class Epoch:
         trial: `trial_name` of the run; empty in what `training.loop.train` yields, which knows no architecture.
         epoch: Completed epochs, from 1.
         metrics: Finite values: ``train_loss`` (of the augmented, smoothed task), ``val_loss`` (plain cross-entropy,
-            nats), ``val_accuracy`` (a fraction), ``learning_rate`` (of the last step), ``seconds``.
+            nats), ``val_accuracy`` (a fraction), ``learning_rate`` (of the last step), ``seconds``; or the row of a
+            training function and ``seconds``.
         failure: The reason for which the run ended itself in this epoch, or None.
         time: Seconds since the Unix epoch when it was recorded.
     """
@@ -222,7 +225,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """The outcome of one training run; its keys in trained.json are these attributes, without the last two if None.
+    """The outcome of one training run; its keys in trained.json are these attributes, without the last three if empty.
 
     Attributes:
         trial: `trial_name` of the run.
@@ -236,6 +239,7 @@ class TrainedRun:
         failure: The reason for which the run or its test failed, or None.
         val_balanced_accuracy: Mean over the classes of the validation accuracy; None unless `train.metric` asks for it.
         test_balanced_accuracy: The same on the test images.
+        values: The last row of a training function, whose runs have none of the accuracies above; else empty.
     """
 
     __pydantic_config__ = CLOSED
@@ -251,19 +255,28 @@ class TrainedRun:
     failure: Text | None
     val_balanced_accuracy: Share | None = None
     test_balanced_accuracy: Share | None = None
+    values: Mapping[str, Number] = field(default_factory=lambda: _EMPTY)
 
     def validation(self, metric: str) -> float | None:
         """Return the value of a metric of `train.metric` after the last completed epoch."""
+        if self.values:
+            return self.values.get(metric)
         return self.val_balanced_accuracy if metric == "balanced_accuracy" else self.val_accuracy
 
     def test(self, metric: str) -> float | None:
-        """Return the value of a metric of `train.metric` on the test images."""
+        """Return the value of a metric of `train.metric` on the test data, if the run was trained to the end.
+
+        That of a training function is the last ``test_<metric>`` of its rows, or else the last ``<metric>``.
+        """
+        if self.values:
+            return self.values.get(f"test_{metric}", self.values.get(metric)) if self.status == "finished" else None
         return self.test_balanced_accuracy if metric == "balanced_accuracy" else self.test_accuracy
 
     def to_row(self) -> dict[str, Any]:
         """Return the JSON form."""
-        balanced = ("val_balanced_accuracy", "test_balanced_accuracy")
-        return {key: value for key, value in asdict(self).items() if key not in balanced or value is not None}
+        row = asdict(replace(self, values={})) | {"values": dict(self.values)}
+        optional = ("val_balanced_accuracy", "test_balanced_accuracy", "values")
+        return {key: value for key, value in row.items() if key not in optional or value not in (None, {})}
 
 
 @dataclass(frozen=True)

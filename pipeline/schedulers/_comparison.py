@@ -37,6 +37,7 @@ class Comparison:
         dominates: (n, n) bool; ``[i, j]``: run i dominates run j. A run without a finite value dominates none.
         ranks: (n,), non-dominated rank from 1; n + 1 for a run without a finite value.
         spread: Orders the runs of one rank.
+        sign: Factor from a value to the number that messages show.
     """
 
     names: tuple[str, ...]
@@ -44,6 +45,7 @@ class Comparison:
     dominates: np.ndarray
     ranks: np.ndarray
     spread: Spread
+    sign: int = 1
 
     @cached_property
     def keys(self) -> list[Key]:
@@ -93,7 +95,7 @@ class Comparison:
         better = [other for other in self.order[:place] if self.dominates[other, run]]
         other = better[0] if better else min(ahead, key=lambda other: self._distance(run, other))
         relation = "dominates it" if better else "stands beside it"
-        compared = f"{-self.losses[other, 0]:.4g} against {-self.losses[run, 0]:.4g}"
+        compared = f"{-self.sign * self.losses[other, 0]:.4g} against {-self.sign * self.losses[run, 0]:.4g}"
         standing = f"rank {self.ranks[run]}, number {place + 1} of {len(self.names)}, {limit}"
         return f"{standing}; {self.names[other]} {relation} ({compared})"
 
@@ -120,7 +122,7 @@ def compare(values: Mapping[str, float], budget: TrainingBudget, spread: Spread)
     ranks = dominance_ranks(dominates, np.lexsort([-value, *costs.T[::-1]]))
     ranks = np.where(np.isfinite(value), ranks, len(value) + 1)
     losses = np.column_stack([-value, cost_axis(costs, positive_columns(every_cost))])
-    return Comparison(tuple(values), losses, dominates, ranks, spread)
+    return Comparison(tuple(values), losses, dominates, ranks, spread, budget.sign)
 
 
 def dominance(values: np.ndarray, costs: np.ndarray, images: int | None) -> np.ndarray:

@@ -24,6 +24,7 @@ class TrainingBudget:
             counts.
         rounds: The same runs by round: those of a round set out when all runs of the rounds before have ended. Empty:
             all set out together.
+        sign: -1 if the values that are reported are those of a metric of which less is better, times -1; for messages.
 
     Raises:
         ValueError: A run has no costs while others have, the numbers of costs differ, a cost is not finite,
@@ -37,6 +38,7 @@ class TrainingBudget:
     costs: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     validation_images: int | None = None
     rounds: tuple[tuple[str, ...], ...] = ()
+    sign: int = 1
 
     def __post_init__(self) -> None:
         if self.rounds and sorted(trial for names in self.rounds for trial in names) != sorted(self.trials):

@@ -131,7 +131,7 @@ class RunStages:
 
         self._check_training()
         train_config = self.experiment.train
-        compared = " and ".join([train_config.metric.replace("_", " "), *compared_costs(self.experiment)])
+        compared = " and ".join([train_config.compared.words, *compared_costs(self.experiment)])
         self._say(
             f"training the selected architectures, up to {train_config.epochs} epochs each; compared by {compared}"
         )
@@ -189,7 +189,7 @@ class RunStages:
     def _check_data(self) -> None:
         """Look at the data, keep what they hold with the run, and tell the user once what is to be known."""
         found = check_data(self.experiment)
-        if keep_overview(self.folder, found):
+        if found and keep_overview(self.folder, found):
             for note in found.notes:
                 self._say(f"data: {note}")
 

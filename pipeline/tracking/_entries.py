@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from zenfront import spaces
+from zenfront.pipeline.experiment.train_config import Train
 from zenfront.pipeline.record.changes import GROWING, Grown
 from zenfront.pipeline.record.data_file import read_overview
 from zenfront.pipeline.record.provenance import Origin
@@ -72,8 +73,8 @@ def parent(record: RunRecord, origin: Origin, status: Status) -> Entry:
     Params are the config without what may differ between calls (resources, tracking, cluster), and without `select` and
     `train` as long as no network is trained: they can change, and MLflow does not change params. The metrics have the
     same names in every experiment: hypervolume, front_size, evaluations, infeasible, failures, rate, seconds and
-    best_<score> per generation; those of `round_metrics` per round; test_accuracy_best and those of `front_metrics` at
-    the end.
+    best_<score> per generation; those of `round_metrics` per round; test_accuracy_best (of a training function,
+    <metric>_best) and those of `front_metrics` at the end.
     """
     experiment = record.experiment
     commit, dirty = (origin.git.commit, str(origin.git.dirty)) if origin.git else ("unknown", "unknown")
@@ -87,6 +88,8 @@ def parent(record: RunRecord, origin: Origin, status: Status) -> Entry:
     }
     params |= {f"version.{name}": version for name, version in origin.versions.items()}
     means = [statistics.fmean(tested) for m in record.shown if (tested := record.test_accuracies(m.id))]
+    tabled = experiment.train.tabled
+    best = {_best_name(experiment.train): max(means, key=lambda value: tabled.sign * value)} if means else {}
     ends = [origin.time] + [g.time for g in record.generations[-1:]] + [e.time for e in record.epochs[-1:]]
     return Entry(
         key="",
@@ -95,7 +98,7 @@ def parent(record: RunRecord, origin: Origin, status: Status) -> Entry:
         end=max(ends),
         status=status,
         params=params,
-        metrics=({"test_accuracy_best": max(means)} if means else {}) | front_metrics(record.trained_front),
+        metrics=best | front_metrics(record.trained_front),
         points=[*(point for row in record.generations for point in _generation(row)), *_rounds(record)],
         tags={
             "zenfront.folder": str(record.folder.path.resolve()),
@@ -111,6 +114,10 @@ def parent(record: RunRecord, origin: Origin, status: Status) -> Entry:
         files=tuple(path for path in _files(record) if path.exists()) if status != "RUNNING" else (),
         note=parent_note(record),
     )
+
+
+def _best_name(train: Train) -> str:
+    return f"{train.compared.name}_best" if train.function else "test_accuracy_best"
 
 
 def _settled(record: RunRecord) -> dict[str, Any]:
@@ -135,7 +142,8 @@ def children(record: RunRecord, origin: Origin) -> Iterator[Entry]:
 
     Genes are params; scores are metrics (their standard errors <score>_error), the epochs' metrics are metrics with
     steps. Those of the first seed have their plain names, those of a further seed s end in _seed<s>;
-    test_accuracy_mean and test_accuracy_std (of the sample) are computed over the finished seeds. A network that was
+    test_accuracy_mean and test_accuracy_std (of the sample), or those of the metric of a training function, are
+    computed over the finished seeds. A network that was
     selected for the finished training has the metric on_trained_front, 1 or 0, and the tag pick.
     """
     names = ranks(record.front) if record.front else {}
@@ -204,7 +212,7 @@ def _rounds(record: RunRecord) -> Iterator[Point]:
     for each in record.rounds if record.trained else record.rounds[:-1]:
         runs = {trial_name(name, seed) for name in each.ids}
         ends = [epoch.time for epoch in record.epochs if epoch.trial in runs]
-        for name, value in round_metrics(each).items() if ends else ():
+        for name, value in round_metrics(each, record.experiment.train.compared).items() if ends else ():
             yield Point(name, value, max(ends), each.number)
 
 

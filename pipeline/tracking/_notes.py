@@ -8,10 +8,10 @@ from zenfront.pipeline.results.front import Front, Member
 from zenfront.pipeline.results.gain import gain_sentence
 from zenfront.pipeline.results.trained_networks import TrainedFront, TrainedNetwork
 from zenfront.pipeline.tracking._limits import cut
-from zenfront.pipeline.wording import number, percent
+from zenfront.pipeline.wording import number
 
 PICTURE = "trained_small.png"
-IMAGE = f"![Accuracy against cost of the trained networks]({PICTURE})"
+IMAGE = f"![Metric against cost of the trained networks]({PICTURE})"
 ROWS = 20
 """Rows of a table in a note."""
 NAME = 200
@@ -110,14 +110,14 @@ def _result(front: TrainedFront) -> str:
     """Return accuracy and cost of the picked networks, which come first because MLflow folds a long note."""
     picked: dict[str, list[str]] = {}
     for pick in front.picks:
-        picked.setdefault(pick.architecture, []).append(_words(pick.name))
+        picked.setdefault(pick.architecture, []).append(front.pick_words(pick))
     found = (f"{_figures(front.by_id[name], front)} ({', '.join(words)})" for name, words in picked.items())
     return f"{'; '.join(found)}."
 
 
 def _figures(network: TrainedNetwork, front: TrainedFront) -> str:
     at = f" at {number(network.costs[front.costs[0]])} {front.costs[0]}" if front.costs else ""
-    return f"**{_accuracy(network)}**{at}"
+    return f"**{_accuracy(network, front)}**{at}"
 
 
 def _picture(front: TrainedFront) -> Iterator[str]:
@@ -127,24 +127,32 @@ def _picture(front: TrainedFront) -> Iterator[str]:
 
 def _trained_table(front: TrainedFront, names: Mapping[str, str]) -> Iterator[str]:
     """Yield a table of the networks of the front, the cheapest first, and its hypervolume."""
-    head = ("network", f"test {_words(front.metric)}", *front.costs, "picks")
+    head = ("network", _tested(front), *front.costs, "picks")
     lines = [head, ["---"] * len(head)]
     for network in front.members[:ROWS]:
-        picks = ", ".join(_words(pick.name) for pick in front.picks_of(network.architecture))
+        picks = ", ".join(front.pick_words(pick) for pick in front.picks_of(network.architecture))
         costs = (number(network.costs[name]) for name in front.costs)
-        lines.append([names[network.architecture], _accuracy(network), *costs, picks or "&nbsp;"])
+        lines.append([names[network.architecture], _accuracy(network, front), *costs, picks or "&nbsp;"])
     yield "\n".join(f"| {' | '.join(line)} |" for line in lines)
     more = f"The {ROWS} cheapest of {len(front.members)} are shown. " if len(front.members) > ROWS else ""
     several = max(network.seeds for network in front.finished) > 1
-    spread = "the standard deviation over the seeds" if several else "the binomial error of the test images"
-    yield f"{more}± is {spread}. Hypervolume: {front.hypervolume:.4g} of a box from chance level to accuracy 1."
+    spread = "± is the standard deviation over the seeds. " if several else ""
+    if any(network.error is not None for network in front.finished) and not several:
+        spread = "± is the binomial error of the test images. "
+    box = f"{front.metric.words} {number(front.reference.chance)} to {number(front.reference.ideal)}"
+    within = "chance level to accuracy 1" if front.metric.is_accuracy else box
+    yield f"{more}{spread}Hypervolume: {front.hypervolume:.4g} of a box from {within}."
+
+
+def _tested(front: TrainedFront) -> str:
+    return f"test {front.metric.words}" if front.metric.is_accuracy else front.metric.words
 
 
 def _pick_list(front: TrainedFront, names: Mapping[str, str]) -> Iterator[str]:
     if front.picks:
         yield "## Picks"
         yield "\n".join(
-            f"* **{_words(pick.name)}**, network {names[pick.architecture]}: {pick.reason}. "
+            f"* **{front.pick_words(pick)}**, network {names[pick.architecture]}: {pick.reason}. "
             f"{_code(front.by_id[pick.architecture].notation)}"
             for pick in front.picks
         )
@@ -153,29 +161,23 @@ def _pick_list(front: TrainedFront, names: Mapping[str, str]) -> Iterator[str]:
 def _outcome(network: TrainedNetwork, front: TrainedFront, names: Mapping[str, str]) -> Iterator[str]:
     """Yield the result of a network and what it means, line by line."""
     costs = "".join(f", {name} {number(network.costs[name])}" for name in front.costs)
-    part = "Test" if network.status == "finished" else "Last validation"
-    lines = [
-        f"**{part} {_words(front.metric)} {_accuracy(network)}**{costs}; {network.status}, {network.epochs} epochs."
-    ]
-    lines += [f"Pick *{_words(pick.name)}*: {pick.reason}." for pick in front.picks_of(network.architecture)]
+    part = _tested(front) if network.status == "finished" else f"last {front.metric.validated}"
+    reached = f"{part[:1].upper()}{part[1:]} {_accuracy(network, front)}"
+    lines = [f"**{reached}**{costs}; {network.status}, {network.epochs} epochs."]
+    lines += [f"Pick *{front.pick_words(pick)}*: {pick.reason}." for pick in front.picks_of(network.architecture)]
     if network.on_front:
-        lines.append("On the trained front: no trained network is as cheap and more accurate.")
+        better = "more accurate" if front.metric.is_accuracy else f"better by {front.metric.words}"
+        lines.append(f"On the trained front: no trained network is as cheap and {better}.")
     if network.dominated_by:
         lines.append(f"Dominated by network {', '.join(names[name] for name in network.dominated_by)}.")
     if network.indistinguishable:
         alike = ", ".join(names[name] for name in network.indistinguishable)
-        lines.append(f"The noise cannot tell its accuracy from that of network {alike}.")
+        lines.append(f"The noise cannot tell its {front.metric.words} from that of network {alike}.")
     yield "\n".join(f"* {line}" for line in lines)
 
 
-def _accuracy(network: TrainedNetwork) -> str:
-    if network.accuracy is None or network.error is None:
-        return percent(network.accuracy)
-    return f"{percent(network.accuracy)[:-2]} ± {percent(network.error)}"
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
+def _accuracy(network: TrainedNetwork, front: TrainedFront) -> str:
+    return front.metric.shown(network.accuracy, network.error)
 
 
 def _code(text: str) -> str:

@@ -12,7 +12,7 @@ from zenfront import spaces
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Data, Recipe
 from zenfront.pipeline.results.stage_rows import Epoch
-from zenfront.pipeline.stages.train.worker import Training, TrainingWorker
+from zenfront.pipeline.stages.train.worker import RecipeTraining, Training, TrainingWorker
 from zenfront.pipeline.training import data, loop
 from zenfront.spaces import Task
 
@@ -37,7 +37,7 @@ def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worker:
         monkeypatch.setattr(loop, "train", train)
         task = Task(1, 8, 8, 10)
         images = data.load(Data(limit=100), task, seed=0)
-        training = Training(task, images, Recipe(), 4, "cpu", tmp_path, LIMIT)
+        training = Training(task, RecipeTraining(images, Recipe(), "accuracy"), 4, "cpu", tmp_path, LIMIT)
         made = object.__new__(TrainingWorker)
         job = {"name": "run-0", "architecture": ANY.to_json(), "seed": 0, "recorded": 0, "test": False}
         made.setup(job, training, threads=1)

@@ -17,7 +17,8 @@ from zenfront.pipeline.record.changes import WORKER_FAILED
 from zenfront.pipeline.record.files.ledger import Ledger, read_ledger
 from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.seeds import numpy_generator, seed_for
-from zenfront.pipeline.stages.train.runs import Evaluation, Job, TrainingRuns
+from zenfront.pipeline.stages.train.jobs import Evaluation, Job
+from zenfront.pipeline.stages.train.runs import TrainingRuns
 from zenfront.spaces import Architecture
 
 EPOCHS = 9

@@ -14,7 +14,8 @@ from zenfront.pipeline.experiment.train_config import Train
 from zenfront.pipeline.record.files.ledger import Ledger
 from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.seeds import numpy_generator, seed_for
-from zenfront.pipeline.stages.train.runs import Evaluation, Job, TrainingRuns
+from zenfront.pipeline.stages.train.jobs import Evaluation, Job
+from zenfront.pipeline.stages.train.runs import TrainingRuns
 
 EPOCHS = 9
 SPACE = spaces.load("anynet3")
@@ -173,4 +174,4 @@ def test_balanced_accuracy_decides_where_it_is_asked_for(tmp_path: Path) -> None
     outcome = next(run for run in runs.outcomes().trials if run.status == "finished")
     assert outcome.val_accuracy == pytest.approx(0.2)
     assert (outcome.val_balanced_accuracy, outcome.test_balanced_accuracy) == (0.8, 0.3)
-    assert runs.progress(outcome.trial).val_accuracy == 0.8
+    assert runs.progress(outcome.trial).value == 0.8

@@ -14,7 +14,8 @@ from zenfront.pipeline.experiment.train_config import Train
 from zenfront.pipeline.record.files.ledger import Ledger
 from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.seeds import numpy_generator
-from zenfront.pipeline.stages.train.runs import Evaluation, Job, TrainingRuns
+from zenfront.pipeline.stages.train.jobs import Evaluation, Job
+from zenfront.pipeline.stages.train.runs import TrainingRuns
 
 TABLE = json.loads((Path(__file__).parents[1] / "golden" / "nasbench101_curves.json").read_text(encoding="utf-8"))
 RUNGS = TABLE["epochs"]  # 4, 12, 36, 108: those of a grace period of 4 epochs and a reduction factor of 3

@@ -171,5 +171,7 @@ def test_a_wrong_bound_is_told_with_its_line(old: str, new: str, said: str, tmp_
 def test_a_wrong_task_is_told_with_its_place() -> None:
     with pytest.raises(UserError, match=r"task\.channels: must be greater than or equal to 1, but got 0"):
         _smoke("task.channels=0")
-    with pytest.raises(UserError, match=r"task\.depth: unknown key\. .*Known here: channels, height, width, classes, outputs"):
+    with pytest.raises(
+        UserError, match=r"task\.depth: unknown key\. .*Known here: channels, height, width, classes, outputs"
+    ):
         _smoke("task.depth=3")

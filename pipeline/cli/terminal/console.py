@@ -16,7 +16,8 @@ from zenfront.pipeline.cli.terminal.heartbeat import Heartbeat
 from zenfront.pipeline.errors import passing_errors_to
 from zenfront.pipeline.experiment.addresses import shown
 from zenfront.pipeline.progress import SearchProgress, TrialProgress
-from zenfront.pipeline.wording import clean, duration, number, percent
+from zenfront.pipeline.results.metric import ACCURACY
+from zenfront.pipeline.wording import clean, duration, number
 
 PLAIN_WIDTH = 200
 """Width of a table in a file or a pipe, in characters."""
@@ -134,7 +135,9 @@ def _front(progress: SearchProgress) -> list[str]:
 def trial_line(progress: TrialProgress) -> str:
     """Return the state of a training run as one line."""
     reason = f": {clean(progress.reason)}" if progress.reason else ""
-    where = f"epoch {progress.epoch}/{progress.epochs}, validation accuracy {percent(progress.val_accuracy)}"
+    where = (
+        f"epoch {progress.epoch}/{progress.epochs}, {progress.metric.validated} {progress.metric.shown(progress.value)}"
+    )
     return f"{clean(progress.trial)} {progress.state} at {where}{reason}"
 
 
@@ -175,14 +178,20 @@ def trials_panel(trials: Sequence[TrialProgress]) -> RenderableType:
     order = ("running", "waiting", *_OVER)
     ended = sum(trial.state in _OVER for trial in trials)
     table = Table(box=None, title=f"training: {ended} of {len(trials)} ended", title_justify="left", pad_edge=False)
-    for name, justify in (("run", "left"), ("state", "left"), ("epoch", "right"), ("val. accuracy", "right")):
+    for name, justify in (("run", "left"), ("state", "left"), ("epoch", "right"), (_head(trials), "right")):
         table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     table.add_column("decision", overflow="ellipsis", no_wrap=True)
     for trial in sorted(trials, key=lambda trial: (order.index(trial.state), -trial.epoch)):
-        epoch, accuracy = f"{trial.epoch}/{trial.epochs}", percent(trial.val_accuracy)
+        epoch, accuracy = f"{trial.epoch}/{trial.epochs}", trial.metric.shown(trial.value)
         state = Text(trial.state, _STYLE.get(trial.state, "dim"))
         table.add_row(Text(clean(trial.trial)), state, epoch, accuracy, Text(clean(trial.reason)))
     return table
+
+
+def _head(trials: Sequence[TrialProgress]) -> str:
+    """Return the name of the metric as the head of a column."""
+    metric = trials[0].metric if trials else ACCURACY
+    return f"val. {metric.words}" if metric.is_accuracy else clean(metric.words)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -1,5 +1,6 @@
 """Report page of one run: settings, front, training and files."""
 
+import math
 import statistics
 from collections.abc import Sequence
 
@@ -16,16 +17,18 @@ from zenfront.pipeline.record.pilot import SIZE, read_reliabilities, warning
 from zenfront.pipeline.record.provenance import Origin, read_origin
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results.front import Front, Member
+from zenfront.pipeline.results.metric import Metric
 from zenfront.pipeline.stages.report.rounds_blocks import rounds_blocks
 from zenfront.pipeline.stages.report.trained_blocks import TRAINED_PICTURE, drawable, trained_blocks
 from zenfront.pipeline.user_code import UserCode
-from zenfront.pipeline.wording import duration, mean_percent, number, percent
+from zenfront.pipeline.wording import duration, number
 
 STUDY = "study.journal"
 NOISE_UNKNOWN = (
     "Every architecture was trained with one seed, so the noise between seeds is unknown: do not read an order into "
-    "small differences. On CIFAR-10, the author of ZenNAS calls less than 2 percentage points no difference."
+    "small differences."
 )
+CIFAR = " On CIFAR-10, the author of ZenNAS calls less than 2 percentage points no difference."
 NOISE_KNOWN = (
     "Architectures with the same letter do not differ within the noise between seeds from the best of their letter "
     "(Tukey-Kramer test at 95 %, spread pooled over all architectures)."
@@ -98,7 +101,13 @@ def _facts(record: RunRecord, front: Front) -> list[tuple[str, str]]:
         ("excluded by constraints", number(front.infeasible)),
         ("failed", number(sum(front.failures.values()))),
     ]
-    return facts + ([("best mean test accuracy", percent(max(means)))] if means else [])
+    metric = record.experiment.train.tabled
+    best = metric.shown(max(means, key=lambda value: metric.sign * value)) if means else ""
+    return facts + ([(f"best mean {_tested(metric)}", best)] if means else [])
+
+
+def _tested(metric: Metric) -> str:
+    return f"test {metric.words}" if metric.is_accuracy else metric.words
 
 
 def _settings(record: RunRecord, front: Front) -> list[tuple[str, str]]:
@@ -183,17 +192,27 @@ def _training(record: RunRecord) -> list[html.Block]:
     if not record.trained:
         return [*parts, html.paragraph("Nothing has been trained to its end yet.")]
     tested = {m.id: accuracies for m in record.shown if (accuracies := record.test_accuracies(m.id))}
-    noise = noise_groups(list(tested.values()))
+    metric = record.experiment.train.tabled
+    noise = noise_groups([[metric.sign * value for value in values] for values in tested.values()])
     letters = {name: _letter(group) for name, group in zip(tested, noise, strict=True)} if noise else {}
-    columns = ("architecture", "training", "epochs", "validation accuracy", "test accuracy", "seeds", "noise", "genes")
-    means = {name: statistics.fmean(accuracies) for name, accuracies in tested.items()}
+    columns = (
+        "architecture",
+        "training",
+        "epochs",
+        f"last {metric.validated}",
+        _tested(metric),
+        "seeds",
+        "noise",
+        "genes",
+    )
+    means = {name: metric.sign * statistics.fmean(accuracies) for name, accuracies in tested.items()}
     trained = [m for m in record.shown if record.runs_of(m.id)]
-    trained.sort(key=lambda m: (-means.get(m.id, -1.0), -_epochs(record, m.id)))
+    trained.sort(key=lambda m: (-means.get(m.id, -math.inf), -_epochs(record, m.id)))
     rows = [_trained_row(record, member, tested, letters) for member in trained]
     return [
         *parts,
         html.table(columns, rows, identified=True),
-        html.paragraph(NOISE_KNOWN if noise else NOISE_UNKNOWN),
+        html.paragraph(NOISE_KNOWN if noise else NOISE_UNKNOWN + CIFAR * metric.is_accuracy),
     ]
 
 
@@ -210,13 +229,14 @@ def _trained_row(
 ) -> tuple[object, ...]:
     runs, accuracies = record.runs_of(member.id), tested.get(member.id, [])
     ended = dict.fromkeys(run.status + (f": {run.failure}" if run.failure else "") for run in runs)
-    validated = [run.val_accuracy for run in runs if run.val_accuracy is not None]
+    metric = record.experiment.train.tabled
+    validated = [value for run in runs if (value := run.validation(metric.name)) is not None]
     return (
         member.id,
         "; ".join(ended),
         _epochs(record, member.id),
-        mean_percent(validated, decimals=2),
-        mean_percent(accuracies, decimals=2),
+        metric.shown_mean(validated),
+        metric.shown_mean(accuracies),
         len(accuracies),
         letters.get(member.id, ""),
         member.notation,

@@ -88,8 +88,17 @@ def _csv_row(record: RunRecord, member: Member, selected: bool) -> dict[str, Any
         **member.values,
         **{f"{name}_error": value for name, value in member.errors.items()},
         **member.architecture.mapping,
-        **({"test_accuracy_mean": float(np.mean(tested)), "test_accuracies": len(tested)} if tested else {}),
+        **_tested_columns(record, tested),
     }
+
+
+def _tested_columns(record: RunRecord, tested: Sequence[float]) -> dict[str, Any]:
+    if not tested:
+        return {}
+    train, mean = record.experiment.train, float(np.mean(tested))
+    if train.function:
+        return {f"{train.compared.name}_mean": mean, "seeds": len(tested)}
+    return {"test_accuracy_mean": mean, "test_accuracies": len(tested)}
 
 
 def _round_columns(record: RunRecord, member: Member) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The trained front on the page of a run: figure, picks with their architectures, and how to get them out."""
 
 from zenfront.pipeline.plots import html
-from zenfront.pipeline.plots.pick_labels import PICK_WORDS
 from zenfront.pipeline.plots.trained import trained_figure
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results.baselines import TrainedBaseline
@@ -28,37 +27,54 @@ def trained_blocks(record: RunRecord) -> list[html.Block]:
         html.figure(trained_figure(front, record.trained_baselines), "trained"),
         html.paragraph(_reading(record, front), soft=True),
         html.heading("Picks"),
-        html.table(("pick", "test " + _metric(front), *front.costs, "architecture", "id", "reason"), _picks(front)),
+        html.table(("pick", _tested(front), *front.costs, "architecture", "id", "reason"), _picks(front)),
         html.paragraph(_checkpoints(record)),
         *_baselines(record, front),
     ]
 
 
-def _metric(front: TrainedFront) -> str:
-    return front.metric.replace("_", " ")
+def _tested(front: TrainedFront) -> str:
+    return f"test {front.metric.words}" if front.metric.is_accuracy else front.metric.words
 
 
 def _reading(record: RunRecord, front: TrainedFront) -> str:
     seeds = len(record.experiment.train.seeds)
-    bars = "the standard deviation over the seeds" if seeds > 1 else "the binomial error of the test set"
+    with_one = (
+        "the binomial error of the test set" if known_noise(record) else "nothing: the noise of one seed is unknown"
+    )
+    bars = "the standard deviation over the seeds" if seeds > 1 else with_one
     box = front.reference
     axes = ", ".join(f"{name} from {number(a.lowest)} to {number(a.reference)}" for name, a in box.axes.items())
+    ends = f"from chance level ({percent(box.chance)}) to 100 %"
+    if not front.metric.is_accuracy:
+        ends = f"from {front.metric.words} {number(box.chance)} to {number(box.ideal)}"
+    name = _tested(front)
     return (
-        f"Test {_metric(front)} against cost; the line is the best at most at each cost. Bars show {bars}. Hollow "
-        f"points are runs that ended early, at their last validation {_metric(front)}. The front dominates "
-        f"{percent(front.hypervolume)} of the box from chance level ({percent(box.chance)}) to 100 %, {axes} "
-        "(its hypervolume)."
+        f"{name[:1].upper()}{name[1:]} against cost; the line is the best at most at each cost. Bars show {bars}. "
+        f"Hollow points are runs that ended early, at their last {front.metric.validated}. The front dominates "
+        f"{percent(front.hypervolume)} of the box {ends}, {axes} (its hypervolume)."
     )
 
 
+def known_noise(record: RunRecord) -> bool:
+    """Return whether the noise of a single seed is known, which is that of an accuracy on a number of images."""
+    return record.experiment.train.function is None
+
+
 def _picks(front: TrainedFront) -> list[tuple[object, ...]]:
-    return [_pick(front.by_id[pick.architecture], PICK_WORDS[pick.name], pick.reason, front) for pick in front.picks]
+    return [_pick(front.by_id[pick.architecture], front.pick_words(pick), pick.reason, front) for pick in front.picks]
 
 
 def _pick(network: TrainedNetwork, words: str, reason: str, front: TrainedFront) -> tuple[object, ...]:
-    error = "" if network.error is None else f" ± {percent(network.error)}"
     costs = (network.costs[name] for name in front.costs)
-    return (words, f"{percent(network.accuracy)}{error}", *costs, network.notation, network.architecture, reason)
+    return (
+        words,
+        front.metric.shown(network.accuracy, network.error),
+        *costs,
+        network.notation,
+        network.architecture,
+        reason,
+    )
 
 
 def _baselines(record: RunRecord, front: TrainedFront) -> list[html.Block]:
@@ -66,13 +82,13 @@ def _baselines(record: RunRecord, front: TrainedFront) -> list[html.Block]:
     known = record.trained_baselines
     if not known:
         return []
-    columns = ("network", _metric(front), *front.costs, "outcome", "architecture", "id")
+    columns = ("network", front.metric.words, *front.costs, "outcome", "architecture", "id")
     return [
         html.heading("Known networks"),
         html.paragraph(gain_sentence(front, known)),
         html.table(columns, [_known(each, front) for each in known]),
         html.paragraph(
-            "They were trained to the end with the same recipe. The scheduler did not compare them, and they count "
+            "They were trained to the end as the found ones were. The scheduler did not compare them, and they count "
             "neither as found nor for the front.",
             soft=True,
         ),
@@ -81,9 +97,8 @@ def _baselines(record: RunRecord, front: TrainedFront) -> list[html.Block]:
 
 def _known(baseline: TrainedBaseline, front: TrainedFront) -> tuple[object, ...]:
     network = baseline.network
-    error = "" if network.error is None else f" ± {percent(network.error)}"
     costs = (network.costs[name] for name in front.costs)
-    accuracy = f"{percent(network.accuracy)}{error}"
+    accuracy = front.metric.shown(network.accuracy, network.error)
     return (baseline.name, accuracy, *costs, network.status, network.notation, network.architecture)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from zenfront.pipeline.analysis.accuracy_cost_box import Box, box_around
+from zenfront.pipeline.analysis.accuracy_cost_box import Box, box_around, metric_range
 from zenfront.pipeline.analysis.front_comparison import FrontComparison, TrainedNetworks, compare_fronts
 from zenfront.pipeline.pareto import front_indices
 from zenfront.pipeline.plots import html
@@ -46,7 +46,7 @@ class ComparedFronts:
             difference.setdefault(a, {})[b] = interval
             coverage.setdefault(a, {})[b], coverage.setdefault(b, {})[a] = found.coverages
         return {
-            "metric": self.any.metric,
+            "metric": self.any.metric.name,
             "reference": {
                 "chance": self.any.reference.chance,
                 "costs": {name: axis.reference for name, axis in self.any.reference.axes.items()},
@@ -66,7 +66,8 @@ def obstacle(names: Sequence[str], records: Sequence[RunRecord]) -> str | None:
         return f"no network of {' and '.join(missing)} was trained to the end"
     found = [front for front in fronts if front]
     if len({front.metric for front in found}) > 1:
-        return f"they have different metrics ({_by_run(names, [front.metric for front in found])})"
+        metrics = [f"{front.metric.direction} {front.metric.name}" for front in found]
+        return f"they have different metrics ({_by_run(names, metrics)})"
     outputs = [record.experiment.task.described_outputs for record in records]
     if len(set(outputs)) > 1:
         return f"their tasks have different outputs ({_by_run(names, outputs)})"
@@ -83,8 +84,12 @@ def compare_trained(names: Sequence[str], records: Sequence[RunRecord]) -> Compa
     found = [record.trained_front for record in records if record.trained_front]
     costs = shared_costs(found)
     everything = [[network.costs[cost] for cost in costs] for front in found for network in front.networks]
-    box = box_around(np.array(everything), min(front.reference.chance for front in found))
-    networks = {name: _networks(record, costs) for name, record in zip(names, records, strict=True)}
+    metric, networks = found[0].metric, {n: _networks(record, costs) for n, record in zip(names, records, strict=True)}
+    means = np.concatenate([np.nanmean(each.accuracy, axis=1) for each in networks.values()])
+    chance, ideal = min(front.reference.chance for front in found), 1.0
+    if not metric.is_accuracy:
+        chance, ideal = metric_range(means)
+    box = box_around(np.array(everything), chance, ideal)
     pairs = {
         (a, b): compare_fronts(networks[a], networks[b], box.chance, box=box) for a, b in combinations(networks, 2)
     }
@@ -106,8 +111,13 @@ def trained_cautions(names: Sequence[str], records: Sequence[RunRecord]) -> list
 
     def conditions(record: RunRecord) -> dict[str, Any]:
         identity = record.experiment.identity()
-        chosen = {name: value for name, value in identity["train"].items() if name in ("data", "epochs", "recipe")}
-        return {"task": identity["task"], "train": chosen}
+        chosen = {
+            name: value
+            for name, value in identity["train"].items()
+            if name in ("data", "epochs", "function", "options", "recipe")
+        }
+        own = identity.get("code", {}).get("training", {})
+        return {"task": identity["task"], "train": chosen, "code": own}
 
     first = conditions(records[0])
     found = []
@@ -146,14 +156,15 @@ def comparison_blocks(compared: ComparedFronts) -> list[html.Block]:
 
 
 def _networks(record: RunRecord, costs: Sequence[str]) -> TrainedNetworks:
-    """Return accuracies by seed and costs of the networks that were trained to the end."""
+    """Return accuracies by seed, higher is better, and costs of the networks that were trained to the end."""
     front, seeds = record.trained_front, record.experiment.train.seeds
     finished = front.finished if front else []
     rows = []
     for network in finished:
         runs = record.runs_of(network.architecture)
-        tested = {run.seed: run.test(front.metric) for run in runs} if front else {}
-        rows.append([np.nan if (value := tested.get(seed)) is None else value for seed in seeds])
+        tested = {run.seed: run.test(front.metric.name) for run in runs} if front else {}
+        sign = front.metric.sign if front else 1
+        rows.append([np.nan if (value := tested.get(seed)) is None else sign * value for seed in seeds])
     return TrainedNetworks(
         np.array(rows, dtype=np.float64), np.array([[network.costs[cost] for cost in costs] for network in finished])
     )
@@ -161,7 +172,10 @@ def _networks(record: RunRecord, costs: Sequence[str]) -> TrainedNetworks:
 
 def _over(front: TrainedFront, costs: Sequence[str], box: Box, volume: float) -> TrainedFront:
     """Return the front over some of its costs, without picks, in another box."""
-    losses = [[-(network.accuracy or 0.0), *(network.costs[cost] for cost in costs)] for network in front.finished]
+    sign = front.metric.sign
+    losses = [
+        [-sign * (network.accuracy or 0.0), *(network.costs[cost] for cost in costs)] for network in front.finished
+    ]
     indices = front_indices(np.array(losses))
     members = {front.finished[index].architecture for index in indices.tolist()}
     networks = [
@@ -176,7 +190,15 @@ def _over(front: TrainedFront, costs: Sequence[str], box: Box, volume: float) ->
     networks.sort(key=lambda network: (*network.costs.values(), network.architecture))
     ends = zip(costs, box.cheapest, box.costs, box.logarithmic, strict=True)
     axes = {name: CostAxis(low, high, logarithmic) for name, low, high, logarithmic in ends}
-    return TrainedFront((front.metric, *costs), tuple(networks), volume, Reference(box.chance, axes), ())
+    reference = Reference(sign * box.chance, axes, sign * box.ideal)
+    return replace(
+        front,
+        objectives=(front.metric.name, *costs),
+        networks=tuple(networks),
+        hypervolume=volume,
+        reference=reference,
+        picks=(),
+    )
 
 
 def _difference(pair: tuple[str, str], found: FrontComparison) -> tuple[object, ...]:
@@ -188,19 +210,22 @@ def _difference(pair: tuple[str, str], found: FrontComparison) -> tuple[object, 
 def _reading(compared: ComparedFronts) -> str:
     one = [name for name, seeds in compared.seeds.items() if seeds == 1]
     bars = "the standard deviation over the seeds"
-    if one:
+    if one and compared.any.metric.is_accuracy:
         bars += f"; of {' and '.join(one)}, with one seed, the binomial error of the test images"
-    metric = compared.any.metric.replace("_", " ")
+    metric = compared.any.metric
     return (
-        f"Mean test {metric} against cost of the networks on the fronts; the lines are the best at most at each cost. "
-        f"Bars show {bars}."
+        f"Mean {'test ' * metric.is_accuracy}{metric.words} against cost of the networks on the fronts; the lines are "
+        f"the best at most at each cost. Bars show {bars}."
     )
 
 
 def _box(front: TrainedFront) -> str:
     ends = (f"{name} {number(a.lowest)} to {number(a.reference)}" for name, a in front.reference.axes.items())
+    within = f"accuracy from {percent(front.reference.chance)} (guessing) to 100 %"
+    if not front.metric.is_accuracy:
+        within = f"{front.metric.words} from {number(front.reference.chance)} to {number(front.reference.ideal)}"
     return (
-        f"Share of one box: accuracy from {percent(front.reference.chance)} (guessing) to 100 %, {', '.join(ends)}, "
+        f"Share of one box: {within}, {', '.join(ends)}, "
         "costs on logarithmic axes where they are positive. The costs are those of all selected networks. Higher is "
         "better."
     )

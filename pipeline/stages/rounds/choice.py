@@ -45,8 +45,11 @@ def by_model(known: Known, learned: Learned) -> Round:
     """Return the round that the model chooses: what is expected to raise the accuracies at most at each cost most."""
     taken = [i for i, scores in enumerate(known.archive) if scores.architecture.id in known.taken]
     choice = choose(learned.model, learned.candidates(known.archive), known.size, np.array(taken, dtype=int))
-    ends = zip(choice.picked.tolist(), choice.accuracy.tolist(), choice.low.tolist(), choice.high.tolist(), strict=True)
-    networks = (RoundNetwork(known.archive[i].architecture.id, "model", *predicted) for i, *predicted in ends)
+    predicted = _in_its_unit(known.experiment, choice.accuracy, choice.low, choice.high)
+    networks = (
+        RoundNetwork(known.archive[i].architecture.id, "model", *ends)
+        for i, ends in zip(choice.picked.tolist(), predicted, strict=True)
+    )
     return Round(known.number, "learned", tuple(networks), regret=choice.regret)
 
 
@@ -81,5 +84,14 @@ def _predictions(scored: Sequence[Scores], learned: Learned | None) -> list[tupl
     if learned is None or not scored:
         return [() for _ in scored]
     found = learned.model.predict(learned.candidates(scored))
-    value, low, high = (found.accuracy(z).tolist() for z in (0.0, -INTERVAL, INTERVAL))
-    return list(zip(value, low, high, strict=True))
+    value, low, high = (found.accuracy(z) for z in (0.0, -INTERVAL, INTERVAL))
+    return [*_in_its_unit(learned.experiment, value, low, high)]
+
+
+def _in_its_unit(
+    experiment: Experiment, value: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> list[tuple[float, float, float]]:
+    """Return predictions of the model, for which higher is better, with their intervals as values of the metric."""
+    sign = experiment.train.compared.sign
+    ends = (low, high) if sign > 0 else (-high, -low)
+    return list(zip((sign * value).tolist(), ends[0].tolist(), ends[1].tolist(), strict=True))

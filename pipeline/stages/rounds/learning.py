@@ -18,7 +18,8 @@ from zenfront.pipeline.structure.genes import gene_row
 from zenfront.pipeline.structure.graph import COLUMNS
 
 LEARNED = "learned"
-"""Name of the score: the validation accuracy after the whole training that the model of a round expects."""
+"""Name of the score: the validation accuracy (or other metric) after the whole training that the model of a round
+expects."""
 LEAST = 3
 """Networks with an accuracy that a model needs."""
 
@@ -30,7 +31,7 @@ class Learned:
     Attributes:
         experiment: The experiment.
         encoder: Encodes scored architectures.
-        model: Fitted on all trainings so far.
+        model: Fitted on all trainings so far; its accuracies are `Metric.sign` times the metric, so higher is better.
         described: Whether the graphs of all architectures are known.
     """
 
@@ -50,7 +51,7 @@ class Learned:
         ]
         if not feasible:
             return list(scored)
-        accuracy = self.model.predict(self.candidates(feasible)).accuracy()
+        accuracy = self.experiment.train.compared.sign * self.model.predict(self.candidates(feasible)).accuracy()
         found = {s.architecture: float(value) for s, value in zip(feasible, accuracy, strict=True)}
         return [
             replace(s, values={**s.values, LEARNED: found[s.architecture]}) if s.architecture in found else s
@@ -96,12 +97,15 @@ def population_of(experiment: Experiment, scored: Sequence[Scores], described: b
 def observations(experiment: Experiment, curves: Mapping[int, Curve]) -> Observations:
     """Return the accuracies at the rungs and at the end of the training, by the number of the architecture.
 
+    Of another metric they are `Metric.sign` times the metric, so that higher is better.
+
     A run that diverged is taken for as bad as the worst of the others at the rung to which it was on its way. If no run
     was trained to the end, the last rung that was reached counts as the end.
     """
     train, scheduler = experiment.train, experiment.train.scheduler
     stations = [*milestones(scheduler.grace_period, scheduler.reduction_factor, train.epochs), train.epochs]
-    rows = [(i, curve.accuracy[m], m) for m in stations for i, curve in curves.items() if m in curve.accuracy]
+    sign = train.compared.sign
+    rows = [(i, sign * curve.accuracy[m], m) for m in stations for i, curve in curves.items() if m in curve.accuracy]
     worst = {m: min(accuracy for _, accuracy, at in rows if at == m) for _, _, m in rows}
     for i, curve in curves.items():
         missed = next((m for m in stations if curve.failed and m >= curve.failed), None)

@@ -79,7 +79,7 @@ def evaluations_of(experiment: Experiment, method: AlgorithmSpec) -> int:
 def objectives_of(experiment: Experiment, method: AlgorithmSpec) -> list[Objective]:
     """Return the learned accuracy and the costs, as many as the algorithm takes; then objectives of the experiment."""
     costs = [Objective(name, "minimise") for name in compared_costs(experiment) or search_costs(experiment)]
-    wanted = [Objective(LEARNED, "maximise"), *costs]
+    wanted = [Objective(LEARNED, experiment.train.compared.direction), *costs]
     more = [objective for objective in experiment.objectives if objective not in wanted]
     return [*wanted, *more[: max(0, method.least - len(wanted))]][: method.most]
 

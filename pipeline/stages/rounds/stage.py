@@ -65,9 +65,8 @@ def _next_round(experiment: Experiment, folder: RunFolder, view: View, backend: 
     write_json(folder.front, front.to_row())
     if agreement := told[-1].agreement:
         view.notify(f"round {number - 1}: predicted against measured {agreement}")
-    view.notify(
-        f"round {number} of {experiment.select.rounds}: {chosen}; expected regret left: {chosen.expected_regret}"
-    )
+    left = chosen.expected_regret(experiment.train.compared)
+    view.notify(f"round {number} of {experiment.select.rounds}: {chosen}; expected regret left: {left}")
     return front
 
 

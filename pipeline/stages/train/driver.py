@@ -15,7 +15,8 @@ from zenfront.pipeline.errors import UserError, passing_errors_to
 from zenfront.pipeline.progress import TrialProgress, View
 from zenfront.pipeline.record.changes import WORKER_FAILED
 from zenfront.pipeline.results.stage_rows import Epoch
-from zenfront.pipeline.stages.train.runs import Evaluation, TrainingRuns
+from zenfront.pipeline.stages.train.jobs import Evaluation
+from zenfront.pipeline.stages.train.runs import TrainingRuns
 
 RETRIES = 3
 """Retries after the death of a worker. Tune (2.60) does not retry a trial whose worker dies while it is reset."""

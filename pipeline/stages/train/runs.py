@@ -1,7 +1,6 @@
 """Deterministic state of the training stage: the runs, their epochs and the next jobs. It does not use Ray."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from zenfront.pipeline import schedulers
@@ -11,53 +10,13 @@ from zenfront.pipeline.progress import TrialProgress, TrialState
 from zenfront.pipeline.record.changes import WORKER_FAILED
 from zenfront.pipeline.record.files.ledger import Ledger
 from zenfront.pipeline.record.run_documents import epoch_reader
-from zenfront.pipeline.results.stage_rows import Epoch, Trained, TrainedRun, trial_name
+from zenfront.pipeline.results.stage_rows import SECONDS, Epoch, Trained, TrainedRun, trial_name
 from zenfront.pipeline.schedulers import TrainingBudget
 from zenfront.pipeline.seeds import seed_for
+from zenfront.pipeline.stages.train.jobs import Evaluation, Job, Trial
 from zenfront.spaces import Architecture
 
 _NO_COSTS: Mapping[str, tuple[float, ...]] = MappingProxyType({})
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One training run."""
-
-    architecture: Architecture
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """Name of the run, `results.trial_name`."""
-        return trial_name(self.architecture.id, self.seed)
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Result of the one test of a run.
-
-    Attributes:
-        accuracy: Fraction of the test images that are classified correctly; None with a failure.
-        loss: Mean cross-entropy in nats; None with a failure.
-        failure: Reason for which there is neither, or None.
-        balanced_accuracy: Mean over the classes of their accuracy; None unless `train.metric` asks for it.
-        images: Number of images behind the metric, `training.classes.images_behind`; None if it is unknown.
-    """
-
-    accuracy: float | None = None
-    loss: float | None = None
-    failure: str | None = None
-    balanced_accuracy: float | None = None
-    images: float | None = None
-
-
-@dataclass(frozen=True)
-class Job:
-    """Work for a worker: train a run on from an epoch, or test it."""
-
-    trial: Trial
-    recorded: int
-    test: bool = False
 
 
 class TrainingRuns:
@@ -108,7 +67,8 @@ class TrainingRuns:
         self._baselines = [Trial(each, s) for each in baselines if each not in shuffled for s in train.seeds]
         self._compared = {trial.name for trial in self._by_seed[0]}
         self._epochs = train.epochs
-        self._metric = f"val_{train.metric}"
+        self._metric, self._own = train.compared, train.function is not None
+        self._recorded = train.recorded
         self._ledger = ledger
         self._last: dict[str, Epoch] = {}
         self._completed: dict[str, Epoch] = {}
@@ -123,6 +83,7 @@ class TrainingRuns:
                 costs={trial.name: costs[trial.architecture.id] for trial in self._by_seed[0] if costs},
                 validation_images=validation_images if train.scheduler.ties_within_noise else None,
                 rounds=tuple(tuple(trial_name(a.id, train.seeds[0]) for a in group) for group in by_round),
+                sign=train.compared.sign,
             )
         )
         self._replay(train)
@@ -214,7 +175,13 @@ class TrainingRuns:
         completed = self.recorded(trial) - (failure is not None)
         reason = failure or self._scheduler.stopped.get(trial, "")
         return TrialProgress(
-            trial, self._status(trial), completed, self._epochs, self._value(trial, self._metric), reason
+            trial,
+            self._status(trial),
+            completed,
+            self._epochs,
+            self._value(trial, self._recorded),
+            reason,
+            self._metric,
         )
 
     def outcomes(self) -> Trained:
@@ -237,13 +204,19 @@ class TrainingRuns:
             seed=trial.seed,
             epochs=self._completed[name].epoch if name in self._completed else 0,
             status="failed" if test.failure else self._status(name),
-            val_accuracy=self._value(name, "val_accuracy"),
+            val_accuracy=None if self._own else self._value(name, "val_accuracy"),
             test_accuracy=test.accuracy,
             test_loss=test.loss,
             failure=test.failure or (last.failure if last else None),
-            val_balanced_accuracy=self._value(name, "val_balanced_accuracy"),
+            val_balanced_accuracy=None if self._own else self._value(name, "val_balanced_accuracy"),
             test_balanced_accuracy=test.balanced_accuracy,
+            values=self._values(name) if self._own else {},
         )
+
+    def _values(self, trial: str) -> dict[str, float]:
+        """Return the last row of a training function, without the time that it took."""
+        metrics = self._completed[trial].metrics if trial in self._completed else {}
+        return {name: value for name, value in metrics.items() if name != SECONDS}
 
     def _value(self, trial: str, metric: str) -> float | None:
         """Return the value of a metric in the last completed epoch of a run, or None if there is none."""
@@ -254,7 +227,8 @@ class TrainingRuns:
         if not epoch.failure:
             self._completed[epoch.trial] = epoch
         if epoch.trial in self._compared:
-            self._scheduler.report(epoch.trial, epoch.epoch, None if epoch.failure else epoch.metrics[self._metric])
+            value = None if epoch.failure else self._metric.sign * epoch.metrics[self._recorded]
+            self._scheduler.report(epoch.trial, epoch.epoch, value)
 
     def _jobs(self) -> Iterator[Job]:
         for trial in self.wanted():
@@ -266,7 +240,8 @@ class TrainingRuns:
                     yield Job(trial, self._epochs, test=True)
 
     def _untested(self) -> Iterator[Trial]:
-        for trial in self.wanted():
+        """Yield the finished runs without a test; a training function measures on its own whatever is to be known."""
+        for trial in () if self._own else self.wanted():
             if self._status(trial.name) == "finished" and trial.name not in self._tests:
                 yield trial
 

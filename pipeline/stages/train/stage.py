@@ -29,9 +29,10 @@ from zenfront.pipeline.results.stage_rows import TrainedRun
 from zenfront.pipeline.stages.train.baselines import find_baselines
 from zenfront.pipeline.stages.train.driver import JobCallback, JobScheduler, JobSearcher, TrainingDriver
 from zenfront.pipeline.stages.train.runs import TrainingRuns
-from zenfront.pipeline.stages.train.worker import Training, TrainingWorker
+from zenfront.pipeline.stages.train.worker import RecipeTraining, Training, TrainingWorker
 from zenfront.pipeline.training import data
 from zenfront.pipeline.training.classes import chance_level, describe_classes, images_behind
+from zenfront.pipeline.training.function import TrainingFunction
 from zenfront.spaces import Architecture
 
 
@@ -99,29 +100,27 @@ def train_given(
         KeyboardInterrupt: Interrupted; the record is complete up to here.
     """
     settings = experiment.train
-    images = data.load(settings.data, experiment.task, experiment.search.seed)
-    for line in describe_classes(images, settings.metric):
-        view.notify(line)
+    images = _images(experiment, view)
     costs = costs_of(front.chosen, compared_costs(experiment)) if front and compared_costs(experiment) else {}
-    behind = images_behind(images.validation, settings.metric)
+    behind = images_behind(images.validation, settings.compared.name) if images else None
     with Ledger(folder.epochs) as ledger:
         if ledger.rows:
             view.notify(f"training: going on after {len(ledger.rows)} epochs in {folder.epochs}")
         selected, rounds = _by_round(selected, front, folder)
         known = _baselines(experiment, folder, view, selected) if front and not more else Baselines()
         others = [baseline.member.architecture for baseline in known.networks]
-        runs = TrainingRuns(
-            selected, settings, experiment.search.seed, ledger, costs, round(behind), rounds, more, others
-        )
+        counted = None if behind is None else round(behind)
+        runs = TrainingRuns(selected, settings, experiment.search.seed, ledger, costs, counted, rounds, more, others)
         runs.take_over([*read_outcomes(folder, experiment), *known.trials])
         if not runs.complete:
             view.waiting("Ray")
             with session.cluster(experiment):
-                _run(experiment, folder, images, TrainingDriver(runs, view))
+                _run(experiment, folder, _method(experiment, images), TrainingDriver(runs, view))
         require_one_trained(runs)
         trained = runs.outcomes()
         if front and not more:
-            facts = DataFacts(chance_level(images, settings.metric), behind, runs.test_images)
+            chance = chance_level(images, settings.compared.name) if images else None
+            facts = DataFacts(chance, behind, runs.test_images) if chance is not None else None
             trained = replace(trained, front=find_trained_front(experiment, front, trained.trials, facts))
         if known.networks:
             write_json(folder.baselines, known.with_outcomes(runs.baseline_outcomes()).to_row())
@@ -131,6 +130,27 @@ def train_given(
         )
         write_json(folder.trained, replace(trained, rounds=rounds_told).to_row())
     return trained.trials
+
+
+def _images(experiment: Experiment, view: View) -> data.Images | None:
+    """Return the images, and describe their classes; None if a training function loads its own."""
+    settings = experiment.train
+    if settings.function:
+        return None
+    images = data.load(settings.data, experiment.task, experiment.search.seed)
+    for line in describe_classes(images, settings.compared.name):
+        view.notify(line)
+    return images
+
+
+def _method(experiment: Experiment, images: data.Images | None) -> RecipeTraining | TrainingFunction:
+    settings, code = experiment.train, experiment.train_code
+    if images:
+        return RecipeTraining(images, settings.recipe, settings.compared.name)
+    assert code
+    scores = experiment.score_names()
+    taken = frozenset([*scores, *(f"{name}_error" for name in scores)])
+    return TrainingFunction(code, settings.compared, settings.options, taken)
 
 
 def _by_round(
@@ -159,21 +179,21 @@ def _baselines(experiment: Experiment, folder: RunFolder, view: View, selected: 
     return known
 
 
-def _run(experiment: Experiment, folder: RunFolder, images: data.Images, driver: TrainingDriver) -> None:
+def _run(
+    experiment: Experiment, folder: RunFolder, method: RecipeTraining | TrainingFunction, driver: TrainingDriver
+) -> None:
     resources, settings = experiment.resources, experiment.train
     pool = workers.plan_workers(resources.train, "train", resources.device)
     if line := workers.missing_gpus(resources.train, "train"):
         driver.notify(f"training: {line}")
     training = Training(
         task=experiment.task,
-        images=images,
-        recipe=settings.recipe,
+        method=method,
         epochs=settings.epochs,
         device=resources.device,
         checkpoints=folder.checkpoints.resolve(),
         storage=storage_of(experiment, folder),
         seconds=settings.time_limit,
-        metric=settings.metric,
         code=experiment.code,
     )
     driver.show()

@@ -1,7 +1,8 @@
 """Worker of the training stage: a Tune trial trains one run from its checkpoint until the driver stops it."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from zenfront.pipeline.experiment.train_config import Recipe
 from zenfront.pipeline.record.copies.backup import DRIVER
 from zenfront.pipeline.record.copies.storage import Storage
 from zenfront.pipeline.results.stage_rows import Epoch
-from zenfront.pipeline.stages.train.runs import Evaluation
+from zenfront.pipeline.stages.train.jobs import Evaluation
 from zenfront.pipeline.training import data, loop
 from zenfront.pipeline.training.classes import images_behind
+from zenfront.pipeline.training.function import OWN_FOLDER, FunctionFailed, TrainingFunction
 from zenfront.pipeline.user_code import UserCode
 from zenfront.spaces import Architecture, Network, Task
 from zenfront.spaces import load as load_space
@@ -28,13 +30,49 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class RecipeTraining:
+    """Training by the recipe of an experiment.
+
+    Attributes:
+        images: Data of the experiment.
+        recipe: Training recipe.
+        metric: Name of the accuracy that runs are compared by.
+    """
+
+    images: data.Images
+    recipe: Recipe
+    metric: str
+
+    def train(
+        self,
+        network: Network,
+        *,
+        epochs: int,
+        seed: int,
+        device: torch.device,
+        checkpoint: Path,
+        note: Callable[[str], None],
+    ) -> Iterator[Epoch]:
+        """Yield the epochs of a run, as `loop.train` does, which has nothing to note."""
+        balanced = self.metric == "balanced_accuracy"
+        given = (network, self.images, self.recipe)
+        return loop.train(*given, epochs=epochs, seed=seed, device=device, checkpoint=checkpoint, balanced=balanced)
+
+    def test(self, network: Network) -> Evaluation:
+        """Return the quality of a trained network on the test data."""
+        test = self.images.test()
+        quality = loop.evaluate(network, test, self.images)
+        balanced = quality.balanced_accuracy if self.metric == "balanced_accuracy" else None
+        return Evaluation(quality.accuracy, quality.loss, None, balanced, images_behind(test, self.metric))
+
+
+@dataclass(frozen=True)
 class Training:
     """Settings and data that all runs of an experiment share; sent to every worker once.
 
     Attributes:
         task: Task of the networks.
-        images: Data of the experiment.
-        recipe: Training recipe.
+        method: What trains a network.
         epochs: Number of epochs of a run that is not stopped.
         device: ``auto``, ``cpu`` or ``cuda``.
         checkpoints: Absolute path of the folder with a folder for each run. Without a storage, all workers share it.
@@ -44,44 +82,38 @@ class Training:
     """
 
     task: Task
-    images: data.Images
-    recipe: Recipe
+    method: RecipeTraining | TrainingFunction
     epochs: int
     device: str
     checkpoints: Path
     seconds: float
     storage: Storage | None = None
-    metric: str = "accuracy"
     code: Sequence[UserCode] = ()
 
-    def run(self, architecture: Architecture, seed: int, name: str) -> Iterator[Epoch]:
+    def run(
+        self, architecture: Architecture, seed: int, name: str, note: Callable[[str], None]
+    ) -> Generator[Epoch, None, None]:
         """Yield the epochs of a run: those of its checkpoint, then new ones."""
-        return self._train(self._network(architecture), seed, name)
+        return self._train(self._network(architecture), seed, name, note)
 
     def test(self, architecture: Architecture, seed: int, name: str) -> Evaluation:
         """Return the quality of a finished run on the test data."""
+        assert isinstance(self.method, RecipeTraining)  # a training function has measured all there is
         network = self._network(architecture)
-        for _ in self._train(network, seed, name):
+        for _ in self._train(network, seed, name, lambda text: None):
             pass  # its checkpoint holds all epochs; if it was lost, the run is trained again
         with time_limit(self.seconds):
-            test = self.images.test()
-            quality = loop.evaluate(network, test, self.images)
-        balanced = quality.balanced_accuracy if self.metric == "balanced_accuracy" else None
-        return Evaluation(quality.accuracy, quality.loss, None, balanced, images_behind(test, self.metric))
+            return self.method.test(network)
 
     def _network(self, architecture: Architecture) -> Network:
         return load_space(architecture.space, self.code).network(architecture, self.task)
 
-    def _train(self, network: Network, seed: int, name: str) -> Iterator[Epoch]:
-        epochs = loop.train(
-            network,
-            self.images,
-            self.recipe,
-            epochs=self.epochs,
-            seed=seed,
-            device=torch.device(resolve(self.device)),
-            checkpoint=self.checkpoints / name,
-            balanced=self.metric == "balanced_accuracy",
+    def _train(
+        self, network: Network, seed: int, name: str, note: Callable[[str], None]
+    ) -> Generator[Epoch, None, None]:
+        device, checkpoint = torch.device(resolve(self.device)), self.checkpoints / name
+        epochs = self.method.train(
+            network, epochs=self.epochs, seed=seed, device=device, checkpoint=checkpoint, note=note
         )
         while True:
             with time_limit(self.seconds):
@@ -97,9 +129,11 @@ class Training:
         try:
             if self.storage.read(DRIVER) is None:
                 raise OSError(f"{self.storage} holds no run: is it mounted on this machine?")
-            for path in self.storage.files(f"checkpoints/{name}"):
+            there = self.storage.files(f"checkpoints/{name}")
+            newer = _newest(there) > _newest(path.name for path in (self.checkpoints / name).glob("*.pt"))
+            for path in there:
                 local = self.checkpoints.parent / path
-                if not local.exists():
+                if newer if not _is_ours(path) else not local.exists():
                     self.storage.download(path, local)
         except OSError as error:
             _log.warning("checkpoints of %s: %s", name, error)
@@ -111,16 +145,28 @@ class Training:
         if not self.storage:
             return None
         try:
-            there = self.storage.files(f"checkpoints/{name}")
-            here = {f"checkpoints/{name}/{path.name}": path for path in (self.checkpoints / name).glob("*.pt")}
-            for path in sorted(here.keys() - there.keys()):
-                self.storage.upload(here[path], path)
+            there, folder = self.storage.files(f"checkpoints/{name}"), self.checkpoints / name
+            own = (path for path in (folder / OWN_FOLDER).rglob("*") if path.is_file())
+            here = {f"checkpoints/{name}/{path.relative_to(folder)}": path for path in (*own, *folder.glob("*.pt"))}
+            for path, local in here.items():  # those of a function, which it writes again and again, come first
+                if path not in there or not _is_ours(path):
+                    self.storage.upload(local, path)
             for path in there.keys() - here.keys():
                 self.storage.delete(path)
         except OSError as error:
             _log.warning("checkpoints of %s: %s", name, error)
             return "the storage cannot be written: some checkpoints are on the workers alone"
         return None
+
+
+def _newest(paths: Iterable[str]) -> str:
+    """Return the name of the newest checkpoint of ours, or an empty text if there is none."""
+    return max((Path(path).name for path in paths if _is_ours(path)), default="")
+
+
+def _is_ours(path: str) -> bool:
+    """Return whether a file of a run is a checkpoint of ours, which never changes, and none of a training function."""
+    return f"/{OWN_FOLDER}/" not in path
 
 
 class TrainingWorker(tune.Trainable):  # type: ignore[misc]
@@ -140,13 +186,22 @@ class TrainingWorker(tune.Trainable):  # type: ignore[misc]
         self.training = training
         self.reset_config(config)
 
+    notes: list[str | None]
+
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Set the next run on the same process."""
+        self.cleanup()
         self.job = new_config
         self.run = (new_config["name"], Architecture.from_json(new_config["architecture"]), new_config["seed"])
-        self.epochs: Iterator[Epoch] | None = None  # frees the memory of the last one
+        self.epochs: Generator[Epoch, None, None] | None = None  # frees the memory of the last one
         self.failure: Exception | None = None
         return True
+
+    def cleanup(self) -> None:
+        """End the run: a training function is closed, wherever it is; Tune calls this when the worker ends."""
+        if epochs := getattr(self, "epochs", None):
+            with suppress(TimeoutError), time_limit(self.training.seconds):
+                epochs.close()
 
     def step(self) -> dict[str, Any]:
         """Train one epoch, or test."""
@@ -157,18 +212,20 @@ class TrainingWorker(tune.Trainable):  # type: ignore[misc]
             return self._test() if self.job["test"] else self._epoch()
         except UserError as error:
             return {"error": str(error)}
+        except FunctionFailed as error:
+            self.failure = error
+            return {"failure": str(error)}
         except Exception as error:  # as text: Tune reports an exception as a pickle alone
             self.failure = error
             return {"failure": f"{type(error).__name__}: {' '.join(str(error).split())}"}
 
     def _epoch(self) -> dict[str, Any]:
         name, architecture, seed = self.run
-        notes = []
         if self.epochs is None:
-            notes.append(self.training.fetch(name))
-            self.epochs = self.training.run(architecture, seed, name)
+            self.notes = [self.training.fetch(name)]
+            self.epochs = self.training.run(architecture, seed, name, lambda text: self.notes.append(f"{name}: {text}"))
         epoch = next(epoch for epoch in self.epochs if epoch.epoch > self.job["recorded"])
-        notes.append(self.training.keep(name))
+        notes, self.notes = [*self.notes, self.training.keep(name)], []
         return {"rows": [replace(epoch, trial=name).to_row()], "notes": list(filter(None, notes))}
 
     def _test(self) -> dict[str, Any]:

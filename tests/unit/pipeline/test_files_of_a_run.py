@@ -21,7 +21,8 @@ from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.results.stage_rows import Epoch, Generation, Scores, Trained
 from zenfront.pipeline.stages.search.stage import search
 from zenfront.pipeline.stages.select import select
-from zenfront.pipeline.stages.train.runs import Evaluation, TrainingRuns
+from zenfront.pipeline.stages.train.jobs import Evaluation
+from zenfront.pipeline.stages.train.runs import TrainingRuns
 
 FakeRun = Callable[..., tuple[Experiment, RunFolder]]
 FakeTraining = Callable[[Experiment, RunFolder, Front], None]

@@ -25,7 +25,8 @@ from zenfront.pipeline.results.front import Front
 from zenfront.pipeline.results.stage_rows import Epoch, Trained
 from zenfront.pipeline.stages.search.driver import SearchDriver
 from zenfront.pipeline.stages.select import select
-from zenfront.pipeline.stages.train.runs import Evaluation, TrainingRuns
+from zenfront.pipeline.stages.train.jobs import Evaluation
+from zenfront.pipeline.stages.train.runs import TrainingRuns
 
 Zenfront = Callable[..., tuple[int, str, str]]
 EARLIER = Path(__file__).parents[2] / "golden/earlier"

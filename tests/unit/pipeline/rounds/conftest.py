@@ -25,7 +25,8 @@ from zenfront.pipeline.stages.search.stage import search
 from zenfront.pipeline.stages.select import select
 from zenfront.pipeline.stages.train import stage as train_stage
 from zenfront.pipeline.stages.train.driver import TrainingDriver
-from zenfront.pipeline.stages.train.runs import Evaluation, Job, TrainingRuns
+from zenfront.pipeline.stages.train.jobs import Evaluation, Job
+from zenfront.pipeline.stages.train.runs import TrainingRuns
 from zenfront.pipeline.training import data
 from zenfront.spaces import Architecture
 

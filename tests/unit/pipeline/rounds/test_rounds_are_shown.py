@@ -12,6 +12,7 @@ from zenfront.pipeline.record.provenance import read_origin
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results.front import Front
+from zenfront.pipeline.results.metric import ACCURACY
 from zenfront.pipeline.results.stage_rows import Trained
 from zenfront.pipeline.stages.report.stage import report
 from zenfront.pipeline.tracking._entries import children, parent
@@ -33,7 +34,7 @@ def test_the_page_shows_prediction_and_outcome_of_every_network(done: Done) -> N
     for each in trained.rounds:
         assert str(each) in page
         for network in each.networks:
-            assert network.prediction in page
+            assert network.prediction(ACCURACY) in page
             assert percent(network.accuracy) in page
             assert front.by_id[network.architecture].notation in page
     assert str(trained.rounds[1].agreement) in page
@@ -54,7 +55,7 @@ def test_the_terminal_shows_the_rounds(done: Done, capsys: pytest.CaptureFixture
     assert "Rounds: 3, 12 networks" in said
     last = trained.rounds[-1]
     assert f"round 3: {last}; predicted against measured {last.agreement}; expected regret left" in said
-    assert all(network.prediction in said for network in last.networks)
+    assert all(network.prediction(ACCURACY) in said for network in last.networks)
 
 
 def test_mlflow_gets_a_point_for_each_round_and_a_run_for_each_network(done: Done) -> None:

@@ -30,7 +30,8 @@ from zenfront.pipeline.stages.search.stage import search
 from zenfront.pipeline.stages.select import select
 from zenfront.pipeline.stages.train import stage as train_stage
 from zenfront.pipeline.stages.train.driver import TrainingDriver
-from zenfront.pipeline.stages.train.runs import Evaluation, TrainingRuns
+from zenfront.pipeline.stages.train.jobs import Evaluation
+from zenfront.pipeline.stages.train.runs import TrainingRuns
 from zenfront.pipeline.tracking._baselines import baseline_entries
 from zenfront.pipeline.tracking._entries import parent
 from zenfront.spaces import PUBLISHED, Task

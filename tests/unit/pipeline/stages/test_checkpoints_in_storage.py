@@ -9,7 +9,7 @@ import pytest
 from zenfront import spaces
 from zenfront.pipeline.experiment.train_config import Data, Recipe
 from zenfront.pipeline.record.copies.storage import Storage
-from zenfront.pipeline.stages.train.worker import Training, TrainingWorker
+from zenfront.pipeline.stages.train.worker import RecipeTraining, Training, TrainingWorker
 from zenfront.pipeline.training.data import load
 from zenfront.spaces import Task
 
@@ -20,7 +20,15 @@ GENES = {f"{gene}{i}": value for i in (1, 2, 3) for gene, value in (("d", 1), ("
 def _machine(root: Path, storage: Path) -> Training:
     images = load(Data(limit=120), DIGITS, seed=0)
     recipe = Recipe(warmup_epochs=1, batch_size=32)
-    return Training(DIGITS, images, recipe, 4, "cpu", root / "checkpoints", 60, Storage(storage.as_uri()))
+    return Training(
+        DIGITS,
+        RecipeTraining(images, recipe, "accuracy"),
+        4,
+        "cpu",
+        root / "checkpoints",
+        60,
+        Storage(storage.as_uri()),
+    )
 
 
 def _steps(training: Training, recorded: int, count: int, test: bool = False) -> list[dict[str, Any]]:
