@@ -156,8 +156,8 @@ class Run:
             ``architecture``: in the notation of the space. ``chosen_by``: ``front``, ``random`` or ``model``.
             ``predicted``, ``low``, ``high``: validation accuracy after the whole training that the model expected, and
             its interval of 95 %, fractions from 0 to 1; missing in the first round. ``val_accuracy``: after ``epochs``
-            completed epochs of the first seed; with a training function, its metric is in this place. Empty for a run with
-            one round.
+            completed epochs of the first seed; with a training function, its metric is in this place. Empty for a run
+            with one round.
 
         Raises:
             UserError: The folder holds no run, or its record is damaged.

@@ -212,8 +212,7 @@ def _resolved_experiment(
         return experiment
     if experiment.train.function and experiment.train.data == Data():
         raise UserError(
-            "task: write the shape and the `outputs` or `classes` out, since `train.function` loads the data, or name "
-            "images in `train.data`."
+            "task: `train.function` loads the data: write shape and outputs out, or name images (train.data)."
         )
     if read_task is None:
         raise UserError("task: `auto` is read from the data, which this command does not read. Write the task out.")

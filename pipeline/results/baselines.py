@@ -6,9 +6,10 @@ from typing import Any, Literal, Self
 
 from pydantic import TypeAdapter
 
+from zenfront.pipeline.results.architectures import Genes, read_architecture
 from zenfront.pipeline.results.front import Member
 from zenfront.pipeline.results.rows import CLOSED, SCHEMA, Number, Text, read_row
-from zenfront.pipeline.results.stage_rows import Genes, TrainedRun, read_architecture
+from zenfront.pipeline.results.stage_rows import TrainedRun
 from zenfront.pipeline.results.trained_networks import TrainedNetwork
 
 

@@ -8,9 +8,10 @@ from typing import Any, Literal, Self
 from pydantic import TypeAdapter
 
 from zenfront.pipeline.objectives import Constraint, Objective
+from zenfront.pipeline.results.architectures import Genes, read_architecture
 from zenfront.pipeline.results.rounds import Round
 from zenfront.pipeline.results.rows import CLOSED, SCHEMA, Count, Number, Text, read_row
-from zenfront.pipeline.results.stage_rows import Box, Genes, read_architecture
+from zenfront.pipeline.results.stage_rows import Box
 from zenfront.spaces import Architecture
 
 

@@ -12,13 +12,13 @@ from typing import Any, Self
 from pydantic import TypeAdapter
 
 from zenfront.pipeline.progress import TrialState
+from zenfront.pipeline.results.architectures import Genes, read_architecture
 from zenfront.pipeline.results.rounds import Round
 from zenfront.pipeline.results.rows import CLOSED, Count, Number, Positive, Seconds, Share, Text, read_row
 from zenfront.pipeline.results.trained_networks import TrainedFront
 from zenfront.spaces import Architecture
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
-Genes = dict[str, int | float | str]
 SECONDS = "seconds"
 """Key of the wall-clock time of an epoch in its metrics."""
 
@@ -26,18 +26,6 @@ SECONDS = "seconds"
 def trial_name(architecture: str, seed: int) -> str:
     """Return the name of a training run, ``<architecture id>-<seed>``; nothing takes such a name apart."""
     return f"{architecture}-{seed}"
-
-
-def read_architecture(space: str, genes: Genes, identity: str) -> Architecture:
-    """Return the architecture of a row.
-
-    Raises:
-        ValueError: The id in the row is not that of the genes: one of them was changed.
-    """
-    architecture = Architecture(space, tuple(genes.items()))
-    if architecture.id != identity:
-        raise ValueError(f"id: must be that of the genes, {architecture.id!r}, but got {identity!r}")
-    return architecture
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.cli.terminal.console import ConsoleView
 from zenfront.pipeline.record.files.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.user_code import allow
 
 name, experiment, folder, record, lines, seconds = sys.argv[1:]
 record, append = Path(record), Ledger.append
@@ -45,7 +46,9 @@ def append_until_it_dies(ledger, rows):
 
 Ledger.append = append_until_it_dies
 look()
-stage(Experiment.model_validate_json(experiment), RunFolder(Path(folder)), ConsoleView())
+asked = Experiment.model_validate_json(experiment)
+allow(asked.code)
+stage(asked, RunFolder(Path(folder)), ConsoleView())
 """
 Once = Callable[[Path, int, Callable[[], None]], None]
 KilledDriver = Callable[..., None]

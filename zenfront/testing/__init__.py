@@ -1,4 +1,4 @@
-"""Contract tests as pytest classes: what every search space, proxy, search algorithm and scheduler must keep.
+"""Contract tests as pytest classes: what a search space, proxy, algorithm, scheduler or training function must keep.
 
 Inherit a class and define its fixture; pytest then runs every test of the contract on your object::
 
@@ -17,12 +17,13 @@ Zenfront: ``pip install zenfront[testing]``.
 
 import pytest
 
-_MODULES = ("algorithms", "networks", "proxies", "schedulers", "space_checks", "spaces", "traces")
+_MODULES = ("algorithms", "networks", "proxies", "schedulers", "space_checks", "spaces", "traces", "training")
 pytest.register_assert_rewrite(*(f"zenfront.testing._{name}" for name in _MODULES))
 
 from zenfront.testing._algorithms import AlgorithmTestCase  # noqa: E402 - after the rewriting of asserts
 from zenfront.testing._proxies import ProxyTestCase  # noqa: E402
 from zenfront.testing._schedulers import SchedulerTestCase  # noqa: E402
 from zenfront.testing._spaces import SpaceTestCase  # noqa: E402
+from zenfront.testing._training import TrainingFunctionTestCase  # noqa: E402
 
-__all__ = ["AlgorithmTestCase", "ProxyTestCase", "SchedulerTestCase", "SpaceTestCase"]
+__all__ = ["AlgorithmTestCase", "ProxyTestCase", "SchedulerTestCase", "SpaceTestCase", "TrainingFunctionTestCase"]
