@@ -210,12 +210,10 @@ def _resolved_experiment(
         allow(experiment.code)
     if not automatic:
         return experiment
-    if experiment.train.function and experiment.train.data == Data():
-        raise UserError(
-            "task: `train.function` loads the data: write shape and outputs out, or name images (train.data)."
-        )
-    if read_task is None:
-        raise UserError("task: `auto` is read from the data, which this command does not read. Write the task out.")
+    own = bool(experiment.train.function) and experiment.train.data == Data()
+    if own or read_task is None:
+        loads = "`train.function` loads" if own else "this command does not read"
+        raise UserError(f"task: `auto` is read from the data, which {loads}. Write the task out.")
     return experiment.model_copy(update={"task": read_task(experiment.train.data)})
 
 

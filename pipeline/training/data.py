@@ -94,7 +94,7 @@ def load(data: Data, task: Task, seed: int) -> Images:
     """
     data = resolved(data)
     source, form = read_train(data), Form.of(data, task)
-    check_classes(source.classes, source.rows, task.classes)
+    check_classes(source.classes, source.rows, task.out_features)
     every = _limited(source, data, seed)
     if validation_part(data):
         held_out = read_part(data, "validation", source.classes)
@@ -111,7 +111,7 @@ def load(data: Data, task: Task, seed: int) -> Images:
     part = _decode(source, train, form)
     mean, std = _compute_moments(part.images)
     test = partial(_read_test, data, form, source.classes)
-    return Images(part, _decode(held_out, validation, form), mean, std, test, task.classes, source.classes.names)
+    return Images(part, _decode(held_out, validation, form), mean, std, test, task.out_features, source.classes.names)
 
 
 def proxy_batch(images: Images, size: int, seed: int) -> tuple[Tensor, Tensor]:

@@ -188,9 +188,10 @@ class TrainingFunction:
         return found
 
     def _number(self, value: object, where: str, name: object) -> float:
-        single = isinstance(value, Tensor) and value.numel() == 1 and not value.is_complex()
-        if single or (isinstance(value, numbers.Real) and not isinstance(value, bool)):
-            return float(value)  # type: ignore[arg-type]
+        if isinstance(value, Tensor) and value.numel() == 1 and not value.is_complex():
+            return float(value.item())  # float() warns of gradients
+        if not isinstance(value, bool) and isinstance(value, numbers.Real):
+            return float(value)
         raise UserError(f"{where}, key {name!r}: must be a number, but is a {type(value).__name__}.")
 
     def _compare(

@@ -23,6 +23,7 @@ Zenfront = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).parents[2]
 SPACE_GUIDE = (ROOT / "docs" / "add-a-space.md").read_text(encoding="utf-8")
 PROXY_GUIDE = (ROOT / "docs" / "add-a-proxy.md").read_text(encoding="utf-8")
+TRAINING_GUIDE = (ROOT / "docs" / "own-training.md").read_text(encoding="utf-8")
 
 
 def write_files(guide: str, folder: Path) -> None:
@@ -60,6 +61,21 @@ def test_a_space_outside_the_tree_passes_the_contract(tmp_path: Path) -> None:
 def test_a_proxy_outside_the_tree_passes_the_contract(tmp_path: Path) -> None:
     write_files(PROXY_GUIDE, tmp_path)
     assert passed(run_pytest(tmp_path, "test_saliency.py")) >= 12 * 2 + len(spaces.names())
+
+
+@pytest.mark.slow
+def test_a_training_function_outside_the_tree_passes_the_contract(tmp_path: Path) -> None:
+    write_files(TRAINING_GUIDE, tmp_path)
+    assert passed(run_pytest(tmp_path, "test_turned.py")) == 7
+
+
+def test_a_training_function_that_breaks_the_contract_fails(tmp_path: Path) -> None:
+    write_files(TRAINING_GUIDE, tmp_path)
+    text = (tmp_path / "turned.py").read_text()
+    (tmp_path / "turned.py").write_text(text.replace('    yield from rows\n', ""))
+    result = run_pytest(tmp_path, "test_turned.py", "-k", "resumes_after_a_row")
+    assert result.returncode == 1, result.stdout
+    assert "first yields the rows of the epochs in it" in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_huge_values_are_compared_and_measured() -> None:
 
 def _enormous(architecture: Architecture, task: Task) -> Network:
     wide = nn.Sequential(nn.Conv2d(task.channels, 200_000, 1), nn.Conv2d(200_000, 200_000, 1))
-    return Network(wide, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(200_000, task.classes)))
+    return Network(wide, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(200_000, task.out_features)))
 
 
 def test_too_large_networks_are_excluded_before_any_allocation() -> None:

@@ -52,7 +52,7 @@ def look(data: Data, task: Task | None) -> Overview:
     form = Form.of(data, task) if task else None
     headers = {role: _headers(part, data, form) for role, part in parts.items()}
     task = task or _task(data, train, headers["train"])
-    check_classes(train.classes, train.rows, task.classes)
+    check_classes(train.classes, train.rows, task.out_features)
     form = Form.of(data, task)
     for role, part in parts.items():
         _check_headers(part, headers[role], form)

@@ -146,7 +146,7 @@ def test_a_test_that_failed_is_no_finished_network() -> None:
 def test_balanced_accuracy_is_compared_where_it_is_asked_for() -> None:
     run = TrainedRun(trial_name(A, 0), A, 0, 9, "finished", 0.9, 0.9, 1.0, None, 0.6, 0.5)
     front = found([run], experiment_of(metric="balanced_accuracy"))
-    assert front.metric == "balanced_accuracy"
+    assert front.metric.name == "balanced_accuracy"
     assert front.networks[0].accuracy == 0.5
 
 

@@ -40,7 +40,7 @@ def network(layers: Callable[[], list[nn.Module]]) -> Network:
 def random_batch(task: Task = TASK) -> Batch:
     generator = torch_generator(2, "batch")
     images = torch.randn(4, task.channels, task.height, task.width, generator=generator)
-    return Batch(images, torch.arange(4) % task.classes)
+    return Batch(images, torch.arange(4) % task.out_features)
 
 
 def by_autograd(net: Network, batch: Batch) -> list[Tensor]:

@@ -15,7 +15,7 @@ from zenfront.spaces import Architecture, Levels, Network, Space, Task
 
 
 def build(architecture: Architecture, task: Task) -> Network:
-    head = nn.Sequential(nn.Flatten(), nn.Linear(task.channels * task.height * task.width, task.classes))
+    head = nn.Sequential(nn.Flatten(), nn.Linear(task.channels * task.height * task.width, task.out_features))
     return Network(nn.Identity(), head)
 
 
