@@ -19,6 +19,8 @@ Word = Annotated[str, Field(max_length=200)]
 """A name of a proxy, a column, an algorithm."""
 Path = Annotated[str, Field(max_length=4000)]
 Option = bool | Annotated[int, Field(ge=-(2**63), lt=2**63)] | float | Annotated[str, Field(max_length=10_000)]
+MEMBERS = ("<name>", "<mapping>")
+"""Members of a union in pydantic's places: which one it is follows from the type of the value."""
 STORE, ARTIFACTS = "mlflow.db", "mlartifacts"
 """Entries of the runs folder beside the run folders: MLflow's database (SQLite adds -wal and -journal), its files."""
 

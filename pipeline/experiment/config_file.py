@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment._messages import unfit
+from zenfront.pipeline.experiment._types import MEMBERS
 from zenfront.pipeline.experiment._yaml_positions import MAX_DEPTH, Document, Place, SourcePlace, dump, parse, written
 from zenfront.pipeline.experiment.addresses import shown
 from zenfront.pipeline.experiment.config import Experiment
@@ -242,7 +243,8 @@ def _known_part(place: Place, document: Document) -> Place:
 def _place(detail: ErrorDetails, value: Any) -> Place:
     """Return the part of pydantic's location that is in the data, without the names of union members."""
     place: Place = ()
-    for part in detail["loc"]:
+    parts = tuple(part for part in detail["loc"] if part not in MEMBERS)
+    for part in parts:
         if isinstance(value, dict) and part in value:
             value = value[str(part)]
         elif isinstance(value, list) and isinstance(part, int):
@@ -250,7 +252,7 @@ def _place(detail: ErrorDetails, value: Any) -> Place:
         else:
             break
         place = (*place, part)
-    return detail["loc"] if detail["type"] == "missing" else place
+    return parts if detail["type"] == "missing" else place
 
 
 def _message(place: Place, mistake: str, document: Document) -> str:
@@ -266,16 +268,12 @@ def _mistake(place: Place, details: Sequence[ErrorDetails]) -> str:
             known = _keys(place[:-1])
             return f"unknown key.{suggestion(place[-1], known)} Known here: {', '.join(known)}."
         case "missing":
-            return f"the key is missing: {_described(place)}"
+            return f"the key is missing: {_schema(place).get('description', '')}"
     return unfit(details)
 
 
 def _keys(place: Place) -> list[str]:
     return list(_resolved(_schema(place))["properties"])
-
-
-def _described(place: Place) -> str:
-    return str(_schema(place).get("description", ""))
 
 
 def _schema(place: Place) -> dict[str, Any]:
@@ -293,7 +291,7 @@ def _whole_schema() -> dict[str, Any]:
 
 
 def _resolved(part: dict[str, Any]) -> dict[str, Any]:
-    """Return the definition that a part of the JSON schema refers to, or the part itself."""
+    """Return the definition that a part of the JSON schema refers to, or the part itself; of members, the mapping."""
     name = part.get("$ref", "").rpartition("/")[2]
     definition: dict[str, Any] = _whole_schema()["$defs"][name] if name else part
-    return definition
+    return next((_resolved(each) for each in definition.get("oneOf", ()) if "$ref" in each), definition)

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from zenfront.pipeline.experiment._types import (
+    MEMBERS,
     Count,
     Fraction,
     Option,
@@ -20,6 +21,10 @@ from zenfront.pipeline.experiment._types import (
 )
 from zenfront.pipeline.results.metric import ACCURACY, AccuracyName, Metric
 
+NamedMetric = Annotated[
+    Annotated[AccuracyName, Tag(MEMBERS[0])] | Annotated[Metric, Tag(MEMBERS[1])],
+    Discriminator(lambda value: MEMBERS[isinstance(value, dict | Metric)]),
+]
 Split = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -137,7 +142,7 @@ class Train(Strict):
     each epoch (docs/own-training.md). It loads its own data."""
     options: Annotated[dict[Word, Option], Field(max_length=1000)] = Field(default={})
     """Options of `function`, which it is called with."""
-    metric: AccuracyName | Metric = "accuracy"
+    metric: NamedMetric = "accuracy"
     """`accuracy`, or for classes of different size `balanced_accuracy`, the mean over the classes of their accuracy.
     With `function`: `accuracy`, or any number that it yields, as `{name: rmse, direction: minimise}`."""
     objectives: Annotated[tuple[Word, ...], Field(min_length=1, max_length=100)] | None = None
