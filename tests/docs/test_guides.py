@@ -72,7 +72,7 @@ def test_a_training_function_outside_the_tree_passes_the_contract(tmp_path: Path
 def test_a_training_function_that_breaks_the_contract_fails(tmp_path: Path) -> None:
     write_files(TRAINING_GUIDE, tmp_path)
     text = (tmp_path / "turned.py").read_text()
-    (tmp_path / "turned.py").write_text(text.replace('    yield from rows\n', ""))
+    (tmp_path / "turned.py").write_text(text.replace("    yield from rows\n", ""))
     result = run_pytest(tmp_path, "test_turned.py", "-k", "resumes_after_a_row")
     assert result.returncode == 1, result.stdout
     assert "first yields the rows of the epochs in it" in result.stdout
