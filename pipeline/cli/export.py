@@ -16,7 +16,7 @@ from zenfront.pipeline.export.hub_folder import write_hub_folder
 from zenfront.pipeline.export.subject import Subject, fresh_subject
 from zenfront.pipeline.export.target import default_target, new_folder
 from zenfront.pipeline.user_code import allow
-from zenfront.pipeline.wording import percent, suggestion
+from zenfront.pipeline.wording import suggestion
 from zenfront.spaces import Task
 
 
@@ -82,10 +82,10 @@ def described(subject: Subject) -> str:
     if not subject.trained:
         return f"{subject.id}: fresh weights of seed {facts.seed}"
     weights = f"weights of seed {facts.seed} after {facts.epochs} epochs"
-    metric = facts.metric.replace("_", " ")
+    metric = facts.metric
     if facts.test is None:
-        return f"{subject.id}: {weights}, validation {metric} {percent(facts.validation)}, never tested"
-    return f"{subject.id}: {weights}, test {metric} {percent(facts.test)}"
+        return f"{subject.id}: {weights}, {metric.validated} {metric.shown(facts.validation)}, never tested"
+    return f"{subject.id}: {weights}, {metric.tested} {metric.shown(facts.test)}"
 
 
 def _of_space(asked: Asked) -> Subject:

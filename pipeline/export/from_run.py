@@ -71,14 +71,14 @@ def _weights(
     record: RunRecord, member: Member, seed: int | None, at_rung: int | None
 ) -> tuple[StoredWeights, dict[str, Any]]:
     """Return the weights and the facts that belong to them."""
-    metric = record.experiment.train.metric
+    metric = record.experiment.train.compared.name
     if at_rung is not None:
         weights = stored_weights(record, member, record.experiment.train.seeds[0] if seed is None else seed, at_rung)
         test = None
     else:
         run = final_run(record, member, seed)
         weights, test = stored_weights(record, member, run.seed, run.epochs), run.test(metric)
-    validation = weights.metrics.get(f"val_{metric}")
+    validation = weights.metrics.get(record.experiment.train.recorded)
     return weights, {"seed": weights.seed, "epochs": weights.epochs, "validation": validation, "test": test}
 
 
@@ -95,7 +95,7 @@ def _facts(record: RunRecord, member: Member) -> Facts:
         scores=member.values,
         errors=member.errors,
         units={name: proxies.load(name, own).unit for name in member.values if name in proxies.names(own)},
-        metric=experiment.train.metric,
+        metric=experiment.train.compared,
         accuracy=tested.accuracy if tested else None,
         error=tested.error if tested else None,
         seeds=tested.seeds if tested else 0,
@@ -125,7 +125,7 @@ def _found(record: RunRecord, member: Member) -> Iterator[str]:
 
 def _preprocessing(experiment: Experiment, identity: Mapping[str, Any] | None) -> Preprocessing:
     task, data = experiment.task, experiment.train.data
-    moments = identity["images"] if identity else {}
+    moments = identity.get("images", {}) if identity else {}  # a training function has its own images
     return Preprocessing(
         channels=task.channels,
         height=task.height,

@@ -43,9 +43,10 @@ def write_hub_folder(subject: Subject, folder: Path, also: Mapping[str, str] | N
 def config(subject: Subject) -> dict[str, Any]:
     """Return the content of config.json: what the network is, and what is known of it."""
     facts, task = subject.facts, subject.task
-    names = subject.classes or [f"class {index}" for index in range(task.classes)]
+    names = subject.classes or [f"class {index}" for index in range(task.classes or 0)]
+    labels = {"num_labels": task.classes, "id2label": {str(index): name for index, name in enumerate(names)}}
     weights = {"trained": subject.trained, "seed": facts.seed, "epochs": facts.epochs}
-    measured = {"metric": facts.metric, "test": facts.test, "validation": facts.validation}
+    measured = {"metric": facts.metric.name, "test": facts.test, "validation": facts.validation}
     over_seeds = {"mean": facts.accuracy, "error": facts.error, "seeds": facts.seeds}
     return {
         "zenfront": zenfront.__version__,
@@ -56,10 +57,11 @@ def config(subject: Subject) -> dict[str, Any]:
         "notation": subject.notation,
         "run": facts.run or None,
         "image": {"channels": task.channels, "height": task.height, "width": task.width},
-        "num_labels": task.classes,
-        "id2label": {str(index): name for index, name in enumerate(names)},
+        **(labels if task.classes else {"outputs": task.outputs}),
         "weights": weights,
-        "accuracy": {**measured, "over_seeds": over_seeds} if subject.trained else None,
+        "accuracy" if facts.metric.is_accuracy else "measured": (
+            {**measured, "over_seeds": over_seeds} if subject.trained else None
+        ),
         "picks": dict(facts.picks),
         "scores": dict(facts.scores),
     }

@@ -4,16 +4,16 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
 from zenfront.pipeline.export.subject import Preprocessing, Subject
-from zenfront.pipeline.wording import clean, number, percent
+from zenfront.pipeline.wording import clean, number
 
 _FRONT_MATTER = """---
 library_name: pytorch
-pipeline_tag: image-classification
 # license: choose one before you publish, such as mit or apache-2.0
 tags:
 - zenfront
 - neural-architecture-search
 ---"""
+_TAG = "pipeline_tag: image-classification"
 LISTED = 50
 """Classes that the card lists; config.json has all."""
 
@@ -26,7 +26,7 @@ def model_card(subject: Subject, also: Mapping[str, str] | None = None) -> str:
         also: Description by name of each further file of the folder.
     """
     sections = [
-        _FRONT_MATTER,
+        _FRONT_MATTER.replace("pytorch\n", f"pytorch\n{_TAG}\n") if subject.task.classes else _FRONT_MATTER,
         f"# {subject.name}",
         _summary(subject),
         _usage(subject),
@@ -43,13 +43,16 @@ def _summary(subject: Subject) -> str:
     task, facts = subject.task, subject.facts
     weights = number(sum(value.numel() for value in subject.network.parameters()))
     kind = {1: "grey ", 3: "RGB "}.get(task.channels, "")
-    what = f"{kind}images of {task.height} x {task.width} pixels into {number(task.classes)} classes"
+    images = f"{kind}images of {task.height} x {task.width} pixels"
+    what = f"sorts {images} into {number(task.classes)} classes"
+    if task.classes is None:
+        what = f"computes {task.described_outputs} of {images}"
     if not subject.trained:
         what += ". Its weights are fresh, so it must be trained before it is of use"
     elif facts.test is not None:
-        what += f", with {percent(facts.test)} test {facts.metric.replace('_', ' ')}"
+        what += f", with {facts.metric.shown(facts.test)} {facts.metric.tested}"
     return textwrap.fill(
-        f"A convolutional network with {weights} parameters that sorts {what}. It was exported by Zenfront; `model.py` "
+        f"A convolutional network with {weights} parameters that {what}. It was exported by Zenfront; `model.py` "
         "needs PyTorch alone.",
         120,
     )
@@ -58,8 +61,9 @@ def _summary(subject: Subject) -> str:
 def _usage(subject: Subject) -> str:
     found = subject.preprocessing
     shape = f"(N, {found.channels}, {found.height}, {found.width})"
+    result, last = ("probabilities", ".softmax(1)") if subject.task.classes else ("outputs", "")
     if found.mean is None or found.std is None:
-        lines = ["from model import load", f"probabilities = load()(images).softmax(1)  # images: {shape}, float32"]
+        lines = ["from model import load", f"{result} = load()(images){last}  # images: {shape}, float32"]
     else:
         lines = [
             "import torch",
@@ -67,7 +71,7 @@ def _usage(subject: Subject) -> str:
             "",
             f"mean = torch.tensor({_listed(found.mean)}).view(-1, 1, 1)",
             f"std = torch.tensor({_listed(found.std)}).view(-1, 1, 1)",
-            f"probabilities = load()((images - mean) / std).softmax(1)  # images: {shape}, pixel values 0 .. 255",
+            f"{result} = load()((images - mean) / std){last}  # images: {shape}, pixel values 0 .. 255",
         ]
     return "\n".join(["## Use", "", "```python", *lines, "```"])
 
@@ -87,6 +91,8 @@ def _images(subject: Subject) -> str:
     note = "Mean and standard deviation are in units of the pixel values 0 .. 255, per channel."
     if found.mean is None:
         note = "The network was exported without data, so no mean and no standard deviation are known."
+        if subject.trained:
+            note = "A training function of the user's own has prepared the images: prepare them in the same way."
     classes = [clean(name) for name in subject.classes[:LISTED]]
     more = f", and {len(subject.classes) - LISTED} more in `config.json`" if len(subject.classes) > LISTED else ""
     told = f"Classes, in the order of the logits: {', '.join(classes)}{more}." if classes else ""
@@ -111,18 +117,22 @@ def _accuracy(subject: Subject) -> str:
     if not subject.trained:
         return ""
     facts = subject.facts
-    metric = facts.metric.replace("_", " ")
-    rows = []
+    metric, rows = facts.metric, list[tuple[str, str]]()
     if facts.accuracy is not None and facts.seeds > 1:
         over = f"mean over {facts.seeds} training runs ± their standard deviation"
-        rows.append((f"test {metric}, {over}", f"{percent(facts.accuracy, 2)} ± {percent(facts.error, 2)}"))
-    error = f" ± {percent(facts.error, 2)} (binomial error)" if facts.seeds == 1 and facts.error is not None else ""
+        rows.append((f"{metric.tested}, {over}", metric.shown(facts.accuracy, facts.error, 2)))
+    error = (
+        f" ± {metric.shown(facts.error, decimals=2)} (binomial error)"
+        if facts.seeds == 1 and facts.error is not None
+        else ""
+    )
     if facts.test is not None:
-        rows.append((f"test {metric} of these weights", f"{percent(facts.test, 2)}{error}"))
-    rows.append((f"validation {metric} of these weights", percent(facts.validation, 2)))
+        rows.append((f"{metric.tested} of these weights", f"{metric.shown(facts.test, decimals=2)}{error}"))
+    rows.append((f"{metric.validated} of these weights", metric.shown(facts.validation, decimals=2)))
     rows.append(("seed and epochs of these weights", f"seed {facts.seed}, {facts.epochs} epochs"))
     early = "" if facts.test is not None else "\n\nThe training was stopped early, so the network was never tested."
-    return f"## Accuracy\n\n{_table(('measured', 'value'), rows)}{early}"
+    heading = "Accuracy" if metric.is_accuracy else metric.words
+    return f"## {heading}\n\n{_table(('measured', 'value'), rows)}{early}"
 
 
 def _scores(subject: Subject) -> str:

@@ -48,7 +48,10 @@ class StoredWeights:
                 "the checkpoint is that of another network than the space builds now: the space has changed since the "
                 "training. Use the version of Zenfront, or of your own space, that trained it."
             )
-        network.to_empty(device="cpu").load_state_dict(self.weights)
+        try:
+            network.to_empty(device="cpu").load_state_dict(self.weights)
+        except RuntimeError as error:  # a training function can add modules to a network
+            raise UserError(f"the weights do not fit the network, which the training has changed: {error}") from error
         return network.eval()
 
 
@@ -63,15 +66,15 @@ def final_run(record: RunRecord, member: Member, seed: int | None) -> TrainedRun
     Raises:
         UserError: There is none.
     """
-    runs, metric = record.runs_of(member.id), record.experiment.train.metric
-    finished = [run for run in runs if run.test_accuracy is not None]
+    runs, metric = record.runs_of(member.id), record.experiment.train.compared
+    finished = [run for run in runs if run.test(metric.name) is not None]
     if not finished:
         raise UserError(_why_unfinished(record, member, runs))
     asked = [run for run in finished if seed in (None, run.seed)]
     if not asked:
         seeds = ", ".join(str(run.seed) for run in finished)
         raise UserError(f"{member.id} was not trained to the end with seed {seed}. Seeds: {seeds}.")
-    return max(asked, key=lambda run: (run.validation(metric) or 0.0, -run.seed))
+    return max(asked, key=lambda run: (metric.sign * (run.validation(metric.name) or 0.0), -run.seed))
 
 
 def stored_weights(record: RunRecord, member: Member, seed: int, epochs: int) -> StoredWeights:

@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import nn
 
 from zenfront.pipeline.experiment.train_config import Resize
+from zenfront.pipeline.results.metric import ACCURACY, Metric
 from zenfront.pipeline.seeds import torch_generator
 from zenfront.pipeline.training.images._form import MODES, Form
 from zenfront.spaces import Architecture, Network, Space, Task, initialise
@@ -56,9 +57,9 @@ class Facts:
         scores: Score by name, costs among them, as the search recorded them.
         errors: Standard error by name of each score that was repeated.
         units: Unit by name of the score.
-        metric: What networks are compared by: ``accuracy`` or ``balanced_accuracy``.
-        accuracy: Mean of the metric on the test images over all seeds, a fraction; None unless it was trained to the
-            end.
+        metric: What networks are compared by.
+        accuracy: Mean of the metric on the test images over all seeds, of an accuracy a fraction; None unless it was
+            trained to the end.
         error: Standard deviation of `accuracy` over the seeds, or with one seed the binomial error of the test set.
         seeds: Number of seeds behind `accuracy`.
         picks: Reason by name of each pick of the trained front that this network is.
@@ -74,7 +75,7 @@ class Facts:
     scores: Mapping[str, float] = field(default_factory=dict)
     errors: Mapping[str, float] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
-    metric: str = "accuracy"
+    metric: Metric = ACCURACY
     accuracy: float | None = None
     error: float | None = None
     seeds: int = 0

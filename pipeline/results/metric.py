@@ -51,6 +51,11 @@ class Metric:
         return f"validation {self.words}" if self.is_accuracy else self.words
 
     @property
+    def tested(self) -> str:
+        """The name of the value of a network that was trained to the end, for display."""
+        return f"test {self.words}" if self.is_accuracy else self.words
+
+    @property
     def best(self) -> str:
         """The best network, in words."""
         return "most accurate" if self.is_accuracy else "best"
@@ -65,13 +70,13 @@ class Metric:
         """Factor from a value to the number on the axis."""
         return 100 if self.is_accuracy else 1
 
-    def shown(self, value: float | None, error: float | None = None) -> str:
-        """Format a value, with its error if it is known; ``-`` for None."""
+    def shown(self, value: float | None, error: float | None = None, decimals: int = 1) -> str:
+        """Format a value, with its error if it is known; ``-`` for None. The decimals are those of percent."""
         if not self.is_accuracy:
             return number(value) if value is None or error is None else f"{number(value)} ± {number(error)}"
         if value is None or error is None:
-            return percent(value)
-        return f"{percent(value).removesuffix(' %')} ± {percent(error)}"
+            return percent(value, decimals)
+        return f"{percent(value, decimals).removesuffix(' %')} ± {percent(error, decimals)}"
 
     def shown_mean(self, values: Sequence[float], decimals: int = 2) -> str:
         """Format the mean of values, with the standard deviation of several; ``-`` for none."""

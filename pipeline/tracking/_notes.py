@@ -127,7 +127,7 @@ def _picture(front: TrainedFront) -> Iterator[str]:
 
 def _trained_table(front: TrainedFront, names: Mapping[str, str]) -> Iterator[str]:
     """Yield a table of the networks of the front, the cheapest first, and its hypervolume."""
-    head = ("network", _tested(front), *front.costs, "picks")
+    head = ("network", front.metric.tested, *front.costs, "picks")
     lines = [head, ["---"] * len(head)]
     for network in front.members[:ROWS]:
         picks = ", ".join(front.pick_words(pick) for pick in front.picks_of(network.architecture))
@@ -144,10 +144,6 @@ def _trained_table(front: TrainedFront, names: Mapping[str, str]) -> Iterator[st
     yield f"{more}{spread}Hypervolume: {front.hypervolume:.4g} of a box from {within}."
 
 
-def _tested(front: TrainedFront) -> str:
-    return f"test {front.metric.words}" if front.metric.is_accuracy else front.metric.words
-
-
 def _pick_list(front: TrainedFront, names: Mapping[str, str]) -> Iterator[str]:
     if front.picks:
         yield "## Picks"
@@ -161,7 +157,7 @@ def _pick_list(front: TrainedFront, names: Mapping[str, str]) -> Iterator[str]:
 def _outcome(network: TrainedNetwork, front: TrainedFront, names: Mapping[str, str]) -> Iterator[str]:
     """Yield the result of a network and what it means, line by line."""
     costs = "".join(f", {name} {number(network.costs[name])}" for name in front.costs)
-    part = _tested(front) if network.status == "finished" else f"last {front.metric.validated}"
+    part = front.metric.tested if network.status == "finished" else f"last {front.metric.validated}"
     reached = f"{part[:1].upper()}{part[1:]} {_accuracy(network, front)}"
     lines = [f"**{reached}**{costs}; {network.status}, {network.epochs} epochs."]
     lines += [f"Pick *{front.pick_words(pick)}*: {pick.reason}." for pick in front.picks_of(network.architecture)]

@@ -147,8 +147,8 @@ class Request:
         if self.train:
             if found[0].train.function:
                 raise UserError(
-                    "train.function: the distributions are those of classification errors, which a training of your own "
-                    "need not have. Write its results into a table, and compare with --table."
+                    "train.function: the distributions are those of classification errors, which a training of your "
+                    "own need not have. Write its results into a table, and compare with --table."
                 )
             check_data(found[0])
         return found

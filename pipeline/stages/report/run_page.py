@@ -17,7 +17,6 @@ from zenfront.pipeline.record.pilot import SIZE, read_reliabilities, warning
 from zenfront.pipeline.record.provenance import Origin, read_origin
 from zenfront.pipeline.record.run_record import RunRecord
 from zenfront.pipeline.results.front import Front, Member
-from zenfront.pipeline.results.metric import Metric
 from zenfront.pipeline.stages.report.rounds_blocks import rounds_blocks
 from zenfront.pipeline.stages.report.trained_blocks import TRAINED_PICTURE, drawable, trained_blocks
 from zenfront.pipeline.user_code import UserCode
@@ -103,11 +102,7 @@ def _facts(record: RunRecord, front: Front) -> list[tuple[str, str]]:
     ]
     metric = record.experiment.train.tabled
     best = metric.shown(max(means, key=lambda value: metric.sign * value)) if means else ""
-    return facts + ([(f"best mean {_tested(metric)}", best)] if means else [])
-
-
-def _tested(metric: Metric) -> str:
-    return f"test {metric.words}" if metric.is_accuracy else metric.words
+    return facts + ([(f"best mean {metric.tested}", best)] if means else [])
 
 
 def _settings(record: RunRecord, front: Front) -> list[tuple[str, str]]:
@@ -200,7 +195,7 @@ def _training(record: RunRecord) -> list[html.Block]:
         "training",
         "epochs",
         f"last {metric.validated}",
-        _tested(metric),
+        metric.tested,
         "seeds",
         "noise",
         "genes",

@@ -27,14 +27,10 @@ def trained_blocks(record: RunRecord) -> list[html.Block]:
         html.figure(trained_figure(front, record.trained_baselines), "trained"),
         html.paragraph(_reading(record, front), soft=True),
         html.heading("Picks"),
-        html.table(("pick", _tested(front), *front.costs, "architecture", "id", "reason"), _picks(front)),
+        html.table(("pick", front.metric.tested, *front.costs, "architecture", "id", "reason"), _picks(front)),
         html.paragraph(_checkpoints(record)),
         *_baselines(record, front),
     ]
-
-
-def _tested(front: TrainedFront) -> str:
-    return f"test {front.metric.words}" if front.metric.is_accuracy else front.metric.words
 
 
 def _reading(record: RunRecord, front: TrainedFront) -> str:
@@ -48,7 +44,7 @@ def _reading(record: RunRecord, front: TrainedFront) -> str:
     ends = f"from chance level ({percent(box.chance)}) to 100 %"
     if not front.metric.is_accuracy:
         ends = f"from {front.metric.words} {number(box.chance)} to {number(box.ideal)}"
-    name = _tested(front)
+    name = front.metric.tested
     return (
         f"{name[:1].upper()}{name[1:]} against cost; the line is the best at most at each cost. Bars show {bars}. "
         f"Hollow points are runs that ended early, at their last {front.metric.validated}. The front dominates "

@@ -14,7 +14,8 @@ from zenfront.pipeline.record.run_documents import read_front
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.training_result import compared_costs, costs_of, find_trained_front
 from zenfront.pipeline.results.stage_rows import Epoch
-from zenfront.pipeline.stages.train.runs import Evaluation, Job, TrainingRuns
+from zenfront.pipeline.stages.train.jobs import Evaluation, Job
+from zenfront.pipeline.stages.train.runs import TrainingRuns
 from zenfront.pipeline.training import data, loop
 
 SETTINGS = [
