@@ -16,7 +16,7 @@ from zenfront.pipeline.analysis.distributions.studies import (
     sample_size_study,
 )
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.evaluation.design_spaces.model_sample import ModelSample
+from zenfront.pipeline.evaluation.design_spaces.model_sample import ModelSample, models
 from zenfront.pipeline.evaluation.design_spaces.pair import Pair, compare_pair
 from zenfront.pipeline.evaluation.design_spaces.settings import INTERVAL, Settings
 
@@ -87,7 +87,7 @@ class Comparison:
         for one, count in zip(self.distributions, outside, strict=False):
             if count:
                 lines.append(
-                    f"{one.sample.name}: {count} models outside the shared range of complexity are left out there"
+                    f"{one.sample.name}: {models(count)} outside the shared range of complexity, left out there"
                 )
         return lines
 

@@ -11,10 +11,11 @@ from zenfront.pipeline.analysis.distributions.difference import (
     Pool,
     asymptotic_p,
     bootstrap,
+    interval_of_d,
     permutation_p,
 )
 from zenfront.pipeline.evaluation.design_spaces.model_sample import ModelSample
-from zenfront.pipeline.evaluation.design_spaces.settings import INTERVAL, Settings
+from zenfront.pipeline.evaluation.design_spaces.settings import Settings
 
 SIGNIFICANT = 0.05
 """p-value below which a difference is shown."""
@@ -24,7 +25,7 @@ CROSSING = 0.5
 
 @dataclass(frozen=True)
 class Interval:
-    """A statistic with its 95 % bootstrap interval."""
+    """A statistic with its 95 % bootstrap interval, `interval_of_d`."""
 
     value: float
     low: float
@@ -97,29 +98,27 @@ def compare_pair(
             drawn.append(pool.signed(binning.weights(first, counts), binning.weights(second, others)))
         return np.array([np.maximum(*pool.extremes(signed)) for signed in drawn]).T
 
-    spread = np.percentile(
-        bootstrap(sizes, apart, settings.generator("bootstrap", *names), settings.resamples), INTERVAL, axis=0
-    ).T
+    resampled = bootstrap(sizes, apart, settings.generator("bootstrap", *names), settings.resamples).T
     equal = (np.full(sizes[0], 1 / sizes[0]), np.full(sizes[1], 1 / sizes[1]))
     anywhere = (np.zeros(sizes[0]), np.zeros(sizes[1]))
-    plain = _test(pool, equal, anywhere, spread[0], settings, names)
+    plain = _test(pool, equal, anywhere, resampled[0], settings, names)
     plain = DifferenceTest(plain.difference, plain.interval, plain.p, asymptotic_p(one.errors, other.errors))
     if not binning:
         return Pair(*names, plain, None)
     weights = (binning.weights(first), binning.weights(second))
     cells = (binning.cells[first], binning.cells[second])
-    return Pair(*names, plain, _test(pool, weights, cells, spread[1], settings, names))
+    return Pair(*names, plain, _test(pool, weights, cells, resampled[1], settings, names))
 
 
 def _test(
     pool: Pool,
     weights: tuple[np.ndarray, np.ndarray],
     cells: tuple[np.ndarray, np.ndarray],
-    spread: np.ndarray,
+    resampled: np.ndarray,
     settings: Settings,
     names: tuple[str, str],
 ) -> DifferenceTest:
     difference = pool.difference(*weights)
     generator = settings.generator("permutations", *names)
     p = permutation_p(pool, weights, cells, generator, settings.resamples)
-    return DifferenceTest(difference, Interval(difference.d, float(spread[0]), float(spread[1])), p)
+    return DifferenceTest(difference, Interval(difference.d, *interval_of_d(difference.d, resampled)), p)

@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import ks_2samp
+from scipy.stats import ks_2samp, norm
 
 from zenfront.pipeline.analysis.distributions.complexity import automatic_bins, share_bins, shared_limits
-from zenfront.pipeline.analysis.distributions.difference import Pool, asymptotic_p, bootstrap, permutation_p
+from zenfront.pipeline.analysis.distributions.difference import (
+    Pool,
+    asymptotic_p,
+    bootstrap,
+    interval_of_d,
+    permutation_p,
+)
 from zenfront.pipeline.analysis.distributions.edf import area, edf
 from zenfront.pipeline.analysis.distributions.studies import (
     best_range,
@@ -139,6 +145,23 @@ def test_the_bootstrap_spreads_as_the_mean_does() -> None:
     means = bootstrap((100, 2), lambda first, _: first @ values / 100, numpy_generator(0, "b"), 4000)
     assert means.mean() == pytest.approx(49.5, abs=0.2)
     assert means.std() == pytest.approx(values.std() / 10, rel=0.05)
+
+
+def test_the_interval_of_d_holds_the_true_distance() -> None:
+    """Normal errors half a deviation apart: D = 2 Phi(1/4) - 1. Percentiles alone hold it in two of three cases."""
+    rng, true, n = np.random.default_rng(7), 2 * norm.cdf(0.25) - 1, 40
+    found = []
+    for _ in range(150):
+        pool = Pool(rng.normal(0, 1, n), rng.normal(0.5, 1, n))
+        d = pool.difference(equal(n), equal(n)).d
+
+        def apart(first: np.ndarray, second: np.ndarray, pool: Pool = pool) -> np.ndarray:
+            return np.maximum(*pool.extremes(pool.signed(first / n, second / n)))
+
+        low, high = interval_of_d(d, bootstrap((n, n), apart, rng, 200))
+        found.append((low <= true <= high, low <= d <= high))
+    assert np.mean([holds for holds, _ in found]) > 0.82
+    assert np.mean([itself for _, itself in found]) > 0.98
 
 
 def test_the_best_of_two_of_four_errors() -> None:
