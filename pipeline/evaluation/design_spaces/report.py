@@ -85,8 +85,9 @@ def edf_page(study: Study) -> str:
 def order_tables(study: Study) -> dict[str, Table]:
     """Return the tables that say whether the order of the samples stays, columns and rows by title."""
     main, found = study.main, {}
+    reference = main.measure.partition(",")[0] if study.is_score else "the errors"
     if study.scores:
-        found["Order by scores"] = order_table(main, study.scores, "score")
+        found["Order by scores"] = order_table(main, study.scores, "score", reference)
     if study.settings:
         found["Order under other settings"] = order_table(main, study.settings, "setting")
         found["Errors under other settings"] = setting_table(main, study.settings)

@@ -105,18 +105,19 @@ def range_table(found: Mapping[str, Mapping[str, tuple[float, float, float]]]) -
 
 
 def order_table(
-    errors: Comparison, others: Mapping[str, Comparison], kind: str
+    main: Comparison, others: Mapping[str, Comparison], kind: str, reference: str = "the errors"
 ) -> tuple[list[str], list[list[object]]]:
     """Return the columns and the rows of the table that says whether the order of the samples stays.
 
     Args:
-        errors: The comparison that the others are held against.
+        main: The comparison that the others are held against.
         others: Comparisons of the same samples by other scores, or under other settings.
         kind: Name of the first column.
+        reference: What the main comparison compares.
     """
     rows: list[list[object]] = []
     for name, comparison in others.items():
-        for pair, reference in zip(comparison.pairs, errors.pairs, strict=True):
+        for pair, expected in zip(comparison.pairs, main.pairs, strict=True):
             test = pair.normalised or pair.plain
             rows.append(
                 [
@@ -125,18 +126,18 @@ def order_table(
                     _interval(test.interval),
                     f"{test.p:.3g}",
                     pair.better or "undecided",
-                    _agreement(pair, reference),
+                    _agreement(pair, expected),
                 ]
             )
-    return [kind, "samples", "D", "p", "better", "order of the errors"], rows
+    return [kind, "samples", "D", "p", "better", f"order of {reference}"], rows
 
 
-def _agreement(pair: Pair, reference: Pair) -> str:
-    if reference.better is None:
-        return "unknown: the errors do not decide"
+def _agreement(pair: Pair, expected: Pair) -> str:
+    if expected.better is None:
+        return "unknown: undecided there"
     if pair.better is None:
         return "not shown"
-    return "kept" if pair.better == reference.better else "reversed"
+    return "kept" if pair.better == expected.better else "reversed"
 
 
 def verdicts(comparison: Comparison, *, score: bool = False) -> list[str]:

@@ -156,7 +156,7 @@ def test_the_interval_of_d_holds_the_true_distance() -> None:
         d = pool.difference(equal(n), equal(n)).d
 
         def apart(first: np.ndarray, second: np.ndarray, pool: Pool = pool) -> np.ndarray:
-            return np.maximum(*pool.extremes(pool.signed(first / n, second / n)))
+            return np.asarray(np.maximum(*pool.extremes(pool.signed(first / n, second / n))))
 
         low, high = interval_of_d(d, bootstrap((n, n), apart, rng, 200))
         found.append((low <= true <= high, low <= d <= high))
