@@ -50,7 +50,8 @@ def _summary(subject: Subject) -> str:
     if not subject.trained:
         what += ". Its weights are fresh, so it must be trained before it is of use"
     elif facts.test is not None:
-        what += f", with {facts.metric.shown(facts.test)} {facts.metric.tested}"
+        value, name = facts.metric.shown(facts.test), facts.metric.tested
+        what += f", with {value} {name}" if facts.metric.is_accuracy else f"; the {name} is {value}"
     return textwrap.fill(
         f"A convolutional network with {weights} parameters that {what}. It was exported by Zenfront; `model.py` "
         "needs PyTorch alone.",
@@ -96,7 +97,17 @@ def _images(subject: Subject) -> str:
     classes = [clean(name) for name in subject.classes[:LISTED]]
     more = f", and {len(subject.classes) - LISTED} more in `config.json`" if len(subject.classes) > LISTED else ""
     told = f"Classes, in the order of the logits: {', '.join(classes)}{more}." if classes else ""
-    return "\n\n".join(filter(None, ["## Images and classes", _table(("image", "value"), rows), note, told]))
+    return "\n\n".join(
+        filter(
+            None,
+            [
+                "## Images and classes" if subject.task.classes else "## Images",
+                _table(("image", "value"), rows),
+                note,
+                told,
+            ],
+        )
+    )
 
 
 def _size(found: Preprocessing) -> str:
@@ -128,10 +139,13 @@ def _accuracy(subject: Subject) -> str:
     )
     if facts.test is not None:
         rows.append((f"{metric.tested} of these weights", f"{metric.shown(facts.test, decimals=2)}{error}"))
-    rows.append((f"{metric.validated} of these weights", metric.shown(facts.validation, decimals=2)))
+    compared = (
+        f"{metric.validated} of these weights" if metric.is_accuracy else f"{metric.words}, as runs were compared"
+    )
+    rows.append((compared, metric.shown(facts.validation, decimals=2)))
     rows.append(("seed and epochs of these weights", f"seed {facts.seed}, {facts.epochs} epochs"))
     early = "" if facts.test is not None else "\n\nThe training was stopped early, so the network was never tested."
-    heading = "Accuracy" if metric.is_accuracy else metric.words
+    heading = "Accuracy" if metric.is_accuracy else "Result"
     return f"## {heading}\n\n{_table(('measured', 'value'), rows)}{early}"
 
 
