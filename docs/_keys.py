@@ -1,7 +1,7 @@
 """The reference of the keys of an experiment, from the schema."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from zenfront.pipeline.experiment.config_file import schema
@@ -34,10 +34,14 @@ def _references(value: Schema) -> Iterator[tuple[str, str]]:
     """Yield the names of the objects that a value can be or hold, with "[]" for the entries of a list."""
     if "$ref" in value:
         yield value["$ref"].rpartition("/")[2], ""
-    for choice in value.get("anyOf", ()):
+    for choice in _choices(value):
         yield from _references(choice)
     for name, within in _references(value["items"]) if "items" in value else ():
         yield name, f"[]{within}"
+
+
+def _choices(value: Schema) -> Sequence[Schema]:
+    return value.get("anyOf") or value.get("oneOf") or ()
 
 
 def _object(path: str, found: Schema) -> str:
@@ -49,7 +53,7 @@ def _object(path: str, found: Schema) -> str:
 
 def _key(place: str, value: Schema, found: Schema) -> str:
     """Return the description of a key, as an entry of a list of definitions that a link can lead to."""
-    text = next((each["description"] for each in (value, *value.get("anyOf", ())) if "description" in each), "")
+    text = next((each["description"] for each in (value, *_choices(value)) if "description" in each), "")
     kind = _kind(value) + _default(place.rpartition(".")[2], value, found)
     anchor = place.replace("[]", "")
     return f"\n`{place}`{{ #{anchor} }}\n:   {kind}\n\n    {' '.join(text.split())}\n"
@@ -69,8 +73,8 @@ def _kind(value: Schema) -> str:
     """Return what a value can be, in words."""
     if "$ref" in value:
         return "keys below"
-    if "anyOf" in value:
-        return " or ".join(_kind(choice) for choice in value["anyOf"] if choice.get("type") != "null")
+    if choices := _choices(value):
+        return " or ".join(_kind(choice) for choice in choices if choice.get("type") != "null")
     if "const" in value:
         return f"`{value['const']}`"
     if "enum" in value:
