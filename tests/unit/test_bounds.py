@@ -19,7 +19,7 @@ def leaves(part: dict[str, Any], place: str) -> Iterator[tuple[str, dict[str, An
     if "$ref" in part:
         part = SCHEMA["$defs"][part["$ref"].rpartition("/")[2]]
     yield place, part
-    for key in ("anyOf", "prefixItems"):
+    for key in ("anyOf", "oneOf", "prefixItems"):
         for member in part.get(key, ()):
             yield from leaves(member, place)
     for name, inside in part.get("properties", {}).items():
