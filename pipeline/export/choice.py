@@ -116,9 +116,10 @@ def _by_prefix(record: RunRecord, text: str, known: Sequence[Member]) -> Member:
     if re.fullmatch(r"[0-9a-f]{4,16}", text) and (member := _scored(record, text)):
         return member
     names = [*(member.id for member in known), *(each.name for each in record.baselines.networks), *PICKS]
+    selected = _listed(record.front.chosen if record.front else known)
     raise UserError(
-        f"{record.folder.path} has no network {text!r}.{suggestion(text, names)} Its networks: {_listed(known)}. Or "
-        "write an architecture in the notation of the space."
+        f"{record.folder.path} has no network {text!r}.{suggestion(text, names)} Selected are: {selected}. Or write an "
+        "architecture in the notation of the space."
     )
 
 

@@ -70,8 +70,8 @@ def config(subject: Subject) -> dict[str, Any]:
 def preprocessor_config(found: Preprocessing) -> dict[str, Any]:
     """Return the content of preprocessor_config.json, in the words of image processors on the hub.
 
-    Mean and deviation are in units of the pixel values 0 .. 255, so that nothing is rescaled and the numbers are the
-    ones of the training.
+    Mean and deviation are in units of the 8-bit pixel values, so that nothing is rescaled and the numbers are those of
+    the training.
     """
     shape = {"height": found.height, "width": found.width}
     size, crop = shape, None

@@ -72,7 +72,7 @@ def _usage(subject: Subject) -> str:
             "",
             f"mean = torch.tensor({_listed(found.mean)}).view(-1, 1, 1)",
             f"std = torch.tensor({_listed(found.std)}).view(-1, 1, 1)",
-            f"{result} = load()((images - mean) / std){last}  # images: {shape}, pixel values 0 .. 255",
+            f"{result} = load()((images - mean) / std){last}  # images: {shape}, 8-bit pixel values",
         ]
     return "\n".join(["## Use", "", "```python", *lines, "```"])
 
@@ -89,12 +89,12 @@ def _images(subject: Subject) -> str:
         ("mean", _channels(found.mean)),
         ("standard deviation", _channels(found.std)),
     ]
-    note = "Mean and standard deviation are in units of the pixel values 0 .. 255, per channel."
+    note = "Mean and standard deviation are in units of the 8-bit pixel values, which are not rescaled, per channel."
     if found.mean is None:
         note = "The network was exported without data, so no mean and no standard deviation are known."
         if subject.trained:
             note = "A training function of the user's own has prepared the images: prepare them in the same way."
-    classes = [clean(name) for name in subject.classes[:LISTED]]
+    classes = [clean(name).replace("<", "&lt;") for name in subject.classes[:LISTED]]
     more = f", and {len(subject.classes) - LISTED} more in `config.json`" if len(subject.classes) > LISTED else ""
     told = f"Classes, in the order of the logits: {', '.join(classes)}{more}." if classes else ""
     return "\n\n".join(

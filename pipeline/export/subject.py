@@ -21,7 +21,7 @@ class Preprocessing:
         channels: Number of channels.
         height: Height in pixels.
         width: Width in pixels.
-        mean: Mean of each channel, in units of the pixel values 0 .. 255; None if it is unknown.
+        mean: Mean of each channel, in units of the 8-bit pixel values, which are not rescaled; None if it is unknown.
         std: Standard deviation of each channel, in the same units; None if it is unknown.
         resize: How images of other sizes are resized (bilinear, with antialiasing); None: they are refused.
         rules: Rules of reading, as in `Form`.

@@ -46,6 +46,8 @@ def show_training(folder: RunFolder) -> None:
     record = RunRecord.read(folder)
     show_rounds(record)
     show_trained(record)
+    if record.trained_front:
+        typer.echo(f"Take a network home with {command('export', folder.path, record.experiment)}.")
 
 
 def show_places(folder: RunFolder, experiment: Experiment) -> None:

@@ -28,7 +28,7 @@ def trained_blocks(record: RunRecord) -> list[html.Block]:
         html.paragraph(_reading(record, front), soft=True),
         html.heading("Picks"),
         html.table(("pick", front.metric.tested, *front.costs, "architecture", "id", "reason"), _picks(front)),
-        html.paragraph(_checkpoints(record)),
+        html.paragraph(_export(record)),
         *_baselines(record, front),
     ]
 
@@ -98,8 +98,8 @@ def _known(baseline: TrainedBaseline, front: TrainedFront) -> tuple[object, ...]
     return (baseline.name, accuracy, *costs, network.status, network.notation, network.architecture)
 
 
-def _checkpoints(record: RunRecord) -> str:
+def _export(record: RunRecord) -> str:
     return (
-        f"The trained weights are in {record.folder.checkpoints.name}/ID-SEED of the run folder; "
-        "the genes of every architecture are in front.csv."
+        f"zenfront export {record.folder.path.name} ID writes a network as a PyTorch module that needs nothing else. "
+        "The genes of every architecture are in front.csv."
     )

@@ -156,7 +156,7 @@ def test_a_run_that_is_not_trained(trained_run: RunFolder, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ("best", r"has no network 'best'.* Its networks: "),
+        ("best", r"has no network 'best'.* Selected are: "),
         ("nee", r"Did you mean 'knee'\?"),
         ("d1=1,w1=17", "gene 'b1' is missing"),
         ("99", "has no network '99'"),
