@@ -9,8 +9,11 @@ import pytest
 from zenfront import spaces
 from zenfront.pipeline.experiment.train_config import Data, Recipe
 from zenfront.pipeline.record.copies.storage import Storage
+from zenfront.pipeline.results.metric import Metric
 from zenfront.pipeline.stages.train.worker import RecipeTraining, Training, TrainingWorker
 from zenfront.pipeline.training.data import load
+from zenfront.pipeline.training.function import TrainingFunction
+from zenfront.pipeline.user_code import allow, read
 from zenfront.spaces import Task
 
 DIGITS = Task(1, 8, 8, 10)
@@ -72,3 +75,36 @@ def test_a_failing_storage_is_reported_and_training_continues(tmp_path: Path, st
 def test_a_worker_without_access_to_the_storage_reports_it(tmp_path: Path, storage: Path) -> None:
     (step,) = _steps(_machine(tmp_path / "a", tmp_path / "not mounted"), 0, 1)
     assert step["notes"][0].startswith("the storage cannot be read")
+
+
+FUNCTION = """
+def train(network, *, epochs, seed, device, checkpoint, options):
+    file = checkpoint / "logs" / "rows.txt"
+    rows = file.read_text().split() if file.exists() else []
+    yield from ({"rmse": float(row)} for row in rows)
+    for epoch in range(len(rows), epochs):
+        file.parent.mkdir(exist_ok=True)
+        rows.append(f"{10.0 - epoch + len(options['machine']) / 4}")
+        file.write_text(" ".join(rows))
+        yield {"rmse": float(rows[-1])}
+"""
+
+
+@pytest.mark.global_rng  # a training seeds it
+def test_the_files_of_a_training_function_go_where_its_run_goes(tmp_path: Path, storage: Path) -> None:
+    """A machine that has trained the run before, and is behind now, takes the newer files of the storage."""
+    (tmp_path / "mine.py").write_text(FUNCTION, encoding="utf-8")
+    code = read("training", "train", "./mine.py", tmp_path)
+    allow([code])
+    method = TrainingFunction(code, Metric("rmse", "minimise"), {"machine": "a"})
+
+    def machine(name: str) -> Training:
+        root = tmp_path / name / "checkpoints"
+        return Training(DIGITS, method, 4, "cpu", root, 60, Storage(storage.as_uri()), (code,))
+
+    steps = [*_steps(machine("a"), 0, 1), *_steps(machine("b"), 1, 2), *_steps(machine("a"), 3, 1)]
+    assert [step["rows"][0]["metrics"]["rmse"] for step in steps] == [10.25, 9.25, 8.25, 7.25]
+    assert all(step["notes"] == [] for step in steps)
+    own = "checkpoints/net-0/function/logs/rows.txt"
+    assert (storage / own).read_text() == (tmp_path / "a" / own).read_text() == "10.25 9.25 8.25 7.25"
+    assert (tmp_path / "b" / own).read_text() == "10.25 9.25 8.25"
