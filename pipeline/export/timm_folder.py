@@ -103,7 +103,7 @@ def _config(subject: Subject) -> dict[str, Any]:
     known = images.mean is not None and images.std is not None
     return {
         "architecture": "regnetx_002",  # a RegNet that the arguments turn into another
-        "num_classes": task.classes,
+        "num_classes": task.out_features,
         "model_args": {
             "depth": genes["d"],
             "w0": genes["w_0"],
@@ -117,7 +117,7 @@ def _config(subject: Subject) -> dict[str, Any]:
         "label_names": list(subject.classes) or None,
         "pretrained_cfg": {
             "architecture": "regnetx_002",
-            "num_classes": task.classes,
+            "num_classes": task.out_features,
             "input_size": [task.channels, task.height, task.width],
             "fixed_input_size": False,
             "interpolation": "bilinear",

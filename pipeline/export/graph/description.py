@@ -12,8 +12,8 @@ def describe(subject: Subject, *, takes_pixels: bool = False) -> dict[str, Any]:
     """Return the description of a network as JSON values by name.
 
     It has what config.json has; ``preprocessor``, the content of preprocessor_config.json; ``classes``, the names in
-    the order of the logits; and ``input``, which is `PIXELS` if the file normalises the images itself, else
-    `NORMALISED`.
+    the order of the logits, none for a task with outputs; and ``input``, which is `PIXELS` if the file normalises the
+    images itself, else `NORMALISED`.
 
     Args:
         subject: What is exported.
@@ -21,7 +21,7 @@ def describe(subject: Subject, *, takes_pixels: bool = False) -> dict[str, Any]:
     """
     stated = config(subject)
     return stated | {
-        "classes": list(stated["id2label"].values()),
+        "classes": list(stated.get("id2label", {}).values()),
         "input": PIXELS if takes_pixels else NORMALISED,
         "preprocessor": preprocessor_config(subject.preprocessing),
     }

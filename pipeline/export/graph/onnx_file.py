@@ -49,9 +49,18 @@ def export_onnx(subject: Subject, path: Path, *, takes_pixels: bool = False) -> 
     try:
         with quiet():
             write_onnx(module, example, path, metadata=facts)
-    except torch.onnx.OnnxExporterError as error:
+    except (OSError, UserError):
+        raise
+    except Exception as error:  # the code of the network may raise anything
         raise UserError(_reason(error, module, example)) from error
-    return check_agreement(subject, module, takes_pixels, onnx_session(path)[0], "the ONNX file")
+    return check_agreement(subject, module, takes_pixels, _runner(path), "the ONNX file")
+
+
+def _runner(path: Path) -> Callable[[Tensor], Tensor]:
+    try:
+        return onnx_session(path)[0]
+    except Exception as error:  # onnxruntime has a type for each reason
+        raise UserError(f"onnxruntime cannot run the ONNX file ({first_line(error)}). {INSTEAD}") from error
 
 
 def onnx_session(path: Path) -> tuple[Callable[[Tensor], Tensor], dict[str, str]]:

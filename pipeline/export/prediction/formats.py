@@ -52,7 +52,10 @@ class Stated:
 
         Raises:
             ValueError: It is something else.
+            UserError: The network does not classify.
         """
+        if isinstance(row.get("outputs"), int):
+            raise UserError("the network was trained for outputs, not for classes: there is nothing to classify.")
         try:
             image, names = row["image"], row["id2label"]
             task = Task(image["channels"], image["height"], image["width"], len(names))

@@ -12,13 +12,17 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from zenfront import spaces
 from zenfront.pipeline.cli.app import app
 from zenfront.pipeline.cli.export import Asked, export
 from zenfront.pipeline.cli.export_formats import Formats
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.export.prediction.formats import open_export
+from zenfront.pipeline.export.graph.description import describe
+from zenfront.pipeline.export.prediction.formats import Stated, open_export
+from zenfront.pipeline.export.subject import fresh_subject
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.training import data
+from zenfront.spaces import Task
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +147,15 @@ def test_wrong_images_are_named_and_nothing_is_written(exported: Path, tmp_path:
     assert code == 2
     assert "exists already" in messages
     assert predict(exported, tmp_path / "whole.png", "-o", tmp_path / "out.csv", "--force")[0] == 0
+
+
+def test_a_network_with_outputs_says_so_and_is_not_asked_for_classes() -> None:
+    space = spaces.load("vanilla")
+    architecture = space.architecture(space.parse("d1=1,w1=16,d2=1,w2=16,d3=1,w3=16"))
+    row = describe(fresh_subject(space, architecture, Task(3, 8, 8, outputs=2)))
+    assert (row["classes"], row["outputs"]) == ([], 2)
+    with pytest.raises(UserError, match="trained for outputs, not for classes"):
+        Stated.of(row)
 
 
 def test_what_is_no_export_is_refused(exported: Path, tmp_path: Path) -> None:
