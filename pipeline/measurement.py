@@ -1,5 +1,6 @@
 """Values of proxies on one network: costs once, all others sampled over fresh weights."""
 
+import json
 import math
 import statistics
 import time
@@ -15,6 +16,8 @@ from zenfront.pipeline.device import deterministic_algorithms
 from zenfront.pipeline.errors import ScoreUndefined, TimeIsUp, reason, shortened
 from zenfront.pipeline.proxies import Batch, Proxy
 from zenfront.pipeline.proxies._containment import PARAMETERS, Picture, contained, is_foreign
+from zenfront.pipeline.proxies._devices import PATIENCE, device_of
+from zenfront.pipeline.record.kept_values import KeptValues
 from zenfront.pipeline.seeds import seed_for, torch_generator
 from zenfront.spaces import Init, Network
 
@@ -35,6 +38,7 @@ class Measurement:
         device: Device of the network.
         keep_partial: Note the reason of an undefined score in `undefined` and go on, instead of raising it.
         alone: Whether nothing else uses the GPU: a score that finds too little memory is then undefined.
+        kept: Values that were measured on devices before, if any are kept.
         values: Value by proxy, finite; the mean of the samples.
         errors: Standard error by proxy, with two or more samples.
         seconds: Wall-clock seconds by proxy; building the network and drawing its weights is ``build``.
@@ -49,6 +53,7 @@ class Measurement:
     device: str = "cpu"
     keep_partial: bool = False
     alone: bool = False
+    kept: KeptValues | None = None
     values: dict[str, float] = field(default_factory=dict)
     errors: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -65,11 +70,11 @@ class Measurement:
             ScoreUndefined: A cost is undefined, unless `keep_partial`.
         """
         for proxy in costs:
-            with self._kept(proxy.name):
+            with self._noted(proxy.name):
                 self.values[proxy.name] = self._take(proxy, networks, 0)
 
     def take_samples(self, proxies: Sequence[Proxy], networks: "Lender") -> None:
-        """Take proxies that need weights.
+        """Take proxies that need weights; measured ones come last, as the devices need not wait for what fails before.
 
         Args:
             proxies: The proxies.
@@ -81,11 +86,11 @@ class Measurement:
         """
         samples: dict[str, list[float]] = {proxy.name: [] for proxy in proxies}
         for repeat in range(max((self._repeats_of(proxy) for proxy in proxies), default=0)):
-            due = [proxy for proxy in proxies if repeat < self._repeats_of(proxy)]
-            for weights in dict.fromkeys(proxy.weights for proxy in due):
+            due = sorted((p for p in proxies if repeat < self._repeats_of(p)), key=lambda proxy: proxy.measured)
+            for group in dict.fromkeys((proxy.measured, proxy.weights) for proxy in due):
                 for proxy in due:
-                    if proxy.weights == weights and proxy.name not in self.undefined:
-                        with self._kept(proxy.name):
+                    if (proxy.measured, proxy.weights) == group and proxy.name not in self.undefined:
+                        with self._noted(proxy.name):
                             samples[proxy.name].append(self._take(proxy, networks, repeat))
         for name, sample in samples.items():
             if name not in self.undefined:
@@ -125,6 +130,18 @@ class Measurement:
         return self.repeats if isinstance(self.repeats, int) else self.repeats.get(proxy.name, 1)
 
     def _take(self, proxy: Proxy, networks: "Lender", repeat: int) -> float:
+        device = device_of(proxy, self.options.get(proxy.name, {}))
+        if self.kept is None or device is None:
+            return self._taken(proxy, networks, repeat)
+        key = self._key(proxy, repeat)
+        return self.kept.recall(device, key, lambda: self._taken(proxy, networks, repeat))
+
+    def _key(self, proxy: Proxy, repeat: int) -> str:
+        """Return a text that tells measurements apart; a change of the patience with a device makes no new one."""
+        asked = {name: value for name, value in self.options[proxy.name].items() if name not in PATIENCE}
+        return json.dumps([self.key, proxy.name, asked, repeat], sort_keys=True)
+
+    def _taken(self, proxy: Proxy, networks: "Lender", repeat: int) -> float:
         generator = torch_generator(self.seed, self.key, proxy.name, str(repeat), device=self.device)
         options = self.options.get(proxy.name, {})
         batch, foreign = self.batch.to("meta" if proxy.is_cost else self.device), is_foreign(proxy.score)
@@ -145,7 +162,7 @@ class Measurement:
             self.errors[name] = statistics.stdev(sample) / math.sqrt(len(sample))
 
     @contextmanager
-    def _kept(self, name: str) -> Iterator[None]:
+    def _noted(self, name: str) -> Iterator[None]:
         try:
             yield
         except ScoreUndefined as undefined:

@@ -102,4 +102,5 @@ def infeasible_message(scored: Sequence[Scores], constraints: Sequence[Constrain
             parts.append(f"{constraint} excludes {excluded} of {len(values)} ({reach})")
     failures = Counter(s.failure for s in scored if s.failure)
     parts += [f"{count} of {len(scored)} failed: {reason}" for reason, count in failures.most_common(3)]
-    return f"no architecture of {len(scored)} is feasible: {'; '.join(parts)}. Loosen the constraints."
+    hint = " Loosen the constraints." if constraints else ""
+    return f"no architecture of {len(scored)} is feasible: {'; '.join(parts)}.{hint}"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +16,8 @@ from zenfront.pipeline.measurement import Lender, Measurement
 from zenfront.pipeline.objectives import Constraint
 from zenfront.pipeline.proxies import Batch, Proxy
 from zenfront.pipeline.proxies._containment import is_foreign
+from zenfront.pipeline.proxies._devices import devices_of, modelled
+from zenfront.pipeline.record.kept_values import KeptValues
 from zenfront.pipeline.record.pilot import COST, REPEATS
 from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.seeds import torch_generator
@@ -43,7 +46,8 @@ class Scoring:
         device: Device of the networks.
         keep_partial: Keep the scores that are defined if another is not; a search needs all or none.
         code: Code of the experiment, which a worker loads from its source.
-        describe: Whether to count the graphs of the networks, from which rounds learn.
+        describe: Whether to count the graphs of the networks, from which models learn.
+        kept: Folder of the values that were measured on devices; none are kept if it is not given.
     """
 
     space: Space
@@ -58,10 +62,11 @@ class Scoring:
     keep_partial: bool = False
     code: Sequence[UserCode] = ()
     describe: bool = False
+    kept: Path | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the fields, with a space of the experiment's own by its name: its module is not importable."""
-        state = {name: value for name, value in vars(self).items() if name != "_proxies"}
+        state = {name: value for name, value in vars(self).items() if name not in ("_proxies", "_kept")}
         own = any((each.kind, each.name) == ("spaces", self.space.name) for each in self.code)
         return state | ({"space": self.space.name} if own else {})
 
@@ -97,7 +102,7 @@ class Scoring:
             repeats=1 if experiment.search.repeats == "auto" else experiment.search.repeats,
             options=experiment.proxies,
             device=experiment.resources.device,
-            code=experiment.code,
+            code=experiment.own_code(),
             describe=experiment.select.rounds > 1,
         )
 
@@ -116,7 +121,14 @@ class Scoring:
         """
         partial = self.keep_partial
         taken = Measurement(
-            self.batch, self.seed, architecture.id, self.repeats, self.options, self.device, keep_partial=partial
+            self.batch,
+            self.seed,
+            architecture.id,
+            self.repeats,
+            self.options,
+            self.device,
+            keep_partial=partial,
+            kept=self._kept,
         )
         reason = ""
         try:
@@ -166,6 +178,21 @@ class Scoring:
     def _proxies(self) -> Sequence[Proxy]:
         """Loaded once: looking a name up lists folders, which takes longer than a cost."""
         return [proxies.load(name, self.code) for name in self.names]
+
+    @cached_property
+    def _kept(self) -> KeptValues | None:
+        own = sorted(each.digest[:16] for each in self.code if (each.kind, each.name) == ("spaces", self.space.name))
+        return KeptValues.of(self.kept, f"{self.task} {' '.join(own)}".strip()) if self.kept else None
+
+    @property
+    def devices(self) -> Sequence[str]:
+        """Names of the devices that the scores are measured on."""
+        return devices_of(self._proxies, self.options)
+
+    @property
+    def modelled(self) -> Mapping[str, int]:
+        """Number of architectures that are measured for each score which a search predicts."""
+        return modelled(self._proxies, self.options)
 
     def _feasible(self, costs: Mapping[str, float]) -> bool:
         return not any(c.excess(costs[c.score]) for c in self.constraints if c.score in costs)

@@ -4,6 +4,7 @@ import ast
 import hashlib
 import importlib
 import linecache
+import shlex
 import sys
 import traceback
 from collections.abc import Iterable
@@ -19,6 +20,8 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.wording import suggestion
 
 MAX_BYTES = 1_000_000
+COMMANDS = "commands"
+"""Kind of the command lines that an experiment names."""
 _allowed: set[str] = set()
 _loading = RLock()
 
@@ -32,8 +35,10 @@ class UserCode:
     arrives, so that a worker runs what its driver was allowed to run.
 
     Attributes:
-        kind: Folder of the registry that it adds to, ``spaces`` or ``proxies``; ``training`` for `train.function`.
-        name: Name in results, tables and messages: of the file, or of the attribute in lower case.
+        kind: Folder of the registry that it adds to, ``spaces`` or ``proxies``; ``training`` for `train.function`;
+            ``commands`` for a command line, which is then its source.
+        name: Name in results, tables and messages: of the file, or of the attribute in lower case; of a command, the
+            proxy that runs it.
         attribute: Name of the object in the module.
         file: Absolute path of the source, for messages and tracebacks.
         source: Text of the file.
@@ -53,6 +58,8 @@ class UserCode:
         return hashlib.sha256(self.source.encode()).hexdigest()
 
     def __str__(self) -> str:
+        if self.kind == COMMANDS:
+            return f"proxies.{self.name} runs {self.file}"
         return f"{self.kind}.{self.name} is {self.reference}, content {self.digest[:16]}"
 
     @property
@@ -61,12 +68,14 @@ class UserCode:
         return f"{self.module or self.file}:{self.attribute}"
 
     def load(self) -> Any:
-        """Return the object.
+        """Return the object, or the command line.
 
         Raises:
             UserError: The code is not allowed, cannot be run, or defines no such object.
         """
         require_allowed([self])
+        if self.kind == COMMANDS:
+            return self.source
         with _loading:
             loaded = self._installed() if self.module else self._executed()
         if not hasattr(loaded, self.attribute):
@@ -141,12 +150,28 @@ def require_allowed(code: Iterable[UserCode]) -> None:
     Raises:
         UserError: Some of it was not allowed.
     """
-    refused = dict.fromkeys(each.module or each.file for each in code if each.digest not in _allowed)
+    code = [each for each in code if each.digest not in _allowed]
+    refused = dict.fromkeys(each.module or each.file for each in code)
     if refused:
         raise UserError(
-            f"the experiment names Python code, which runs with all your rights: {', '.join(refused)}. "
+            f"the experiment names {_what(code)}, which runs with all your rights: {', '.join(refused)}. "
             "Read it; if you trust it, add --allow-code (in Python: allow_code=True)."
         )
+
+
+def _what(code: Iterable[UserCode]) -> str:
+    commands = [each.kind == COMMANDS for each in code]
+    return "a command" if all(commands) else "code" if any(commands) else "Python code"
+
+
+def command_code(command: str, name: str = "") -> UserCode:
+    """Return a command line of an experiment as code, which needs the same permission.
+
+    Args:
+        command: The command line.
+        name: Name of the proxy that runs it.
+    """
+    return UserCode(COMMANDS, name, "", f"the command {shlex.quote(command)}", command)
 
 
 def is_reference(text: str) -> bool:

@@ -225,7 +225,8 @@ def ray_session() -> Iterator[None]:
     import_module("zenfront.pipeline.cluster.session")  # sets Ray's environment, and must do so before Ray is imported
     import ray
 
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    settings = {"num_cpus": 2, "resources": {"device:phone": 1}, "include_dashboard": False, "log_to_driver": False}
+    ray.init(address="local", logging_level="ERROR", **settings)
     yield
     ray.shutdown()
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from zenfront import spaces
 from zenfront.pipeline import proxies
-from zenfront.pipeline.checks import check_option
+from zenfront.pipeline.checks import check_options
 from zenfront.pipeline.device import resolve
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.references import read_named
@@ -17,7 +17,7 @@ from zenfront.pipeline.foreign.scoring import Weights, score_module
 from zenfront.pipeline.given_batch import GivenBatch
 from zenfront.pipeline.results.score_result import ScoreResult
 from zenfront.pipeline.scoring import Scoring
-from zenfront.pipeline.user_code import UserCode
+from zenfront.pipeline.user_code import UserCode, allow, command_code
 from zenfront.spaces import Architecture, Space, Task
 
 Options = Mapping[str, Mapping[str, object]]
@@ -225,6 +225,8 @@ def _read(names: str | Sequence[str], options: Options | None) -> tuple[list[str
     for name, settings in (options or {}).items():
         if name not in asked:
             raise UserError(f"options= has an entry for {name!r}, which is not among the scores: {', '.join(asked)}.")
-        for option, value in settings.items():
-            check_option(name, option, value, code)
+        check_options(name, settings, code)
+        if command := settings.get("command"):
+            code.append(command_code(str(command), name))
+            allow(code[-1:])  # the caller wrote it
     return asked, code

@@ -2,7 +2,7 @@
 
 from zenfront.pipeline.checks.estimate import estimate
 from zenfront.pipeline.checks.evidence import cautions
-from zenfront.pipeline.checks.experiment import check, check_option, options
+from zenfront.pipeline.checks.experiment import check, check_options, options
 from zenfront.pipeline.checks.images import are_local, check_data, describe_data, read_task, remarks
 from zenfront.pipeline.checks.places import check_room, check_store
 
@@ -11,7 +11,7 @@ __all__ = [
     "cautions",
     "check",
     "check_data",
-    "check_option",
+    "check_options",
     "check_room",
     "check_store",
     "describe_data",

@@ -73,9 +73,10 @@ def _feasible(experiment: Experiment) -> list[Architecture]:
 
 
 def _seconds_a_candidate(experiment: Experiment, drawn: list[Architecture]) -> float:
-    """Return the mean time of a candidate's scores in seconds."""
+    """Return the mean time of a candidate's scores in seconds, without those that are predicted."""
     scoring = Scoring.of(experiment)
-    scoring = replace(scoring, device=resolve(scoring.device))
+    names = [name for name in scoring.names if name not in scoring.modelled]
+    scoring = replace(scoring, device=resolve(scoring.device), names=names)
     taken: list[float] = []
     for architecture in drawn:
         start = time.perf_counter()

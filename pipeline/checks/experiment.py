@@ -1,7 +1,8 @@
 """Whether an experiment can run: what its keys name exists, and what they ask for is possible."""
 
 import inspect
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -18,7 +19,7 @@ from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.training_result import compared_costs, search_costs
 from zenfront.pipeline.registry import Registry
 from zenfront.pipeline.seeds import numpy_generator
-from zenfront.pipeline.user_code import UserCode, require_allowed
+from zenfront.pipeline.user_code import COMMANDS, UserCode, require_allowed
 from zenfront.pipeline.wording import suggestion
 
 SAMPLES = 100
@@ -42,13 +43,13 @@ def check(experiment: Experiment) -> None:
     for index, constraint in enumerate(experiment.constraints):
         _known(f"constraints[{index}].score", proxies.PROXIES, constraint.score, code)
     _check_code(experiment, code)
+    _check_programs(experiment, code)
     _known("search.algorithm", algorithms.ALGORITHMS, experiment.search.algorithm)
     _check_algorithm(experiment)
     _known("train.scheduler.name", schedulers.SCHEDULERS, experiment.train.scheduler.name)
     for name, options in experiment.proxies.items():
         _known("proxies", proxies.PROXIES, name, code)
-        for option, value in options.items():
-            check_option(name, option, value, code)
+        check_options(name, options, code)
     _check_costs(experiment)
     _check_numbers(experiment)
     side = min(experiment.task.height, experiment.task.width)
@@ -79,13 +80,24 @@ def _known(key: str, registry: Registry, name: str, code: Sequence[UserCode] = (
 def _check_code(experiment: Experiment, code: Sequence[UserCode]) -> None:
     check_own_training(experiment)
     for each in code:
-        if each.kind == "training":
+        if each.kind in ("training", COMMANDS):
             continue
         if each.kind == "spaces":
             space = spaces.load(each.name, code)
             check_space(space, each, experiment.task, experiment.search.seed)
         else:
             check_proxy(proxies.load(each.name, code), each)
+
+
+def _check_programs(experiment: Experiment, code: Sequence[UserCode]) -> None:
+    """Check that the programs of commands are on this machine, if it is the one that runs them."""
+    for each in code if experiment.cluster.address is None else ():
+        program = each.source.split(maxsplit=1)[:1] if each.kind == COMMANDS else []
+        if program and not shutil.which(program[0].strip("'\"")):
+            raise UserError(
+                f"proxies.{each.name}.command: the program {program[0]!r} is not found on this machine, or is not "
+                "executable. Install it, or write its path."
+            )
 
 
 def _check_algorithm(experiment: Experiment) -> None:
@@ -106,17 +118,25 @@ def _check_algorithm(experiment: Experiment) -> None:
         )
 
 
-def check_option(proxy: str, option: str, value: object, code: Sequence[UserCode] = ()) -> None:
-    """Check an option of a proxy.
+def check_options(proxy: str, given: Mapping[str, object], code: Sequence[UserCode] = ()) -> None:
+    """Check options of a proxy.
 
     Raises:
-        UserError: The proxy has no such option, or the value does not fit it.
+        UserError: The proxy has no such option, a value does not fit it, or two options do not go together.
     """
+    for option, value in given.items():
+        _check_option(proxy, option, value, code)
+    conflict = proxies.load(proxy, code).conflict
+    if conflict and (problem := conflict(given)):
+        raise UserError(f"proxies.{proxy}: {problem}.")
+
+
+def _check_option(proxy: str, option: str, value: object, code: Sequence[UserCode]) -> None:
     key, known = f"proxies.{proxy}.{option}", list(options(proxy, code))
     if option not in known:
         listed = f"It has: {', '.join(known)}." if known else "It has none."
         raise UserError(f"{key}: proxy {proxy!r} has no option {option!r}.{suggestion(option, known)} {listed}")
-    accepted: Any = get_type_hints(proxies.load(proxy, code).score)[option]
+    accepted: Any = get_type_hints(proxies.load(proxy, code).score, include_extras=True)[option]
     try:
         TypeAdapter(accepted).validate_python(value, strict=True)
     except ValidationError as error:

@@ -28,8 +28,8 @@ AllowCode = Annotated[
     bool,
     typer.Option(
         "--allow-code",
-        help="Run the Python files that the experiment names as its space or its scores. Read them first: they run "
-        "with all your rights.",
+        help="Run the Python files and commands that the experiment names. Read them first: they run with "
+        "all your rights.",
     ),
 ]
 TrustConfig = Annotated[

@@ -4,9 +4,10 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import ray
 from ray._private import ray_constants
@@ -14,9 +15,12 @@ from ray._private.node import Node
 from ray._private.utils import read_ray_address
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from zenfront.pipeline import proxies
 from zenfront.pipeline.cluster import head_watch, leftovers
+from zenfront.pipeline.cluster.workers import device_resources
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.proxies._devices import devices_of
 from zenfront.pipeline.record.provenance import source_digest
 from zenfront.pipeline.user_code import UserCode
 
@@ -38,7 +42,7 @@ def cluster(experiment: Experiment) -> Iterator[None]:
         return
     leftovers.remove_leftovers()
     address = experiment.cluster.address
-    with _connected(address, experiment.own_code()) if address else _own_ray():
+    with _connected(address, experiment.own_code()) if address else _own_ray(declared_devices(experiment)):
         yield
 
 
@@ -56,11 +60,15 @@ def _connected(address: str, own: Sequence[UserCode]) -> Iterator[None]:
 
 
 @contextmanager
-def _own_ray() -> Iterator[None]:
-    """Start Ray on this machine; nothing of it listens or connects beyond 127.0.0.1."""
+def _own_ray(devices: Mapping[str, float]) -> Iterator[None]:
+    """Start Ray on this machine; nothing of it listens or connects beyond 127.0.0.1.
+
+    Args:
+        devices: Resources that hold the devices which the scores are measured on.
+    """
     with leftovers.temporary_folder() as folder:
         with _kept_to_this_machine():
-            _init(None)
+            _init(None, resources=devices)
         try:
             leftovers.record_session(folder, Path(ray._private.worker._global_node.get_session_dir_path()))
             with head_watch.ending_with_ray():
@@ -69,7 +77,13 @@ def _own_ray() -> Iterator[None]:
             ray.shutdown()
 
 
-def _init(address: str | None) -> None:
+def declared_devices(experiment: Experiment) -> dict[str, float]:
+    """Return the resources that hold the devices which the scores are measured on."""
+    loaded = [proxies.load(name, experiment.code) for name in experiment.score_names()]
+    return device_resources(devices_of(loaded, experiment.proxies))
+
+
+def _init(address: str | None, **settings: Any) -> None:
     handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
@@ -78,6 +92,7 @@ def _init(address: str | None) -> None:
             log_to_driver=False,
             logging_level=logging.ERROR,
             configure_logging=True,
+            **settings,
         )
     except Exception as error:  # a bare Exception on an overloaded machine: "The current node timed out"
         raise unreachable(address, error) from error

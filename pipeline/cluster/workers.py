@@ -1,9 +1,10 @@
 """Plan the workers of a stage from the machines of the cluster."""
 
+import json
 import math
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import ray
 
@@ -12,6 +13,8 @@ from zenfront.pipeline.experiment.places import Workers
 
 GIB = 2**30
 _NAMES = {"CPU": "CPU", "GPU": "GPU", "memory": "GiB of memory"}
+DEVICE = "device:"
+"""Beginning of the name of the Ray resource of a device."""
 _KINDS = 3
 """Kinds of machines that an error lists."""
 ROUNDING = 1e-6
@@ -27,21 +30,29 @@ class WorkerPool:
         cpus: CPUs of one worker, which is also its number of threads.
         gpus: GPUs of one worker; workers with less than one share a GPU.
         memory: Memory of one worker in bytes; 0 if memory is not counted.
+        devices: Devices that a worker measures on; each is one worker's at a time.
     """
 
     count: int
     cpus: int
     gpus: float
     memory: int = 0
+    devices: Sequence[str] = ()
 
     @property
     def resources(self) -> dict[str, float]:
         """Return the resources of one worker by Ray's names, without those that it does not need."""
         wanted = {"CPU": float(self.cpus), "GPU": self.gpus, "memory": float(self.memory)}
+        wanted |= device_resources(self.devices)
         return {name: amount for name, amount in wanted.items() if amount}
 
 
-def plan_workers(workers: Workers, stage: str, device: str) -> WorkerPool:
+def device_resources(devices: Sequence[str]) -> dict[str, float]:
+    """Return what holds devices alone, by the names of Ray's resources; the machine that has a device declares it."""
+    return {f"{DEVICE}{device}": 1.0 for device in devices}
+
+
+def plan_workers(workers: Workers, stage: str, device: str, devices: Sequence[str] = ()) -> WorkerPool:
     """Return the pool of a stage: as many workers as fit on the cluster, at most as many as the experiment wants.
 
     If no machine has a GPU and the device is ``auto``, the workers get none.
@@ -50,9 +61,10 @@ def plan_workers(workers: Workers, stage: str, device: str) -> WorkerPool:
         workers: The resources that the experiment gives a worker.
         stage: ``search`` or ``train``, for the error.
         device: ``auto``, ``cpu`` or ``cuda``.
+        devices: Devices that a worker measures on.
 
     Raises:
-        UserError: No machine of the cluster is large enough for one worker.
+        UserError: No machine declares the devices; no machine of the cluster is large enough for one worker.
     """
     any_gpu = has_gpu()
     if device == "cuda" and not workers.gpus and not any_gpu:
@@ -61,14 +73,32 @@ def plan_workers(workers: Workers, stage: str, device: str) -> WorkerPool:
             "Add a machine with a GPU, or let resources.device be auto to use the CPU."
         )
     gpus = workers.gpus if device == "cuda" or (device == "auto" and any_gpu) else 0.0
-    one = WorkerPool(1, workers.cpus, gpus, int((workers.memory or 0) * GIB))
+    one = WorkerPool(1, workers.cpus, gpus, int((workers.memory or 0) * GIB), devices)
+    _require_devices(devices)
     fit = room(one.resources)
     if fit < 1:
         raise UserError(
             f"resources.{stage}: a worker needs {describe(one.resources)} on one machine, but the cluster has "
             f"{_machines(one.resources)}. Ask for less in resources.{stage}, or add a machine that is large enough."
         )
-    return WorkerPool(fit if workers.workers == "auto" else min(workers.workers, fit), one.cpus, one.gpus, one.memory)
+    return replace(one, count=fit if workers.workers == "auto" else min(workers.workers, fit))
+
+
+def _require_devices(devices: Sequence[str]) -> None:
+    """Check that one machine declares the devices that a worker measures on.
+
+    Raises:
+        UserError: None does.
+    """
+    wanted = device_resources(devices)
+    if wanted and not any(
+        all(node.get(name, 0) >= amount for name, amount in wanted.items()) for node in living_nodes()
+    ):
+        declared = json.dumps(dict.fromkeys(wanted, 1))
+        raise UserError(
+            f"the experiment measures on {' and '.join(devices)}, which no machine of the cluster declares. Start Ray "
+            f"on the machine that reaches it with `ray start --resources='{declared}'` beside its other options."
+        )
 
 
 def has_gpu() -> bool:
@@ -110,11 +140,14 @@ def capacity(node: Mapping[str, float], wanted: Mapping[str, float]) -> int:
 
 def describe(resources: Mapping[str, float]) -> str:
     """Return resources in words, such as ``2 CPUs and 0.5 GPUs``."""
-    *first, last = (_amount(name, resources[name]) for name in _NAMES if name in resources)
+    named = [name for name in resources if name in _NAMES or name.startswith(DEVICE)]
+    *first, last = (_amount(name, resources[name]) for name in named)
     return f"{', '.join(first)} and {last}" if first else last
 
 
 def _amount(name: str, amount: float) -> str:
+    if name.startswith(DEVICE):
+        return f"the device {name.removeprefix(DEVICE)}" if amount else f"no {name.removeprefix(DEVICE)}"
     if name == "memory":
         return f"{amount / GIB:.3g} {_NAMES[name]}"
     return f"{amount:g} {_NAMES[name]}{'' if amount == 1 else 's'}"

@@ -120,7 +120,7 @@ def _document(part: Correlations) -> dict[str, Any]:
     scores = {name: asdict(e) | {"verdict": e.verdict} for name, e in part.scores.items()}
     return {
         "space": part.sample.space.name,
-        "accuracy": part.sample.truth.source,
+        part.sample.target: part.sample.truth.source,
         "where": part.where,
         "n": part.n,
         "equal_flops_within": part.tolerance,
@@ -171,7 +171,7 @@ def save_figure(part: Correlations, path: Path) -> None:
         panel.scatter(values, [y for y, _ in drawn], color=colour, marker=marker, label=label, zorder=3)
     panel.axvline(0, color="#9AA0A6", linewidth=1)
     panel.set_yticks(range(len(names)), [name.replace("$", r"\$") for name in names])
-    panel.set_xlabel("Kendall's τ-b with the accuracy")
+    panel.set_xlabel(f"Kendall's τ-b with the {part.sample.target}")
     panel.set_title(table_title(part).replace("$", r"\$"), fontsize=10, loc="left")
     panel.grid(True, axis="x", color="#E6E8EB")
     panel.spines[["top", "right"]].set_visible(False)
@@ -188,7 +188,8 @@ def _series(part: Correlations) -> tuple[tuple[str, str], tuple[dict[str, Estima
 
 def correlation_page(parts: Sequence[Correlations]) -> str:
     """Return the markup of the page: figures of the whole sample, then a table and the biases of each part."""
-    title = f"Correlation with the accuracy on {parts[0].sample.space.name}"
+    sample = parts[0].sample
+    title = f"Correlation with the {sample.target} on {sample.space.name}"
     body = [html.heading(title, 1), html.paragraph(READING)]
     body.append(html.figure(interval_figure(parts[0]), "intervals"))
     for part in parts:
@@ -196,8 +197,8 @@ def correlation_page(parts: Sequence[Correlations]) -> str:
         body += [html.paragraph(f"{score}: {reason}.", soft=True) for score, reason in part.skipped.items()]
         body += _list_undefined(part.scores)
         body += [html.heading("Bias", 3), html.table(*_bias_table(part.scores))]
-    body += [html.paragraph(BIAS, soft=True), html.heading("Scores against accuracy")]
-    body.append(html.figure(scatter_figure(parts[0].sample, list(parts[0].scores)[:SHOWN]), "scatter"))
+    body += [html.paragraph(BIAS, soft=True), html.heading(f"Scores against {sample.target}")]
+    body.append(html.figure(scatter_figure(sample, list(parts[0].scores)[:SHOWN]), "scatter"))
     body.append(html.paragraph(f"A panel shows at most {POINTS} architectures, drawn at random.", soft=True))
     return html.page(title, body)
 
@@ -238,7 +239,7 @@ def interval_figure(part: Correlations) -> go.Figure:
                 "arrayminus": [value - low for low, value, _ in drawn.values()],
             },
         )
-    figure.update_xaxes(title="Kendall's τ-b with the accuracy").update_yaxes(autorange="reversed")
+    figure.update_xaxes(title=f"Kendall's τ-b with the {part.sample.target}").update_yaxes(autorange="reversed")
     return figure.update_layout(
         **LAYOUT | {"margin": {"l": 140, "r": 20, "t": 60, "b": 60}}, height=160 + 26 * len(part.scores)
     )
@@ -263,12 +264,12 @@ def scatter_figure(sample: Sample, names: Sequence[str]) -> go.Figure:
             mode="markers",
             marker={"size": 4, "color": BLUE, "opacity": 0.5, "line": {"color": GREY}},
             text=[f"{escape(name)} {value:.4g}" for value in values[drawn]],
-            hovertemplate="%{text}, accuracy %{y:.2f}<extra></extra>",
+            hovertemplate=f"%{{text}}, {sample.target} %{{y:.4g}}<extra></extra>",
             showlegend=False,
         )
         place = {"row": position // columns + 1, "col": position % columns + 1}
         figure.add_trace(trace, **place)
-        figure.update_xaxes(title=f"rank of {escape(name)}", **place).update_yaxes(title="accuracy", **place)
+        figure.update_xaxes(title=f"rank of {escape(name)}", **place).update_yaxes(title=sample.target, **place)
     figure.update_xaxes(visible=False, selector=lambda axis: axis.title.text is None)
     figure.update_yaxes(visible=False, selector=lambda axis: axis.title.text is None)
     return figure.update_layout(**LAYOUT, height=60 + 300 * lines)

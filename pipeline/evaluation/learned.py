@@ -5,14 +5,20 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from zenfront.pipeline import proxies
-from zenfront.pipeline.analysis.learned import Encoder, Observations, Population, fit, learned_rule
+from zenfront.pipeline.analysis.learned import Encoder, Observations, Population, fit, learned_rule, predict_cost
 from zenfront.pipeline.analysis.regret import Rule
 from zenfront.pipeline.evaluation.sample import Sample, orient
 from zenfront.pipeline.seeds import numpy_generator
 
 TRAINED = (16, 32, 64)
 """Numbers of trained networks for which `correlate` says what a model fitted on them predicts."""
+MEASURED = (25, 50, 100)
+"""Numbers of measured networks for which `correlate` says what a model of the latency fitted on them predicts."""
 FOLDS = 5
+
+
+Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Predicts the architectures of the second indices from those of the first ones."""
 
 
 def population(sample: Sample, names: Sequence[str] | None = None) -> Population:
@@ -50,18 +56,31 @@ def cross_validated(sample: Sample, seed: int) -> dict[str, np.ndarray]:
 
     The architectures are divided into five folds at random. The accuracies of a fold are predicted by a model that is
     fitted on 16 (32, 64) random architectures of the other folds. Models that need more than there are, are left out.
+    For a sample with latencies in place of accuracies, it is the model with which a search predicts them.
     """
+    truth = sample.truth.accuracy
+    if sample.is_latency:
+        known_before = Population({}, sample.scores["flops"], sample.structure)
+        rows = _predicted(len(truth), seed, MEASURED, lambda *parts: predict_cost(known_before, truth, *parts))
+        return {f"model of {count} measured": values for count, values in rows.items()}
     everything = population(sample)
     candidates = Encoder.of(everything).encode(everything)
-    accuracy = sample.truth.accuracy
-    predicted = {count: np.full(len(accuracy), np.nan) for count in TRAINED}
-    for fold, others in _folds(len(accuracy), seed):
+
+    def predict(known: np.ndarray, fold: np.ndarray) -> np.ndarray:
+        model = fit(candidates, Observations.complete(known, truth[known]))
+        return model.predict(candidates.select(fold)).accuracy()
+
+    return {f"learned from {count}": row for count, row in _predicted(len(truth), seed, TRAINED, predict).items()}
+
+
+def _predicted(n: int, seed: int, counts: Sequence[int], predict: Predict) -> dict[int, np.ndarray]:
+    """Return what is predicted (n,) from each number of others, as far as there are as many."""
+    predicted = {count: np.full(n, np.nan) for count in counts}
+    for fold, others in _folds(n, seed):
         for count, values in predicted.items():
-            known = others[:count]
-            if len(known) == count:
-                model = fit(candidates, Observations.complete(known, accuracy[known]))
-                values[fold] = model.predict(candidates.select(fold)).accuracy()
-    return {f"learned from {count}": values for count, values in predicted.items() if np.isfinite(values).all()}
+            if len(others) >= count:
+                values[fold] = predict(others[:count], fold)
+    return {count: values for count, values in predicted.items() if np.isfinite(values).all()}
 
 
 def _folds(n: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -1,6 +1,6 @@
 """Samples of architectures with their scores and accuracies: drawn, scored, trained, or read from tables."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,13 +15,12 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.evaluation.truth_table import UNCHANGED, TruthTable, read_scores
 from zenfront.pipeline.experiment.config import Experiment, Select
 from zenfront.pipeline.experiment.train_config import SchedulerConfig
-from zenfront.pipeline.objectives import Constraint, Objective
+from zenfront.pipeline.objectives import Objective
 from zenfront.pipeline.progress import View
 from zenfront.pipeline.record.pilot import read_reliabilities
 from zenfront.pipeline.record.run_documents import read_outcomes
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.metric import ACCURACY, Metric
-from zenfront.pipeline.scoring import Scoring, noise_batch
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.stages.search.stage import score_given
 from zenfront.pipeline.stages.train.stage import train_given
@@ -34,8 +33,6 @@ BASELINES = ("flops", "params", "live_params")
 """Free scores that are always taken; more is taken to be better."""
 PROPERTIES = ("flops", "params", "depth", "activations")
 """Costs by which a score may be biased; always taken."""
-TRIES = 10_000
-"""Draws in a row without a new architecture after which the space counts as exhausted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +47,7 @@ class Sample:
         code: Code of the experiment, which tells the direction of its own scores.
         reliabilities: Reliability of the scores at equal FLOPs, where it was measured.
         objectives: Names of the experiment's objectives that are among the scores.
+        is_latency: Whether the truth holds latencies in place of accuracies.
     """
 
     space: Space
@@ -59,6 +57,12 @@ class Sample:
     code: Sequence[UserCode] = ()
     reliabilities: Mapping[str, Reliability] = field(default_factory=dict)
     objectives: Sequence[str] = ()
+    is_latency: bool = False
+
+    @property
+    def target(self) -> str:
+        """What the scores are compared with."""
+        return "latency" if self.is_latency else "accuracy"
 
     @cached_property
     def structure(self) -> Mapping[str, np.ndarray]:
@@ -229,46 +233,3 @@ def train_sample(
 def _source(metric: Metric) -> str:
     negated = " times -1" if metric.sign < 0 else ""
     return "test accuracy after training" if metric == ACCURACY else f"{metric.words} after training{negated}"
-
-
-def draw_architectures(experiment: Experiment, count: int) -> list[Architecture]:
-    """Draw distinct architectures of the space that can be built and whose costs the constraints allow.
-
-    A larger count adds architectures to those of a smaller one.
-
-    Raises:
-        UserError: The space does not hold as many.
-    """
-    space, fits = load_space(experiment.space, experiment.code), _within_limits(experiment)
-    generator = numpy_generator(experiment.search.seed, "correlate", "architectures")
-    found: dict[Architecture, bool] = {}
-    tries = 0
-    while (n := sum(found.values())) < count:
-        architecture, tries = space.sample(generator), tries + 1
-        if tries > TRIES:
-            raise UserError(
-                f"{space.name}: {count} architectures that fulfil the constraints are needed, but {TRIES:,} "
-                f"random ones in a row held no new one, after {n}. Ask for fewer, or widen the limits."
-            )
-        if architecture not in found:
-            found[architecture] = fits(architecture)
-            tries = 0 if found[architecture] else tries
-    return [architecture for architecture, allowed in found.items() if allowed]
-
-
-def _within_limits(experiment: Experiment) -> Callable[[Architecture], bool]:
-    """Return a function that tells whether an architecture can be built and its costs fulfil the constraints."""
-    space, task = load_space(experiment.space, experiment.code), experiment.task
-    costs = [c for c in experiment.constraints if proxies.load(c.score, experiment.code).is_cost]
-    costs.sort(key=lambda c: c.score != "params")  # needs no pass through the network, and refuses most
-    batch = noise_batch(task, 2, 0)
-    taken = [(c, Scoring(space, task, [c.score], batch, 0, code=experiment.code)) for c in costs]
-
-    def fulfils(constraint: Constraint, scoring: Scoring, architecture: Architecture) -> bool:
-        values = scoring.score(architecture).values
-        return constraint.score in values and not constraint.excess(values[constraint.score])
-
-    def fits(architecture: Architecture) -> bool:
-        return space.violation(architecture, task) is None and all(fulfils(c, s, architecture) for c, s in taken)
-
-    return fits

@@ -38,7 +38,9 @@ class TruthTable:
         return TruthTable(chosen, self.accuracy[rows], self.seeds[rows], self.source)
 
 
-def read_truth(path: Path, space: Space, column: str | None, columns: Mapping[str, str] = UNCHANGED) -> TruthTable:
+def read_truth(
+    path: Path, space: Space, column: str | None, columns: Mapping[str, str] = UNCHANGED, *, positive: bool = False
+) -> TruthTable:
     """Read accuracies: a column ``architecture`` in the space's notation, an accuracy, and optionally one per seed.
 
     Args:
@@ -47,6 +49,8 @@ def read_truth(path: Path, space: Space, column: str | None, columns: Mapping[st
         column: Column of the accuracy; None: the first of test_accuracy, accuracy, validation_accuracy that exists.
             Columns ``<column>_seed<i>`` hold single training runs.
         columns: Columns of the table, by the names that they have here.
+        positive: Leave out the architectures whose value is not positive: tables of latencies have 0 or -1 where a
+            network did not run.
 
     Raises:
         UserError: The file or a column is missing, a row is not an architecture of the space, or an accuracy is not a
@@ -59,7 +63,7 @@ def read_truth(path: Path, space: Space, column: str | None, columns: Mapping[st
     runs = np.array(seeds).T if seeds else np.empty((len(accuracy), 0))
     architectures = _architectures(table, space, path)
     rows: dict[Architecture, list[int]] = {}
-    for index in np.flatnonzero(np.isfinite(accuracy)):
+    for index in np.flatnonzero(np.isfinite(accuracy) & (accuracy > 0 if positive else True)):
         rows.setdefault(architectures[index], []).append(int(index))
     means = np.array([accuracy[same].mean() for same in rows.values()])
     return TruthTable(list(rows), means, np.array([runs[same].mean(0) for same in rows.values()]), column)

@@ -1,5 +1,6 @@
 """Strict types of an experiment: unknown keys are errors, and a name cannot leave its folder."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -9,7 +10,7 @@ from zenfront.pipeline.experiment._types import Name, Option, Positive, Seed, Se
 from zenfront.pipeline.experiment.places import Cluster, Resources, Tracking
 from zenfront.pipeline.experiment.train_config import Train
 from zenfront.pipeline.objectives import Constraint, Objective
-from zenfront.pipeline.user_code import UserCode
+from zenfront.pipeline.user_code import COMMANDS, UserCode, command_code
 from zenfront.spaces import Task
 
 
@@ -147,10 +148,15 @@ class Experiment(Strict):
         return list(dict.fromkeys([o.score for o in self.objectives] + [c.score for c in self.constraints]))
 
     def own_code(self) -> list[UserCode]:
-        """Return the code that some key names."""
+        """Return the code that some key names, the command lines that proxies run included."""
         function = [self.train.function] if self.train.function else []
         names = {"spaces": [self.space], "proxies": [*self.score_names(), *self.proxies], "training": function}
-        return [code for code in self.code if code.name in names.get(code.kind, ())]
+        return [*(code for code in self.code if code.name in names.get(code.kind, ())), *self._commands()]
+
+    def _commands(self) -> Iterator[UserCode]:
+        for name, options in self.proxies.items():
+            if command := options.get("command"):
+                yield command_code(str(command), name)
 
     @property
     def train_code(self) -> UserCode | None:
@@ -160,7 +166,12 @@ class Experiment(Strict):
     def identity(self) -> dict[str, Any]:
         """Return everything that the results depend on: all but resources, time limits, tracking and cluster."""
         identity = self.model_dump(mode="json", exclude={"resources", "tracking", "cluster", "code"})
+        for options in identity["proxies"].values():
+            for patience in ("timeout", "retries", "pause") if "command" in options else ():
+                options.pop(patience, None)
         for code in self.own_code():
+            if code.kind == COMMANDS:
+                continue  # an option of its proxy
             identity.setdefault("code", {}).setdefault(code.kind, {})[code.name] = f"content {code.digest[:16]}"
         for stage, key in (("search", "candidates_per_trial"), ("search", "time_limit"), ("train", "time_limit")):
             del identity[stage][key]

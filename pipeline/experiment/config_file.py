@@ -18,7 +18,7 @@ from zenfront.pipeline.experiment._yaml_positions import MAX_DEPTH, Document, Pl
 from zenfront.pipeline.experiment.addresses import shown
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.own_places import PLACES, OwnPlace, held, settings_file
-from zenfront.pipeline.experiment.references import resolve, unknown_names, with_references
+from zenfront.pipeline.experiment.references import resolve, typed_commands, unknown_names, with_references
 from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.user_code import UserCode, allow
 from zenfront.pipeline.wording import suggestion
@@ -207,8 +207,7 @@ def _resolved_experiment(
     resolve(document, folder, known)
     automatic = document.value.get("task", AUTO) == AUTO
     experiment = _validated(replace(document, value=document.value | {"task": UNKNOWN}) if automatic else document)
-    if allow_code:
-        allow(experiment.code)
+    allow([*experiment.code, *experiment.own_code()] if allow_code else typed_commands(document, experiment))
     if not automatic:
         return experiment
     own = bool(experiment.train.function) and experiment.train.data == Data()

@@ -9,11 +9,13 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment._yaml_positions import Document, Place, written
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.registry import registry_of
-from zenfront.pipeline.user_code import UserCode, allow, is_reference, read
+from zenfront.pipeline.user_code import COMMANDS, UserCode, allow, is_reference, read
 
 CONSTANTS = {"spaces": "SPACE", "proxies": "PROXY", "training": "train"}
 """Attribute of a file that a reference without an attribute stands for, by the kind of the reference."""
 NO_FUNCTION = "{shown!r} names no code: write ./file.py, ./file.py:NAME or package.module:NAME."
+TYPED = "--set "
+"""How the place of an override begins."""
 MOST_WRONG = 100
 """Wrong names that are looked into, and files of code that are read, in one experiment."""
 
@@ -37,7 +39,7 @@ def resolve(document: Document, folder: Path | None, known: Sequence[UserCode] =
     found: dict[tuple[str, str], UserCode] = {}
     for place, kind in list(_places(document.value)):
         where, reference = document.origins[place].where if place in document.origins else "", str(place[-1])
-        typed = where.startswith("--set ")
+        typed = where.startswith(TYPED)
         in_key = place[0] == "proxies"
         holder = _holder(document.value, place)
         reference = str(place[-1]) if in_key else holder[place[-1]]
@@ -56,6 +58,13 @@ def resolve(document: Document, folder: Path | None, known: Sequence[UserCode] =
     every = {(code.kind, code.name): code for code in known} | found
     if every:
         document.value["code"] = [asdict(code) for code in every.values()]
+
+
+def typed_commands(document: Document, experiment: Experiment) -> list[UserCode]:
+    """Return the command lines of proxies that overrides have given: they were named on the command line."""
+    places = {("proxies", code.name, "command"): code for code in experiment.own_code() if code.kind == COMMANDS}
+    origins = {place: document.origins[place].where for place in places if place in document.origins}
+    return [places[place] for place, where in origins.items() if where.startswith(TYPED)]
 
 
 def unknown_names(value: dict[str, Any]) -> dict[Place, str]:

@@ -1,8 +1,8 @@
 """The interface of a proxy: a mini-batch and a training-free score."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -57,7 +57,10 @@ class Proxy:
         needs: Required inputs: ``images`` (real images rather than only their shape), ``labels`` and ``gradients``.
         weights: Initialisation for which the score is defined; ``none`` marks a cost, computed on the meta device.
         measured: Whether the score is a measured time, which varies from run to run. All other scores are
-            deterministic.
+            deterministic. Its option ``device`` names a device that one measurement at a time uses, whose values are
+            kept; its option ``model`` says how many architectures are measured before a search that predicts it.
+        conflict: Callable (options) -> reason why options, each of which is right by itself, cannot be used together,
+            or None.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Proxy:
     needs: frozenset[Need] = frozenset()
     weights: Weights = "default"
     measured: bool = False
+    conflict: Callable[[Mapping[str, Any]], str | None] | None = None
 
     @property
     def is_cost(self) -> bool:

@@ -80,6 +80,20 @@ class RunFolder:
         """Path of the folder of tables, figures and the HTML page."""
         return self.path / "report"
 
+    @property
+    def devices(self) -> Path:
+        """Path of the folder of what was measured on devices (`KeptValues`) and for models of costs (`measured`)."""
+        return self.path / "measured"
+
+    def measured(self, name: str) -> "RunFolder":
+        """Return the folder of the measurements from which a search predicts a cost."""
+        return RunFolder(self.devices / name)
+
+    @property
+    def model(self) -> Path:
+        """Path of the error of the model of a cost, `CostError`, in the folder of its measurements."""
+        return self.path / "model.json"
+
     def round(self, number: int) -> "RunFolder":
         """Return the folder of what was scored for a round.
 
@@ -189,7 +203,8 @@ class RunFolder:
 
     def computed(self) -> Computed:
         """Return what is computed in this folder."""
-        scores = any(path.stat().st_size for path in self.path.glob("*.jsonl"))
+        ledgers = [*self.path.glob("*.jsonl"), *self.devices.glob("*/*.jsonl")]
+        scores = any(path.stat().st_size for path in ledgers)
         rows = read_ledger(self.epochs)[0]
         last = {row["trial"]: row.get("failure") for row in rows}  # the last row of each training run
         failed = bool(rows) and all(str(failure).startswith(WORKER_FAILED) for failure in last.values())

@@ -58,7 +58,7 @@ class Scores:
         seconds: Wall-clock seconds by name; the construction of the network is ``build``.
         undefined: The reason for which a score has no value, by name, if the others were taken all the same.
         memory: Bytes that the worker's process, or its share of a GPU, held at the peak; None if it is not known.
-        graph: Counts of the network's graph, `structure.graph.COLUMNS`, in runs with rounds; else empty.
+        graph: Counts of the network's graph, `structure.graph.COLUMNS`, where a model learns from them; else empty.
     """
 
     architecture: Architecture

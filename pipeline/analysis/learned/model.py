@@ -170,7 +170,7 @@ class Model:
         return Posterior(candidates, self.kernel, self.noise, mean, np.maximum(variance, TINY), (root,))
 
 
-def fit(candidates: Candidates, observations: Observations) -> Model:
+def fit(candidates: Candidates, observations: Observations, top: float | None = None) -> Model:
     """Fit a model to what was observed; the kernel and the noise have the highest marginal likelihood on a grid.
 
     Fidelities are fitted from the lowest to the highest. What a model predicts is the prior of the next one.
@@ -178,12 +178,13 @@ def fit(candidates: Candidates, observations: Observations) -> Model:
     Args:
         candidates: (n,).
         observations: At least one. Predictions are for the highest fidelity among them, which should be 1.
+        top: An accuracy above all others; a little above the best one if not given.
     """
     lower, shift = None, (0.0, 1.0)
     for fidelity in np.unique(observations.fidelity):
         here = observations.fidelity == fidelity
         known = _with_prior(candidates.select(observations.index[here]), lower, shift)
-        lower = replace(_fit(known, observations.accuracy[here]), lower=lower, shift=shift)
+        lower = replace(_fit(known, observations.accuracy[here], top), lower=lower, shift=shift)
         mean = lower.predict(candidates).mean
         shift = float(mean.mean()), float(mean.std() or 1.0)
     assert lower is not None
@@ -198,9 +199,10 @@ def _with_prior(candidates: Candidates, lower: Model | None, shift: tuple[float,
     return replace(candidates, prior=(lower.predict(candidates).mean - mean) / spread)
 
 
-def _fit(known: Candidates, accuracy: np.ndarray) -> Model:
+def _fit(known: Candidates, accuracy: np.ndarray, top: float | None) -> Model:
     """Fit a model to accuracies (t,) of one fidelity."""
-    top = float(accuracy.max() + MARGIN * (np.ptp(accuracy) or 1.0))
+    if top is None:
+        top = float(accuracy.max() + MARGIN * (np.ptp(accuracy) or 1.0))
     values = -np.log(top - accuracy)
     centre, unit = float(values.mean()), float(values.std() or 1.0)
     target = (values - centre) / unit

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import typer
@@ -21,7 +21,6 @@ from zenfront.pipeline.evaluation.regret import RegretSettings, compare_rules, d
 from zenfront.pipeline.evaluation.sample import (
     Sample,
     draw,
-    draw_architectures,
     evaluation_experiment,
     read_sample,
     score_sample,
@@ -33,6 +32,7 @@ from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.references import read_named, with_named
 from zenfront.pipeline.objectives import Objective
 from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.stages.search.drawing import draw_architectures
 from zenfront.spaces import load as load_space
 
 
@@ -49,6 +49,7 @@ class Request:
     scores: Path | None
     sample: int | None
     column: Sequence[str] = ()
+    latency: str | None = None
 
     @property
     def names(self) -> list[str] | None:
@@ -75,8 +76,10 @@ class Request:
         """
         if (self.truth is None) == (self.train is None):
             raise UserError("give either --truth TABLE, with accuracies, or --train N, to train N architectures.")
-        if self.train is not None and (self.scores or self.sample or self.accuracy or self.column):
-            raise UserError("--scores, --sample, --accuracy and --column go with --truth, not with --train.")
+        if self.train is not None and (self.scores or self.sample or self.accuracy or self.column or self.latency):
+            raise UserError("--scores, --sample, --accuracy, --latency and --column go with --truth, not with --train.")
+        if self.accuracy and self.latency:
+            raise UserError("--accuracy and --latency both name what the scores are compared with: give one of them.")
         for option, count in (("--train", self.train), ("--sample", self.sample)):
             if count is not None and count < LEAST:
                 raise UserError(f"{option}: at least {LEAST} architectures are needed, but got {count}.")
@@ -107,14 +110,16 @@ class Request:
             assert self.truth is not None
             check_columns(self.columns, [path for path in (self.truth, self.scores) if path])
             space = load_space(experiment.space, experiment.code)
-            table = read_truth(self.truth, space, self.accuracy, self.columns)
+            column, is_latency = self.latency or self.accuracy, self.latency is not None
+            table = read_truth(self.truth, space, column, self.columns, positive=is_latency)
             truth = draw(table, self.sample, experiment.search.seed)
             if self.scores:
                 names = read_named("proxies", self.names)[1] if self.names else None
-                return read_sample(experiment, self.scores, truth, names, self.columns)
+                sample = read_sample(experiment, self.scores, truth, names, self.columns)
+                return replace(sample, is_latency=is_latency)
             typer.echo(f"{experiment.name}: scoring {len(truth.architectures)} architectures")
         with ConsoleView() as view:
-            return score_sample(experiment, folder, view, truth)
+            return replace(score_sample(experiment, folder, view, truth), is_latency=self.latency is not None)
 
 
 def _train(asked: Experiment, experiment: Experiment, folder: RunFolder, count: int) -> TruthTable:
@@ -135,7 +140,7 @@ def correlate(request: Request, where: Sequence[str]) -> None:
     with request.sampling() as (experiment, folder, sample):
         parts = correlate_sample(sample, conditions, experiment.search.seed)
         page = correlation_report.write_report(parts, folder.report, experiment.search.seed)
-        facts = {"space": experiment.space, "accuracy": sample.truth.source, "n": parts[0].n}
+        facts = {"space": experiment.space, sample.target: sample.truth.source, "n": parts[0].n}
         metrics = {
             f"{kind}.{name}": estimate.value
             for name, e in parts[0].scores.items()

@@ -37,6 +37,14 @@ Accuracy = Annotated[
         "--accuracy", metavar="COLUMN", help="Accuracy column of the truth table; COLUMN_seed<i> are single runs."
     ),
 ]
+Latency = Annotated[
+    str | None,
+    typer.Option(
+        "--latency",
+        metavar="COLUMN",
+        help="Compare with this column of the truth table, a latency, in place of an accuracy.",
+    ),
+]
 Scores = Annotated[
     Path | None,
     typer.Option(
@@ -68,6 +76,7 @@ def correlate_command(
     truth: Truth = None,
     train: Train = None,
     accuracy: Accuracy = None,
+    latency: Latency = None,
     scores: Scores = None,
     sample: Count = None,
     column: Columns = None,
@@ -87,14 +96,15 @@ def correlate_command(
     """Correlate scores with the accuracy on a space.
 
     The accuracies come from a table (--truth) or from training (--train). Reports rank correlations with intervals,
-    overall, at equal FLOPs and among the best; the biases of each score; and a comparison with free scores. Continues
-    where an interrupted call ended.
+    overall, at equal FLOPs and among the best; the biases of each score; and a comparison with free scores. With
+    --latency, the scores are compared with a latency, and so is what a model predicts from 25, 50 and 100 of them.
+    Continues where an interrupted call ended.
     """
     from zenfront.pipeline.cli.evaluation.asked_experiment import AskedExperiment
     from zenfront.pipeline.cli.evaluation.evaluate import Request, correlate
 
     asked = AskedExperiment(config, overrides or [], runs, address, allow_code, trust_config)
-    request = Request(asked, space, proxies, truth, train, accuracy, scores, sample, column or [])
+    request = Request(asked, space, proxies, truth, train, accuracy, scores, sample, column or [], latency)
     correlate(request, where or [])
 
 

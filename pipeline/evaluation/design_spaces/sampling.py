@@ -10,7 +10,6 @@ from zenfront.pipeline.evaluation.design_spaces.model_sample import ModelSample
 from zenfront.pipeline.evaluation.sample import (
     PROPERTIES,
     Sample,
-    draw_architectures,
     evaluation_experiment,
     orient,
     score_sample,
@@ -22,6 +21,7 @@ from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.objectives import Constraint
 from zenfront.pipeline.progress import View
 from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.stages.search.drawing import draw_architectures
 
 PRESETS: Mapping[str, Mapping[str, tuple[float, float]]] = {
     "resnet56": {"params": (0.02e6, 0.856e6), "flops": (0.008e9, 0.129e9)},

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from zenfront.pipeline.analysis.learned import CostError
 from zenfront.pipeline.analysis.noise import noise_groups
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.plots import html
@@ -13,6 +14,7 @@ from zenfront.pipeline.plots.interactive import hypervolume_figure, training_fig
 from zenfront.pipeline.plots.series import unit
 from zenfront.pipeline.record.commands import command
 from zenfront.pipeline.record.data_file import read_overview
+from zenfront.pipeline.record.files.json_file import read_json
 from zenfront.pipeline.record.pilot import SIZE, read_reliabilities, warning
 from zenfront.pipeline.record.provenance import Origin, read_origin
 from zenfront.pipeline.record.run_record import RunRecord
@@ -73,6 +75,7 @@ def report_page(record: RunRecord, front: go.Figure) -> str:
             soft=True,
         ),
         *_reliability(record),
+        *_predicted(record),
         _failures(found),
         *_training(record),
         *rounds_blocks(record),
@@ -171,6 +174,12 @@ def _reliability(record: RunRecord) -> list[html.Block]:
     shown = {name: [value and f"{value:.2f}" for value in (each.single, each.mean)] for name, each in found.items()}
     rows = [(name, found[name].repeats, *(value or "unknown" for value in values)) for name, values in shown.items()]
     return [html.table(columns, rows), html.paragraph(f"{RELIABILITY} {warning(found) or ''}".strip(), soft=True)]
+
+
+def _predicted(record: RunRecord) -> list[html.Block]:
+    """Return the errors of the models of costs that were measured on some architectures only."""
+    errors = {path.parent.name: CostError(**read_json(path)) for path in record.folder.devices.glob("*/model.json")}
+    return [html.paragraph(f"{name} is predicted {error}.") for name, error in sorted(errors.items())]
 
 
 def _failures(front: Front) -> html.Block:

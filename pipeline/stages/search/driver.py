@@ -4,11 +4,13 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 
 from zenfront.pipeline.algorithms import FixedList
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.progress import SearchProgress, View
 from zenfront.pipeline.record.files.ledger import Ledger
+from zenfront.pipeline.record.kept_values import KeptValues
 from zenfront.pipeline.record.pilot import REPEATS, noisy_scores, reliabilities, warning
 from zenfront.pipeline.record.run_documents import generation_reader
 from zenfront.pipeline.record.score_record import holds, joined, latest, row_reader
@@ -18,6 +20,7 @@ from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.stages.search.loop import SearchLoop
 from zenfront.pipeline.stages.search.pilot import choose_pilot
 from zenfront.pipeline.stages.search.plan import SearchPlan
+from zenfront.pipeline.stages.search.predicted import PredictedCosts
 from zenfront.pipeline.stages.search.statistics import SearchStatistics
 from zenfront.spaces import Architecture
 from zenfront.spaces import load as load_space
@@ -39,6 +42,8 @@ class SearchDriver:
         retry_failed: Hand architectures out again that are recorded as failed.
         ends: As for `SearchLoop`.
         pilot: Ledger of `Scores` of the pilot; without it, `repeats: auto` takes each score once.
+        predicted: Models of the costs that are not measured.
+        kept: Folder of the values that are measured on devices.
         pilot_of: Architectures from which the pilot chooses; the first generation of stage 1 if not given.
 
     Attributes:
@@ -61,6 +66,8 @@ class SearchDriver:
         retry_failed: bool = False,
         ends: Sequence[int] = (),
         pilot: Ledger | None = None,
+        predicted: PredictedCosts | None = None,
+        kept: Path | None = None,
         pilot_of: Sequence[Architecture] | None = None,
     ) -> None:
         read = Generation.from_row if plan else generation_reader(experiment)
@@ -76,6 +83,7 @@ class SearchDriver:
         self._recorded = {scores.architecture.id for scores in known}
         self._plan = plan
         self._scores, self._generations, self._view, self._pilot = scores, generations, view, pilot
+        self._predicted, self._kept = predicted, kept
         self._start = time.monotonic()
         self._replayed = generations.values(read)
         self.lost = max(0, (self._replayed[-1].evaluations if self._replayed else 0) - self.found)
@@ -96,7 +104,12 @@ class SearchDriver:
         Raises:
             UserError: The images that a proxy needs cannot be read.
         """
-        return replace(Scoring.of(self.experiment), keep_partial=self._plan.keep_partial)
+        scoring = Scoring.of(self.experiment)
+        if self._predicted:
+            scoring = self._predicted.without(scoring)
+        kept = KeptValues.prepare(self._kept) if self._kept and scoring.devices else None
+        describe = scoring.describe or self._plan.describe
+        return replace(scoring, keep_partial=self._plan.keep_partial, describe=describe, kept=kept)
 
     @property
     def rate(self) -> float | None:
@@ -110,7 +123,7 @@ class SearchDriver:
             assert self._pilot is not None
             self._pilot.append(scores.to_row() for scores in fresh)
         else:
-            fresh = self._plan.complete(fresh)
+            fresh = self._plan.complete(self._predicted.complete(fresh) if self._predicted else fresh)
             self._record(fresh)
             self._scored += len(fresh)
             self._busy += sum(sum(scores.seconds.values()) for scores in fresh)

@@ -34,7 +34,7 @@ def run(driver: SearchDriver) -> None:
         driver.waiting("the first scores: workers start")
         resources, settings = driver.experiment.resources, driver.experiment.search
         scoring = driver.scoring()
-        pool = workers.plan_workers(resources.search, "search", resources.device)
+        pool = workers.plan_workers(resources.search, "search", resources.device, scoring.devices)
         batches = Batches(driver, pool)
         if line := workers.missing_gpus(resources.search, "search"):
             batches.notify(line)

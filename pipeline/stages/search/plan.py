@@ -31,6 +31,7 @@ class SearchPlan:
         complete: Adds the scores that the driver takes to those that come from a worker.
         keep_partial: Keep the scores that are defined if others are not.
         patient: Go on if no feasible architecture is found.
+        describe: Count the graphs of all networks, from which models learn.
     """
 
     algorithm: Algorithm
@@ -42,6 +43,7 @@ class SearchPlan:
     complete: Callable[[Sequence[Scores]], Sequence[Scores]] = list
     keep_partial: bool = False
     patient: bool = False
+    describe: bool = False
 
     @staticmethod
     def of(experiment: Experiment) -> "SearchPlan":
@@ -52,7 +54,7 @@ class SearchPlan:
         return SearchPlan(algorithm, objectives, constraints, settings.evaluations, settings.population)
 
     @staticmethod
-    def given(experiment: Experiment, architectures: Sequence[Architecture]) -> "SearchPlan":
+    def given(experiment: Experiment, architectures: Sequence[Architecture], *, describe: bool = False) -> "SearchPlan":
         """Return the plan that scores these architectures."""
         return SearchPlan(
             FixedList(architectures),
@@ -61,6 +63,7 @@ class SearchPlan:
             evaluations=len(architectures),
             population=experiment.search.population,
             keep_partial=True,
+            describe=describe,
         )
 
     @staticmethod

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import count
+from pathlib import Path
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
@@ -14,6 +15,7 @@ from zenfront.pipeline.record.score_record import holds, joined, read_scores, ro
 from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.stages.search.driver import SearchDriver
 from zenfront.pipeline.stages.search.plan import SearchPlan
+from zenfront.pipeline.stages.search.predicted import PredictedCosts, predict_costs
 from zenfront.spaces import Architecture
 
 
@@ -97,13 +99,24 @@ def search_by(
         UserError: As `search`.
         KeyboardInterrupt: As `search`.
     """
+    whole = run or folder
+    predicted = _predicted(experiment, whole, view, backend)
     with (
         Ledger(folder.scores) as scores,
         Ledger(folder.generations) as generations,
-        _pilot(experiment, run or folder) as pilot,
+        _pilot(experiment, whole) as pilot,
     ):
         driver = SearchDriver(
-            experiment, scores, generations, view, plan, retry_failed=retry_failed, ends=ends, pilot=pilot
+            experiment,
+            scores,
+            generations,
+            view,
+            plan,
+            retry_failed=retry_failed,
+            ends=ends,
+            pilot=pilot,
+            predicted=predicted,
+            kept=whole.devices,
         )
         if lost := driver.lost:
             view.notify(f"search: {folder.scores} lacks {lost} architectures that were scored; they are scored again")
@@ -123,8 +136,22 @@ def score_given(
     view: View,
     given: Sequence[Architecture],
     backend: Backend = "ray",
+    *,
+    retry_failed: bool = False,
+    describe: bool = False,
+    kept: Path | None = None,
 ) -> list[Scores]:
     """Score these architectures instead of searching; go on where an interrupted run ended.
+
+    Args:
+        experiment: The experiment.
+        folder: Folder of the ledgers.
+        view: Display of the work.
+        given: The architectures.
+        backend: Where scores are taken.
+        retry_failed: Score again what is recorded as failed.
+        describe: Count the graphs of the networks.
+        kept: Folder of the values that are measured on devices, if not that of the ledgers.
 
     Returns:
         Their scores, in their order; a score that is undefined leaves the others as they are.
@@ -133,20 +160,42 @@ def score_given(
         UserError: The record cannot be written; the cluster does not answer.
         KeyboardInterrupt: The run was interrupted; the record is complete up to here.
     """
-    for names, architectures in _missing(experiment, folder, given).items():
+    for names, architectures in _missing(experiment, folder, given, retry_failed).items():
         wanted = tuple(each for each in experiment.objectives if each.score in names)
         part = experiment.model_copy(update={"objectives": wanted})
-        plan = SearchPlan.given(part, architectures)
+        plan = SearchPlan.given(part, architectures, describe=describe)
+        predicted = _predicted(part, folder, view, backend)
         with (
             Ledger(folder.scores) as scores,
             Ledger(folder.generations) as generations,
             _pilot(part, folder) as pilot,
         ):
-            driver = SearchDriver(part, scores, generations, view, plan, pilot=pilot, pilot_of=given)
+            kept = folder.devices if kept is None else kept
+            driver = SearchDriver(
+                part,
+                scores,
+                generations,
+                view,
+                plan,
+                retry_failed=retry_failed,
+                pilot=pilot,
+                predicted=predicted,
+                kept=kept,
+                pilot_of=given,
+            )
             if not driver.loop.done:
                 _run(backend)(driver)
     known = {found.architecture.id: found for found in _scores_given(experiment, folder)}
     return [known[architecture.id] for architecture in given]
+
+
+def _predicted(experiment: Experiment, folder: RunFolder, view: View, backend: Backend) -> PredictedCosts | None:
+    """Return models of the costs that the experiment does not measure on every architecture."""
+
+    def score(part: Experiment, place: RunFolder, asked: Sequence[Architecture], retry: bool) -> list[Scores]:
+        return score_given(part, place, view, asked, backend, retry_failed=retry, describe=True, kept=folder.devices)
+
+    return predict_costs(experiment, folder, view, score)
 
 
 def _scores_given(experiment: Experiment, folder: RunFolder) -> list[Scores]:
@@ -154,7 +203,7 @@ def _scores_given(experiment: Experiment, folder: RunFolder) -> list[Scores]:
 
 
 def _missing(
-    experiment: Experiment, folder: RunFolder, given: Sequence[Architecture]
+    experiment: Experiment, folder: RunFolder, given: Sequence[Architecture], retry_failed: bool
 ) -> dict[tuple[str, ...], list[Architecture]]:
     """Return the architectures by the scores that they lack; the first objective is always taken, as it may be free."""
     first, *_ = names = experiment.score_names()
@@ -162,7 +211,8 @@ def _missing(
     groups: dict[tuple[str, ...], list[Architecture]] = {}
     for architecture in given:
         found = known.get(architecture.id)
-        lacking = [name for name in names if found is None or not holds(found, [name])]
+        again = found is None or (retry_failed and found.failure)
+        lacking = [name for name in names if again or found is None or not holds(found, [name])]
         if lacking:
             groups.setdefault(tuple(dict.fromkeys([first, *lacking])), []).append(architecture)
     return groups

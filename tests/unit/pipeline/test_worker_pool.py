@@ -8,6 +8,7 @@ import pytest
 from zenfront.pipeline.cluster import session
 from zenfront.pipeline.cluster.workers import WorkerPool, missing_gpus, plan_workers
 from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.places import Workers
 
 Cluster = Callable[..., None]
@@ -132,3 +133,33 @@ def test_cuda_without_a_gpu_is_refused(cluster: Cluster) -> None:
     said = r"resources\.device: cuda needs a GPU, but the cluster has 1 machine with 4 CPUs and 0 GPUs"
     with pytest.raises(UserError, match=said):
         plan_workers(Workers(), "search", "cuda")
+
+
+def test_a_worker_holds_the_device_that_it_measures_on(cluster: Cluster) -> None:
+    cluster({"CPU": 8, "device:phone": 1}, {"CPU": 8, "device:phone": 1}, {"CPU": 8})
+    pool = plan_workers(Workers(), "search", "cpu", ["phone"])
+    assert pool == WorkerPool(2, 1, 0, 0, ["phone"])
+    assert pool.resources == {"CPU": 1, "device:phone": 1}
+    assert plan_workers(Workers(), "search", "cpu") == WorkerPool(24, 1, 0)
+
+
+def test_a_device_that_no_machine_declares_is_told_with_its_remedy(cluster: Cluster) -> None:
+    cluster({"CPU": 8, "device:tablet": 1}, {"CPU": 8})
+    said = r"""measures on phone, which no machine .* `ray start --resources='\{"device:phone": 1\}'`"""
+    with pytest.raises(UserError, match=said):
+        plan_workers(Workers(), "search", "cpu", ["phone"])
+
+
+def test_ray_that_is_started_for_an_experiment_has_its_devices() -> None:
+    command = {"runtime": "command", "device": "phone", "command": "measure {onnx}"}
+    experiment = Experiment.model_validate(
+        {
+            "name": "phone",
+            "space": "anynet3",
+            "task": {"channels": 1, "height": 8, "width": 8, "classes": 10},
+            "objectives": [{"score": "latency", "direction": "minimise"}],
+            "proxies": {"latency": command},
+        }
+    )
+    assert session.declared_devices(experiment) == {"device:phone": 1.0}
+    assert session.declared_devices(experiment.model_copy(update={"proxies": {}})) == {}
