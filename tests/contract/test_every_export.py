@@ -73,7 +73,7 @@ def test_logits_are_the_same_bits(exported: list[tuple[Subject, ModelSource]]) -
         assert_same_logits(subject, source.network())
 
 
-@pytest.mark.slow
+@pytest.mark.soak  # a minute for the slowest space; `test_logits_are_the_same_bits` has two networks of each
 @pytest.mark.parametrize("name", spaces.names())
 def test_logits_of_twenty_are_the_same_bits(name: str) -> None:
     for subject in subjects(name):
@@ -129,7 +129,7 @@ def test_the_code_is_plain(exported: list[tuple[Subject, ModelSource]]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")  # of the compiler's
-@pytest.mark.slow  # the compiler takes ten seconds to start
+@pytest.mark.soak  # the compiler takes ten seconds to start, and is not on every machine
 def test_it_can_be_compiled() -> None:
     subject = next(subjects("nasbench201", FEW))
     network = model_source(subject).network()
