@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.experiment.places import Cluster
 from zenfront.pipeline.record.files.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 
@@ -52,6 +53,7 @@ stage(asked, RunFolder(Path(folder)), ConsoleView())
 """
 Once = Callable[[Path, int, Callable[[], None]], None]
 KilledDriver = Callable[..., None]
+OnThisRay = Callable[[Experiment], Experiment]
 
 
 @pytest.fixture
@@ -89,6 +91,15 @@ def once(monkeypatch: pytest.MonkeyPatch) -> Iterator[Once]:
     yield start
     for thread in threads:
         thread.join()  # raises if the line was never written
+
+
+@pytest.fixture
+def on_this_ray(ray_session: None) -> OnThisRay:
+    """Let a driver in another process use the Ray of this one, which saves it the start of its own."""
+    import ray
+
+    here = Cluster(address=ray.get_runtime_context().gcs_address)
+    return lambda experiment: experiment.model_copy(update={"cluster": here})
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.slow
 GUIDE = (Path(__file__).parents[2] / "docs" / "own-training.md").read_text(encoding="utf-8")
 EPOCHS = 4
 KilledDriver = Callable[..., None]
+OnThisRay = Callable[[Experiment], Experiment]
 
 
 def experiment_in(folder: Path, before: str = "", after: str = "") -> Experiment:
@@ -101,15 +102,16 @@ def test_the_error_falls_and_the_front_is_of_the_lowest(whole: RunFolder) -> Non
     assert best["values"]["test_error"] < 25  # degrees; a guess of 0 is wrong by 45 on average
 
 
-@pytest.mark.parametrize("ignores", [False, True], ids=["resumes", "begins again"])
+@pytest.mark.parametrize(
+    "ignores", [pytest.param(False, id="resumes"), pytest.param(True, id="begins again", marks=pytest.mark.soak)]
+)
 def test_killed_and_resumed_it_gives_the_same_bytes(
-    ignores: bool, whole: RunFolder, tmp_path: Path, killed_driver: KilledDriver, ray_session: None
+    ignores: bool, whole: RunFolder, tmp_path: Path, killed_driver: KilledDriver, on_this_ray: OnThisRay
 ) -> None:
-    """The drivers are killed while a run is being trained; a function without a checkpoint begins again."""
+    """The driver is killed while a run is being trained; a function without a checkpoint begins again."""
     experiment = experiment_in(tmp_path, *(("if state.exists()", "if False") if ignores else ()))
     folder = selection(tmp_path / "run", experiment)
-    for lines in (4,) if ignores else (2, 5):
-        killed_driver("train.stage:train", experiment, folder, folder.epochs, lines)
+    killed_driver("train.stage:train", on_this_ray(experiment), folder, folder.epochs, 4)
     said = run(experiment, folder)
     assert "does not repeat itself" not in said
     assert folder.trained.read_bytes() == whole.trained.read_bytes()

@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
 from rich.console import Console
 
 from zenfront import spaces
 from zenfront.pipeline.cli.terminal.console import ConsoleView
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.experiment.places import Cluster
 from zenfront.pipeline.objectives import Objective
 from zenfront.pipeline.record.files.json_file import read_document, write_json
 from zenfront.pipeline.record.files.ledger import Ledger, read_ledger
@@ -34,6 +32,7 @@ VALIDATION = 60
 """Number of validation images: a tenth of 600."""
 Once = Callable[[Path, int, Callable[[], None]], None]
 KilledDriver = Callable[..., None]
+OnThisRay = Callable[[Experiment], Experiment]
 
 
 def experiment_of(scheduler: str, workers: int, seeds: tuple[int, ...] = (0,)) -> Experiment:
@@ -241,17 +240,12 @@ def test_a_user_error_in_a_worker_ends_the_stage_and_harms_no_run(tmp_path: Path
     assert read_ledger(folder.epochs)[0] == []
 
 
-def on_this_ray(experiment: Experiment) -> Experiment:
-    """Let a driver in another process use the Ray of this one, which saves it the start of its own."""
-    return experiment.model_copy(update={"cluster": Cluster(address=ray.get_runtime_context().gcs_address)})
-
-
 def newest_checkpoints(folder: RunFolder) -> dict[str, str]:
     return {trial.name: max(path.name for path in trial.glob("*.pt")) for trial in folder.checkpoints.iterdir()}
 
 
 def test_successive_halving_ends_the_same_after_its_driver_was_killed(
-    whole: Callable[[str], RunFolder], tmp_path: Path, killed_driver: KilledDriver
+    whole: Callable[[str], RunFolder], tmp_path: Path, killed_driver: KilledDriver, on_this_ray: OnThisRay
 ) -> None:
     expected = trials(whole("successive_halving"))
     folder, experiment = selection(tmp_path), experiment_of("successive_halving", 2)
@@ -262,7 +256,7 @@ def test_successive_halving_ends_the_same_after_its_driver_was_killed(
 
 
 def test_asha_with_one_worker_ends_the_same_after_its_driver_was_killed(
-    whole: Callable[[str], RunFolder], tmp_path: Path, killed_driver: KilledDriver
+    whole: Callable[[str], RunFolder], tmp_path: Path, killed_driver: KilledDriver, on_this_ray: OnThisRay
 ) -> None:
     reference = whole("asha")
     folder, experiment = selection(tmp_path), experiment_of("asha", 1)
