@@ -101,12 +101,17 @@ def model_source(subject: Subject) -> ModelSource:
 
 def _title(subject: Subject) -> str:
     where = f"run {subject.facts.run}" if subject.facts.run else f"the search space {subject.space}"
-    return clean(f"Network {subject.id} of {where}, written by Zenfront as a torch module that stands alone.")
+    return _quotable(f"Network {subject.id} of {where}, written by Zenfront as a torch module that stands alone.")
 
 
 def _description(subject: Subject) -> str:
-    notation = clean(subject.notation).replace("\\", "\\\\").replace('"""', "'''")
-    return textwrap.fill(f"Architecture in the notation of {subject.space}: {notation}", WIDEST, break_on_hyphens=False)
+    text = _quotable(f"Architecture in the notation of {subject.space}: {subject.notation}")
+    return textwrap.fill(text, WIDEST, break_on_hyphens=False)
+
+
+def _quotable(text: str) -> str:
+    """Return a text that cannot end the docstring that it stands in."""
+    return clean(text).replace("\\", "\\\\").replace('"""', "'''")
 
 
 def _imports(body: Sequence[str]) -> Iterator[str]:

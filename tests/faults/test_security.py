@@ -53,7 +53,10 @@ def dangers(source: str) -> list[str]:
 
 def test_no_data_are_executed() -> None:
     found = {str(path.relative_to(ROOT)): dangers(path.read_text(encoding="utf-8")) for path in SOURCES}
-    allowed = {"pipeline/user_code.py": ["exec", "compile"]}  # code that the user allowed: tests/unit/own_code
+    allowed = {
+        "pipeline/user_code.py": ["exec", "compile"],  # code that the user allowed: tests/unit/own_code
+        "pipeline/export/model_source.py": ["exec", "compile"],  # what it wrote itself: tests/unit/export
+    }
     assert {path: calls for path, calls in found.items() if calls} == allowed
 
 
