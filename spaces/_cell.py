@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from zenfront.pipeline.errors import UserError
+from zenfront.spaces._architecture import Architecture
 from zenfront.spaces._blocks import conv_bn
 from zenfront.spaces._layers import BatchNorm2d, Conv2d
 from zenfront.spaces._pasted import compact, literal
@@ -39,6 +40,12 @@ class EdgeCell(nn.Module):
             terms = [self.operations[name](nodes[source]) for source, name in sources]
             nodes[target] = sum(terms[1:], start=terms[0])
         return nodes[max(nodes)]
+
+
+def share_edges(architecture: Architecture, module: str) -> str:
+    """Name the modules of an `EdgeCell` after the edge and its operation, as `Space.sharing` does."""
+    parts = module.split(".")
+    return ".".join(f"{part}={architecture[part]}" if part in architecture.mapping else part for part in parts)
 
 
 class Zero(nn.Module):

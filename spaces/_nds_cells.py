@@ -146,8 +146,7 @@ def cell_network(genotype: Genotype, concat: Concat, task: Task) -> Network:
     """Build the network described in the docstring of this module."""
     w, stem_width = genotype.width, STEM_MULTIPLIER * genotype.width
     stem = nn.Sequential(*conv_bn(task.channels, stem_width))
-    reductions = (genotype.depth // 3, 2 * genotype.depth // 3)
-    plan = [genotype.reduce if position in reductions else genotype.normal for position in range(genotype.depth)]
+    reductions, plan = _reductions(genotype), _plan(genotype)
     used = _used(plan)
     inputs, cells = (stem_width, stem_width), dict[int, NodeCell]()
     for position, cell in enumerate(plan):
@@ -159,6 +158,16 @@ def cell_network(genotype: Genotype, concat: Concat, task: Task) -> Network:
     return Network(_Stack(stem, cells), classifier(inputs[1], task.out_features))
 
 
+def _reductions(genotype: Genotype) -> tuple[int, int]:
+    return genotype.depth // 3, 2 * genotype.depth // 3
+
+
+def _plan(genotype: Genotype) -> list[Cell]:
+    """Return the cell at each position."""
+    reductions = _reductions(genotype)
+    return [genotype.reduce if position in reductions else genotype.normal for position in range(genotype.depth)]
+
+
 def _used(plan: Sequence[Cell]) -> set[int]:
     """Return the positions of the cells that lead to the last one; some cells read only one of their two inputs."""
     used = {len(plan) - 1}
@@ -166,6 +175,22 @@ def _used(plan: Sequence[Cell]) -> set[int]:
         if position in used:
             used |= {position - 2 + node for node in reads(plan[position]) & {0, 1}}
     return {position for position in used if position >= 0}
+
+
+def _share_cells(genotype: Genotype, module: str) -> str:
+    """Name an operation after the position of its cell, its edge, and which of equal edges into the node it is."""
+    parts = module.split(".")
+    if parts[:2] != ["features", "cells"]:
+        return module
+    plan = _plan(genotype)
+    position = sorted(_used(plan))[int(parts[2])]
+    parts[2] = str(position)
+    if parts[3] == "operations":
+        edges = [(node, edge) for node, edges in enumerate(plan[position], start=2) for edge in _built(edges)]
+        node, (source, name) = edge = edges[int(parts[4])]
+        again = edges[: int(parts[4])].count(edge)
+        parts[3:5] = [f"edge_{source}_{node}={name}" + "'" * again]
+    return ".".join(parts)
 
 
 def _edge_genes(kind: str, node: int, side: str) -> tuple[str, str]:
@@ -216,6 +241,9 @@ def cell_space(name: str, operations: Sequence[str], nodes: int, concat: Concat,
     def violation(architecture: Architecture, task: Task) -> str | None:
         return resolution_violation(task, 2)
 
+    def sharing(architecture: Architecture, module: str) -> str:
+        return _share_cells(_genotype(architecture, nodes), module)
+
     def notation(architecture: Architecture) -> str:
         genotype = _genotype(architecture, nodes)
         return print_genotype(genotype, (concat(genotype.normal), concat(genotype.reduce)))
@@ -244,6 +272,7 @@ def cell_space(name: str, operations: Sequence[str], nodes: int, concat: Concat,
         violation=violation,
         notation=notation,
         parse=parse,
+        sharing=sharing,
         published={"width": PUBLISHED_WIDTHS, "depth": PUBLISHED_DEPTHS},
         source=source,
     )

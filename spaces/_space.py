@@ -70,6 +70,10 @@ class Space:
             have them, but no search draws them.
         counted: Number of architectures according to the literature, if it differs from the product of the levels
             because some points are violations or because isomorphic architectures count once.
+        sharing: Function (architecture, name of a module in its network) that returns the name under which a supernet
+            keeps the weights of the module: two architectures share them if name, kind and shapes are the same. Each
+            module of a network needs a name of its own. None: the space has no operations that are chosen at fixed
+            places, and a supernet refuses it.
     """
 
     name: str
@@ -83,6 +87,7 @@ class Space:
     mutations: Callable[[Architecture], Iterable[Mapping[str, object]]] | None = None
     published: Mapping[str, Sequence[Gene]] = field(default_factory=dict)
     counted: int | None = None
+    sharing: Callable[[Architecture, str], str] | None = None
 
     @cached_property
     def levels(self) -> dict[str, Levels]:

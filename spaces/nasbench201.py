@@ -16,7 +16,7 @@ from optuna.distributions import CategoricalDistribution
 
 from zenfront.spaces._anynet import resolution_violation
 from zenfront.spaces._architecture import Architecture
-from zenfront.spaces._cell import EDGES, Edge, gene, parse_edges, print_edges
+from zenfront.spaces._cell import EDGES, Edge, gene, parse_edges, print_edges, share_edges
 from zenfront.spaces._nats import OPERATIONS, nats_network
 from zenfront.spaces._network import Network
 from zenfront.spaces._pasted import require_known
@@ -97,5 +97,6 @@ SPACE = Space(
     violation=_violation,
     notation=_notation,
     parse=_parse,
+    sharing=share_edges,
     source="Dong and Yang, NAS-Bench-201, ICLR 2020, arXiv:2001.00326",
 )

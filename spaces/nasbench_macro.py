@@ -50,6 +50,14 @@ def _violation(architecture: Architecture, task: Task) -> str | None:
     return resolution_violation(task, len(STAGES))
 
 
+def _sharing(architecture: Architecture, module: str) -> str:
+    """Name a layer after its operation."""
+    features, _, rest = module.partition(".")
+    place, _, inner = rest.partition(".")
+    chosen = architecture.mapping.get(f"layer_{place}") if features == "features" else None
+    return module if chosen is None else f"{features}.layer_{place}={chosen}.{inner}"
+
+
 def _notation(architecture: Architecture) -> str:
     return "".join(str(OPERATIONS.index(str(value))) for _, value in architecture.genes)
 
@@ -70,5 +78,6 @@ SPACE = Space(
     violation=_violation,
     notation=_notation,
     parse=_parse,
+    sharing=_sharing,
     source="Su et al., CVPR 2021, arXiv:2103.11922",
 )

@@ -78,6 +78,15 @@ def _build(architecture: Architecture, task: Task) -> Network:
     return network
 
 
+def _sharing(architecture: Architecture, module: str) -> str:
+    """Name the operation on an edge after its gene and its value."""
+    parts = module.split(".")
+    if parts[2:3] == ["operations"]:
+        gene = GENES[int(parts[3])]
+        parts[2:4] = [f"{gene}={architecture[gene]}"]
+    return ".".join(parts)
+
+
 def _notation(architecture: Architecture) -> str:
     return "".join(str(OPERATIONS.index(str(value)) + 1) for _, value in architecture.genes)
 
@@ -96,5 +105,6 @@ SPACE = Space(
     build=_build,
     notation=_notation,
     parse=_parse,
+    sharing=_sharing,
     source="Zhang et al., Deeper insights into weight sharing, 2020, arXiv:2001.01431",
 )

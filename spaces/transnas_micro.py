@@ -28,6 +28,7 @@ from zenfront.spaces._cell import (
     live_edges,
     relu_conv_bn,
     select_edges,
+    share_edges,
 )
 from zenfront.spaces._network import Network
 from zenfront.spaces._pasted import compact
@@ -110,5 +111,6 @@ SPACE = Space(
     violation=_violation,
     notation=_notation,
     parse=_parse,
+    sharing=share_edges,
     source="Duan et al., TransNAS-Bench-101, CVPR 2021, arXiv:2105.11871, cell level",
 )

@@ -126,7 +126,7 @@ def assess(score: np.ndarray, reference: ReferenceData) -> Assessment:
     baseline = max(free, key=lambda name: np.nan_to_num(free[name][0], nan=-2.0))
     cost, tolerance = reference.cost[here], cost_tolerance(reference.cost)
     pairs = count_similar_pairs(cost, tolerance)
-    best = _is_top(y)
+    best = is_top(y)
     return Assessment(
         n=int(here.sum()),
         undefined=int((~here).sum()),
@@ -232,13 +232,13 @@ def _correlate_seeds(seeds: np.ndarray, cost: np.ndarray, tolerance: float) -> I
     one = np.ones((1, len(seeds)), dtype=np.float32)
     enough = count_similar_pairs(cost, tolerance) >= PAIRS
     for a, b in combinations(seeds.T, 2):
-        best = _is_top(a)
+        best = is_top(a)
         among_best = float(kendall(a[best], b[best], one[:, best])[0]) if best.sum() >= LEAST else np.nan
         at_equal_cost = float(kendall(a, b, one, cost, tolerance)[0]) if enough else np.nan
         yield float(kendall(a, b, one)[0]), at_equal_cost, among_best
 
 
-def _is_top(accuracy: np.ndarray) -> np.ndarray:
+def is_top(accuracy: np.ndarray) -> np.ndarray:
     """Return whether each architecture is among the best tenth."""
     return np.asarray(accuracy >= np.quantile(accuracy, 1 - TOP))
 

@@ -3,7 +3,7 @@
 import hashlib
 import math
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -61,7 +61,7 @@ def train(
     identity = _identity(network, images, recipe, epochs, seed)
     network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # numbers are drawn in memory order
     initialise(network, torch_generator(seed, "weights"), "kaiming", device)
-    state = _State.start(network, recipe, epochs, len(images.train) // _batch_size(recipe, images))
+    state = _State.start(network, recipe, epochs, len(images.train) // batch_size(recipe, images))
     history = state.resume(checkpoints.load(checkpoint, identity)) if checkpoint else []
     if len(history) == epochs:
         state.hand_over()
@@ -190,32 +190,48 @@ def _epoch(
     state: _State, image_set: ImageSet, images: Images, recipe: Recipe, generator: np.random.Generator
 ) -> tuple[float, float]:
     """Train one epoch in random order; return the mean loss and the last learning rate."""
-    device = image_set.labels.device
-    size = _batch_size(recipe, images)
-    order = torch.from_numpy(generator.permutation(len(image_set))).to(device)
-    precision = torch.autocast(device.type, torch.bfloat16, enabled=_bfloat16(recipe, device))
     losses: list[Tensor] = []
     state.network.train()
+    for x, y in draw_batches(image_set, images, recipe, generator):
+        losses.append(train_step(state.network, state.optimizer, x, y, recipe))
+        learning_rate = state.schedule.get_last_lr()[0]
+        state.schedule.step()
+        if state.averaged is not None:
+            state.averaged.update_parameters(state.network)
+    return torch.stack(losses).double().mean().item(), float(learning_rate)
+
+
+def draw_batches(
+    image_set: ImageSet, images: Images, recipe: Recipe, generator: np.random.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the mini-batches of one epoch in random order, augmented.
+
+    Yields:
+        Normalised images (N, C, H, W) float32 and targets (N, K), on the device of the labels.
+    """
+    size = batch_size(recipe, images)
+    order = torch.from_numpy(generator.permutation(len(image_set))).to(image_set.labels.device)
     for step in range(len(image_set) // size):  # no smaller last mini-batch: BN would learn noise, or fail
         batch = order[step * size : (step + 1) * size]
         x = augment(images.normalise(image_set.images[batch]), recipe, generator)
         y = F.one_hot(image_set.labels[batch], images.classes).float()
         if recipe.mixup:
             x, y = mixup(x, y, recipe.mixup, generator)
-        with precision:
-            loss = F.cross_entropy(state.network(x), y, label_smoothing=recipe.label_smoothing)
-        state.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        state.optimizer.step()
-        learning_rate = state.schedule.get_last_lr()[0]
-        state.schedule.step()
-        if state.averaged is not None:
-            state.averaged.update_parameters(state.network)
-        losses.append(loss.detach())  # read once at the end: each reading would wait for the GPU
-    return torch.stack(losses).double().mean().item(), float(learning_rate)
+        yield x, y
 
 
-def _batch_size(recipe: Recipe, images: Images) -> int:
+def train_step(network: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
+    """Train a network in training mode on one mini-batch; return the loss, on the device, without its graph."""
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=_bfloat16(recipe, x.device)):
+        loss = F.cross_entropy(network(x), y, label_smoothing=recipe.label_smoothing)
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return loss.detach()  # not read here: each reading would wait for the GPU
+
+
+def batch_size(recipe: Recipe, images: Images) -> int:
+    """Return the number of images in a mini-batch: that of the recipe, or all there are."""
     return min(recipe.batch_size, len(images.train))
 
 

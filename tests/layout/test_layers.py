@@ -30,6 +30,7 @@ FLOORS = {
     "zenfront.pipeline.measurement": 2,
     "zenfront.pipeline.scoring": 2,
     "zenfront.pipeline.structure": 2,
+    "zenfront.pipeline.supernet": 2,
     "zenfront.pipeline.record": 2,
     "zenfront.pipeline.training": 2,
     "zenfront.pipeline.experiment": 1,

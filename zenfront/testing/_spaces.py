@@ -107,6 +107,14 @@ class SpaceTestCase:
         with pytest.raises(UserError, match=f"'{first}'"):
             space.architecture({**genes, first: -12345})
 
+    def test_each_layer_that_is_shared_has_a_name_of_its_own(self, space: Space) -> None:
+        """`sharing`, if there is one, names each layer of a network once."""
+        for architecture in valid_samples(space, 5, "sharing", self.task) if space.sharing else ():
+            assert space.sharing
+            network = space.network(architecture, self.task)
+            layers = [name for name, module in network.named_modules() if module._parameters or module._buffers]
+            assert len({space.sharing(architecture, name) for name in layers}) == len(layers)
+
     def test_canonical_is_idempotent_and_keeps_validity(self, space: Space) -> None:
         """The canonical form of a canonical form is itself, and can be built if the original can."""
         generator = numpy_generator(SEED, space.name, "idempotent")
