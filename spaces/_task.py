@@ -15,7 +15,7 @@ MOST_NUMBERS = 2**26
 
 @dataclass(frozen=True)
 class Task:
-    """What a network computes: from images (N, channels, height, width) to logits (N, classes) or outputs (N, outputs).
+    """A task of a network: from images (N, channels, height, width) to logits (N, classes) or outputs (N, outputs).
 
     A task has either `classes` or `outputs`. Both count what the network returns, `out_features`; only with classes
     are there labels, chance levels and accuracies.
@@ -55,7 +55,7 @@ class Task:
 
     @property
     def described_outputs(self) -> str:
-        """What a network returns, in words: ``10 classes``, ``1 output``."""
+        """Output of a network, in words: ``10 classes``, ``1 output``."""
         return f"{self.classes} classes" if self.classes else f"{self.outputs} output{'s' * (self.outputs != 1)}"
 
     def __str__(self) -> str:

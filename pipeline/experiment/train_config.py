@@ -210,12 +210,12 @@ class Train(Strict):
 
     @property
     def compared(self) -> Metric:
-        """What runs are compared by."""
+        """Metric that runs are compared by."""
         return self.metric if isinstance(self.metric, Metric) else Metric(self.metric, "maximise")
 
     @property
     def tabled(self) -> Metric:
-        """What tables of runs show: the plain accuracy, or the metric of `function`."""
+        """Metric that tables of runs show: the plain accuracy, or the metric of `function`."""
         return self.compared if self.function else ACCURACY
 
     @property

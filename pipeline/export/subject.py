@@ -1,4 +1,4 @@
-"""What is exported: a network with its weights, and everything that a user of it has to know."""
+"""A network to export: its weights, and everything that a user of it has to know."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from zenfront.spaces import Architecture, Network, Space, Task, initialise
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What the training stage does to a test image before the network: form, then ``(image - mean) / std``.
+    """The steps from a test image to the input of the network: the form of the training, then ``(image - mean) / std``.
 
     Attributes:
         channels: Number of channels.
@@ -48,7 +48,7 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a run knows of a network; all of it is empty for a network without a run.
+    """The knowledge that a run has of a network; all of it is empty for a network without a run.
 
     Attributes:
         run: Name of the run.

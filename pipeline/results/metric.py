@@ -1,4 +1,4 @@
-"""What trained networks are compared by: an accuracy, or a number that a training function of the user's own yields."""
+"""The metric that trained networks are compared by: an accuracy, or a number that a training function yields."""
 
 import statistics
 from collections.abc import Sequence

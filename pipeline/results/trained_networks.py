@@ -151,7 +151,7 @@ class TrainedFront:
 
     @property
     def metric(self) -> Metric:
-        """What the networks are compared by, beside the costs."""
+        """Metric that the networks are compared by, beside the costs."""
         return Metric(self.objectives[0], self.direction)
 
     @property

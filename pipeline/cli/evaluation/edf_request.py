@@ -62,7 +62,7 @@ class Request:
 
     @property
     def drawing(self) -> Drawing:
-        """What is taken of each space: the trained architectures are the first of those that are scored."""
+        """Samples of each space: the trained architectures are the first of those that are scored."""
         count = max(self.sample, self.train) if self.scores else 0
         return Drawing(self.train, count, self.score_names, self.limits)
 

@@ -31,7 +31,7 @@ PRESETS: Mapping[str, Mapping[str, tuple[float, float]]] = {
 
 @dataclass(frozen=True)
 class Drawing:
-    """What is taken of each space.
+    """Number and kind of the samples of each space.
 
     Attributes:
         trained: Number of architectures to train; 0: none.

@@ -1,4 +1,4 @@
-"""What a file of a network says about itself, so that it can be used without the run."""
+"""The description that a file of a network carries, so that it can be used without the run."""
 
 from typing import Any
 

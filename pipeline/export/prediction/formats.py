@@ -32,7 +32,7 @@ Run = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Stated:
-    """What an export says about itself.
+    """The description that an export carries.
 
     Attributes:
         task: Shape of the images and number of classes.

@@ -35,7 +35,7 @@ def exported(trained_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="module")
-def test_images(trained_run: RunFolder, exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def image_files(trained_run: RunFolder, exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the test images of the run as files, in folders that are named like the classes."""
     folder = tmp_path_factory.mktemp("images")
     names = stated(exported)["id2label"]
@@ -63,9 +63,9 @@ def table(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(text.splitlines()))
 
 
-def test_the_accuracy_is_that_of_the_table(exported: Path, test_images: Path, tmp_path: Path) -> None:
+def test_the_accuracy_is_that_of_the_table(exported: Path, image_files: Path, tmp_path: Path) -> None:
     tested = json.loads((exported / "config.json").read_text())["accuracy"]["test"]
-    code, output, messages = predict(exported, test_images, "--output", tmp_path / "out.csv")
+    code, output, messages = predict(exported, image_files, "--output", tmp_path / "out.csv")
     assert (code, output) == (0, f"359 images: {tmp_path / 'out.csv'}\n")
     assert f"accuracy {100 * tested:.2f} % of 359 images" in messages
     rows = table((tmp_path / "out.csv").read_text())
@@ -77,8 +77,8 @@ def test_the_accuracy_is_that_of_the_table(exported: Path, test_images: Path, tm
         assert sum(probabilities.values()) == pytest.approx(1, abs=1e-4)
 
 
-def test_all_formats_agree(exported: Path, test_images: Path) -> None:
-    files = sorted(test_images.rglob("*.png"))[::12]
+def test_all_formats_agree(exported: Path, image_files: Path) -> None:
+    files = sorted(image_files.rglob("*.png"))[::12]
     tables = [
         table(predict(*words, *files)[1])
         for words in (
