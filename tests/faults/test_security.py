@@ -107,6 +107,7 @@ def test_a_head_node_on_this_machine_is_reached_at_its_own_address(
     monkeypatch.setattr("zenfront.pipeline.cluster.session._require_same_code", lambda own: None)
     monkeypatch.setattr("zenfront.pipeline.cluster.session.read_ray_address", lambda: head)
     monkeypatch.setattr(services, "node_ip_address_from_perspective", lambda address: "192.0.2.9")
+    monkeypatch.setattr("ray._private.worker._global_node", None)  # set while another test's Ray runs in this process
     experiment = Experiment.model_validate(
         {
             "name": "x",
