@@ -10,6 +10,7 @@ import typer
 from zenfront.pipeline.cli.config_commands import config_app
 from zenfront.pipeline.cli.evaluation.edf_command import EDF, edf_command
 from zenfront.pipeline.cli.evaluation.evaluate_commands import CORRELATE, REGRET, correlate_command, regret_command
+from zenfront.pipeline.cli.evaluation.supernet_command import SUPERNET, supernet_command
 from zenfront.pipeline.cli.export_command import EXPORT, export_command
 from zenfront.pipeline.cli.init_command import INIT, init_command
 from zenfront.pipeline.cli.options import RUNS, Address, AllowCode, Config, Overrides, Run, Runs, SpaceName, TrustConfig
@@ -277,6 +278,7 @@ def algorithms_command(
 app.command("correlate", epilog=CORRELATE)(correlate_command)
 app.command("regret", epilog=REGRET)(regret_command)
 app.command("edf", epilog=EDF)(edf_command)
+app.command("supernet", epilog=SUPERNET)(supernet_command)
 
 
 def _complain(message: str) -> None:

@@ -51,12 +51,17 @@ def make_learned(sample: Sample, names: Sequence[str] | None, rounds: int) -> Ca
     return make
 
 
-def cross_validated(sample: Sample, seed: int) -> dict[str, np.ndarray]:
+def cross_validated(sample: Sample, seed: int, counts: Sequence[int] = TRAINED) -> dict[str, np.ndarray]:
     """Return the accuracy (n,) that models predict which were fitted on few other architectures, by the name of a row.
 
     The architectures are divided into five folds at random. The accuracies of a fold are predicted by a model that is
-    fitted on 16 (32, 64) random architectures of the other folds. Models that need more than there are, are left out.
+    fitted on some random architectures of the other folds. Models that need more than there are, are left out.
     For a sample with latencies in place of accuracies, it is the model with which a search predicts them.
+
+    Args:
+        sample: The architectures.
+        seed: Seed of folds and choices.
+        counts: Numbers of architectures on which a model of accuracies is fitted.
     """
     truth = sample.truth.accuracy
     if sample.is_latency:
@@ -70,7 +75,7 @@ def cross_validated(sample: Sample, seed: int) -> dict[str, np.ndarray]:
         model = fit(candidates, Observations.complete(known, truth[known]))
         return model.predict(candidates.select(fold)).accuracy()
 
-    return {f"learned from {count}": row for count, row in _predicted(len(truth), seed, TRAINED, predict).items()}
+    return {f"learned from {count}": row for count, row in _predicted(len(truth), seed, counts, predict).items()}
 
 
 def _predicted(n: int, seed: int, counts: Sequence[int], predict: Predict) -> dict[int, np.ndarray]:

@@ -8,6 +8,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from zenfront.pipeline.experiment._types import Name, Option, Positive, Seed, Several, Strict, TimeLimit, Word
 from zenfront.pipeline.experiment.places import Cluster, Resources, Tracking
+from zenfront.pipeline.experiment.supernet_config import Supernet
 from zenfront.pipeline.experiment.train_config import Train
 from zenfront.pipeline.objectives import Constraint, Objective
 from zenfront.pipeline.user_code import COMMANDS, UserCode, command_code
@@ -109,6 +110,8 @@ class Experiment(Strict):
     """Stage 2: selection."""
     train: Train = Train()
     """Stage 3: training."""
+    supernet: Supernet | None = None
+    """Weight sharing: `zenfront supernet`, and the score `supernet_accuracy`."""
     resources: Resources = Resources()
     """Devices and workers."""
     tracking: Tracking = Tracking()

@@ -19,9 +19,11 @@ WORKER_FAILED = "worker failed: "
 SCORED = "architectures are scored with it"
 SELECTED = "the networks in training were selected with it"
 TRAINED = "networks are trained with it"
+SHARED = "supernets are trained with it"
 GROWING = {
     "search.evaluations": "it can only be raised, since more are scored",
     "select.k": "it can only be raised, since more are in training",
+    "supernet.instances": "it can only be raised, since more are in training",
     "train.baselines": "known networks can only be added, since these are trained",
     "train.seeds": "seeds can only be added at the end, since networks are trained with these",
 }
@@ -40,11 +42,13 @@ class Computed:
         scores: Whether an architecture is scored.
         epochs: Whether an epoch of training is recorded, other than failures of all runs.
         failed: Whether training was begun and its workers failed in all runs.
+        supernet: Whether a step of a supernet is recorded.
     """
 
     scores: bool
     epochs: bool
     failed: bool = False
+    supernet: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,10 +111,11 @@ class Change:
 
     @property
     def stage(self) -> str:
-        """First stage whose results depend on the key: ``search``, ``select`` or ``train``."""
+        """First stage whose results depend on the key: ``search``, ``select``, ``train`` or ``supernet``."""
         if self.key.startswith("code.training."):
             return "train"
-        return next((stage for stage in ("select", "train") if self.key.startswith(f"{stage}.")), "search")
+        section = self.key.split(".")[0]
+        return section if section in ("select", "train", "supernet") else "search"
 
     @property
     def grows(self) -> bool:
@@ -119,6 +124,8 @@ class Change:
             return all(self.after.count(each) >= self.before.count(each) for each in self.before)
         if self.key == "train.seeds":
             return bool(self.after[: len(self.before)] == self.before)
+        if self.key.startswith("supernet.settings.") and self.before is None:
+            return True
         return self.key in GROWING and bool(self.before < self.after)
 
     @property
@@ -180,15 +187,26 @@ def _refusal(change: Change, before: Experiment, scored: Collection[str], comput
     if change.key.startswith("proxies.") and change.key.split(".")[1] not in scored:
         return None
     needs_images = change.key.startswith("train.data.") and computed.scores and _reads_images(before)
-    begun = {"search": computed.scores, "select": computed.epochs, "train": computed.epochs}[change.stage]
+    trained = computed.epochs or computed.supernet
+    begun = {
+        "search": computed.scores,
+        "select": computed.epochs,
+        "train": trained,
+        "supernet": computed.supernet,
+    }[change.stage]
     if before.select.rounds > 1 and computed.epochs and change.key in ("select.k", "search.evaluations"):
         return "the rounds have chosen from what was scored"
     if change.grows or not (begun or needs_images):
         return None
     if change.key == "train.epochs":
         return COSINE
-    reason = SCORED if needs_images else {"search": SCORED, "select": SELECTED, "train": TRAINED}[change.stage]
-    return GROWING.get(change.key, reason)
+    reasons = {
+        "search": SCORED,
+        "select": SELECTED,
+        "train": TRAINED if computed.epochs else SHARED,
+        "supernet": SHARED,
+    }
+    return GROWING.get(change.key, SCORED if needs_images else reasons[change.stage])
 
 
 def _reads_images(experiment: Experiment) -> bool:

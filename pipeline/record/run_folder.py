@@ -66,6 +66,11 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def supernet(self) -> Path:
+        """Path of the ledger of `SupernetStep`, the evaluations of supernets."""
+        return self.path / "supernet.jsonl"
+
+    @property
     def trained(self) -> Path:
         """Path of the outcomes of training, `Trained`, which are written once."""
         return self.path / "trained.json"
@@ -208,7 +213,8 @@ class RunFolder:
         rows = read_ledger(self.epochs)[0]
         last = {row["trial"]: row.get("failure") for row in rows}  # the last row of each training run
         failed = bool(rows) and all(str(failure).startswith(WORKER_FAILED) for failure in last.values())
-        return Computed(scores, not all(last.values()) if rows else self.trained.exists(), failed)
+        epochs = not all(last.values()) if rows else self.trained.exists()
+        return Computed(scores, epochs, failed, self.supernet.exists() and self.supernet.stat().st_size > 0)
 
     def grown(self) -> Grown:
         """Return what the experiment asked for before it was made larger."""

@@ -36,6 +36,18 @@ from zenfront.pipeline.stages.search.drawing import draw_architectures
 from zenfront.spaces import load as load_space
 
 
+def parse_columns(texts: Sequence[str]) -> dict[str, str]:
+    """Return the columns of tables by the names that they have here.
+
+    Raises:
+        UserError: A text does not have the form NAME=COLUMN.
+    """
+    pairs = [(text, *text.partition("=")) for text in texts]
+    if wrong := [text for text, ours, _, theirs in pairs if not ours or not theirs]:
+        raise UserError(f"--column: NAME=COLUMN is needed, such as architecture=arch, but got {wrong[0]!r}.")
+    return {ours: theirs for _, ours, _, theirs in pairs}
+
+
 @dataclass(frozen=True)
 class Request:
     """The options of the command, as the user gave them."""
@@ -63,10 +75,7 @@ class Request:
         Raises:
             UserError: An entry does not have the form NAME=COLUMN.
         """
-        pairs = [(text, *text.partition("=")) for text in self.column]
-        if wrong := [text for text, ours, _, theirs in pairs if not ours or not theirs]:
-            raise UserError(f"--column: NAME=COLUMN is needed, such as architecture=arch, but got {wrong[0]!r}.")
-        return {ours: theirs for _, ours, _, theirs in pairs}
+        return parse_columns(self.column)
 
     def experiment(self) -> Experiment:
         """Return the experiment with the space and the scores of the options.

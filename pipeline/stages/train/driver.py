@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from ray import tune
 from ray.tune.search import Searcher
@@ -22,6 +22,24 @@ RETRIES = 3
 """Retries after the death of a worker. Tune (2.60) does not retry a trial whose worker dies while it is reset."""
 
 Config = dict[str, Any]
+
+
+class JobDriver(Protocol):
+    """Hands out jobs to Tune and receives their results."""
+
+    starts: WorkerStarts
+
+    def suggest(self) -> Config | str | None:
+        """Return the next job, None while there is nothing to do, or FINISHED at the end."""
+
+    def receive(self, config: Config, result: dict[str, Any]) -> bool:
+        """Process the result of a step; return whether the job is done."""
+
+    def failed(self, config: Config, with_its_machine: bool = False) -> None:
+        """Take note that the worker of a job died or raised."""
+
+    def released(self, config: Config) -> None:
+        """Take back a job, which has left its worker."""
 
 
 class TrainingDriver(NotPickled):
@@ -125,7 +143,7 @@ class TrainingDriver(NotPickled):
 class JobSearcher(NotPickled, ForgetfulSearcher):
     """Tune searcher that suggests the jobs of a driver."""
 
-    def __init__(self, driver: TrainingDriver) -> None:
+    def __init__(self, driver: JobDriver) -> None:
         super().__init__()
         self._driver = driver
         self._out: dict[str, Config] = {}
@@ -145,7 +163,7 @@ class JobSearcher(NotPickled, ForgetfulSearcher):
 class JobScheduler(ReleasingScheduler):
     """Tune scheduler that ends a job when the driver decides so. Every epoch is on disk before Tune acts on it."""
 
-    def __init__(self, driver: TrainingDriver) -> None:
+    def __init__(self, driver: JobDriver) -> None:
         super().__init__(driver.starts)
         self._driver = driver
 
@@ -157,7 +175,7 @@ class JobScheduler(ReleasingScheduler):
 class JobCallback(NotPickled, tune.Callback):  # type: ignore[misc]
     """Tune callback that reports dead workers to the driver."""
 
-    def __init__(self, driver: TrainingDriver) -> None:
+    def __init__(self, driver: JobDriver) -> None:
         self._driver = driver
         self._lost: dict[str, int] = {}
 

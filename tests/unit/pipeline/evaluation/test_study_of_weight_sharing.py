@@ -1,0 +1,285 @@
+"""A study of weight sharing: rows of a ledger, instances, measures, page; wrong inputs have one message each."""
+
+import csv
+import itertools
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from zenfront.pipeline.analysis.weight_sharing.agreement import gt_tau
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.evaluation.weight_sharing.ground_truth import GroundTruth, read_ground_truth
+from zenfront.pipeline.evaluation.weight_sharing.instances import LAST, MEAN, assemble
+from zenfront.pipeline.evaluation.weight_sharing.measures import CEILING, FLOOR
+from zenfront.pipeline.evaluation.weight_sharing.report import Study, metrics, write_report
+from zenfront.pipeline.evaluation.weight_sharing.study import run_study
+from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.progress import SearchProgress, TrialProgress, View
+from zenfront.pipeline.record.files.ledger import Ledger
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.results.supernet_rows import SupernetStep
+from zenfront.pipeline.stages.supernet.plan import Part, StudyPlan
+from zenfront.pipeline.stages.supernet.stage import train_supernets
+from zenfront.pipeline.training import data
+
+
+class Watcher:
+    """A view that keeps what it is shown, and interrupts the work after some states."""
+
+    def __init__(self, stop: int = 10**6) -> None:
+        self.trials: list[TrialProgress] = []
+        self.lines: list[str] = []
+        self._stop = stop
+
+    def search(self, progress: SearchProgress) -> None:
+        """Ignore it."""
+
+    def trial(self, progress: TrialProgress) -> None:
+        self.trials.append(progress)
+        if len(self.trials) == self._stop:
+            raise KeyboardInterrupt
+
+    def waiting(self, what: str) -> None:
+        """Ignore it."""
+
+    def notify(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def _experiment(**supernet: Any) -> Experiment:
+    settings: Mapping[str, Any] = {"alike": {"order": "fixed", "vary": "orders"}, "apart": {"groups": 4}}
+    section = {"children": 8, "instances": 2, "last": 2, "recalibrate": 1, "settings": settings} | supernet
+    return Experiment.model_validate(
+        {
+            "name": "sharing",
+            "space": "supernet64",
+            "task": {"channels": 1, "height": 8, "width": 8, "classes": 10},
+            "objectives": [{"score": "params", "direction": "minimise"}],
+            "train": {
+                "data": {"source": "digits", "limit": 80},
+                "recipe": {"batch_size": 24, "warmup_epochs": 0},
+                "epochs": 2,
+            },
+            "supernet": section,
+        }
+    )
+
+
+@contextmanager
+def _view(view: View) -> Iterator[View]:
+    yield view
+
+
+def _train(experiment: Experiment, folder: Path, view: Watcher | None = None) -> dict[str, list[SupernetStep]]:
+    return train_supernets(StudyPlan(experiment), RunFolder(folder), view or Watcher(), "serial")
+
+
+def _values(rows: Mapping[str, list[SupernetStep]]) -> dict[str, list[object]]:
+    return {name: [(row.key, row.child, row.accuracy) for row in part] for name, part in rows.items()}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished study."""
+    folder = tmp_path_factory.mktemp("supernet")
+    _train(_experiment(), folder)
+    return folder
+
+
+def _truth(plan: StudyPlan) -> GroundTruth:
+    accuracy = np.array(
+        [float(each["op_in_n1"] != "max_pool_3x3") + i / 10 for i, each in enumerate(plan.architectures)]
+    )
+    return GroundTruth(accuracy, np.full(len(accuracy), 0.1), "test_accuracy")
+
+
+@pytest.fixture(scope="module")
+def study(finished: Path) -> Study:
+    plan = StudyPlan(_experiment())
+    return run_study(plan, RunFolder(finished), lambda: _view(Watcher()), _truth(plan), recorded=True)
+
+
+def test_an_interrupted_study_goes_on_to_the_same_record(finished: Path, tmp_path: Path) -> None:
+    with Ledger(RunFolder(finished).supernet) as ledger:
+        expected = [SupernetStep.from_row(row) for row in ledger.rows]
+    for stop in (3, 9, 10**6):
+        view = Watcher(stop)
+        try:
+            rows = _train(_experiment(), tmp_path, view)
+        except KeyboardInterrupt:
+            with RunFolder(tmp_path).supernet.open("ab") as file:
+                file.write(b'{"step":7,"kind":"sha')  # the line that was written when the process was killed
+    found = [row for part in rows.values() for row in part]
+    assert sorted((r.part, r.key, r.accuracy) for r in found) == sorted((r.part, r.key, r.accuracy) for r in expected)
+    assert view.lines[0].startswith("supernet: going on after")
+    assert {trial.state for trial in view.trials} >= {"finished"}
+    before = RunFolder(tmp_path).supernet.read_bytes()
+    _train(_experiment(), tmp_path)
+    assert RunFolder(tmp_path).supernet.read_bytes() == before
+
+
+def test_more_instances_continue_a_study(finished: Path, tmp_path: Path) -> None:
+    few = _experiment(instances=1)
+    begun = _values(_train(few, tmp_path))
+    assert begun.items() <= _values(_train(_experiment(), tmp_path)).items()
+
+
+def test_instances_vary_as_their_setting_says() -> None:
+    plan = StudyPlan(
+        _experiment(settings={"seeds": {"vary": "seeds"}, "orders": {"vary": "orders"}, "both": {"vary": "both"}})
+    )
+
+    def different(setting: str) -> tuple[bool, bool]:
+        first, second = (plan.course(Part(setting, instance, 0)) for instance in (0, 1))
+        return first.seed != second.seed, first.order_seed != second.order_seed
+
+    assert [different(name) for name in ("seeds", "orders", "both")] == [(True, False), (False, True), (True, True)]
+
+
+def test_groups_are_joined_to_one_ranking(finished: Path) -> None:
+    experiment = _experiment()
+    plan = StudyPlan(experiment)
+    rows = _train(experiment, finished)
+    images = data.load(experiment.train.data, experiment.task, 0)
+    apart = next(arm for arm in assemble(plan, images, rows) if arm.name == "apart")
+    instance = apart.instances[1]
+    groups = plan.groups("apart", 1)
+    assert len(groups) == 4
+    for number, group in enumerate(groups):
+        own = [row for row in rows[f"apart-1-{number}"] if row.kind == "shared"]
+        assert instance.accuracy[:, group].tolist() == [list(row.accuracy) for row in own]
+        swa = next(row for row in rows[f"apart-1-{number}"] if row.kind == "swa")
+        assert instance.rankings["SWA"][group].tolist() == list(swa.accuracy)
+    assert instance.rankings[MEAN].tolist() == pytest.approx(instance.accuracy[-2:].mean(0).tolist())
+
+
+def test_what_was_dropped_ranks_by_when(tmp_path: Path) -> None:
+    experiment = _experiment(settings={"pruned": {"prune": {"every": 1, "fraction": 0.5}}}, instances=1, last=1)
+    experiment = experiment.model_copy(update={"train": experiment.train.model_copy(update={"epochs": 4})})
+    plan = StudyPlan(experiment)
+    rows = _train(experiment, tmp_path)
+    images = data.load(experiment.train.data, experiment.task, 0)
+    (arm,) = assemble(plan, images, rows)
+    final = arm.instances[0].rankings[LAST]
+    left = [
+        {i for i, v in enumerate(row.accuracy) if v is not None} for row in rows["pruned-0-0"] if row.kind == "shared"
+    ]
+    assert [len(each) for each in left] == [8, 4, 2, 1]
+    for earlier, later in itertools.pairwise(left):
+        assert max(final[list(earlier - later)]) < min(final[list(later)])
+
+
+def test_all_measures_are_those_of_the_rankings(study: Study) -> None:
+    assert study.truth is not None
+    by_name = {(each.name, each.weights): each for each in study.measures}
+    weights = [LAST, MEAN, "EMA", "SWA", "recalibrated BN"]
+    assert list(by_name) == [(name, w) for name in ("alike", "apart") for w in weights] + [(FLOOR, ""), (CEILING, "")]
+    alike = study.arms[0]
+    for name in weights:
+        rankings = alike.rankings()[name]
+        found = by_name["alike", name]
+        assert found.gt_tau is not None
+        assert found.s_tau is not None
+        assert found.gt_tau.mean.value == pytest.approx(np.nanmean(gt_tau(rankings, study.truth.accuracy)))
+        assert found.s_tau.mean.value == pytest.approx(gt_tau(rankings[:1], rankings[1])[0])
+    last = by_name["alike", LAST].last_mean
+    assert last is not None
+    steps = np.array([gt_tau(each.accuracy[-2:], study.truth.accuracy).mean() for each in alike.instances])
+    assert last.mean.value == pytest.approx(steps.mean())
+    assert metrics(study.measures)["gt_tau.alike.SWA"] == by_name["alike", "SWA"].gt_tau.mean.value  # type: ignore[union-attr]
+
+
+def test_page_and_files(study: Study, tmp_path: Path) -> None:
+    page = write_report(study, tmp_path).read_text(encoding="utf-8")
+    for text in ("S-Tau", "mean of last k", "τ between all instances", "Ranking over the steps: apart", "ceiling"):
+        assert text in page
+    with (tmp_path / "supernet.rankings.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["architecture"] for row in rows] == study.names
+    assert [float(row["alike 1 SWA"]) for row in rows] == pytest.approx(
+        study.arms[0].instances[1].rankings["SWA"].tolist(), abs=1e-6
+    )
+    assert (tmp_path / "supernet.tau.png").stat().st_size > 10_000
+
+
+def test_without_a_truth_instances_alone_are_compared(finished: Path) -> None:
+    found = run_study(StudyPlan(_experiment()), RunFolder(finished), lambda: _view(Watcher()), None, recorded=True)
+    assert all(each.gt_tau is None and each.s_tau is not None for each in found.measures)
+    assert not found.biases
+
+
+@pytest.mark.parametrize(
+    ("supernet", "message"),
+    [
+        ({"settings": {"few": {"groups": 4}, "odd": {"groups": 3}}}, r"setting 'odd' has \(children=8, groups=3\)"),
+        ({"last": 64}, r"setting 'alike': supernet.last: .*\(last=64, steps=6\): 2 epochs of 3 mini-batches"),
+        ({"genes": {"op": "max_pool_3x3"}}, r"supernet.genes: space 'supernet64' has no gene 'op'"),
+        ({"children": 80}, r"supernet.children: at most 64 architectures .* but got 80"),
+        ({"share": "not_cnv"}, r"no layer of space 'supernet64' is a 'cnv'"),
+        ({"share": "some"}, r"supernet.share"),
+        ({"settings": {"a/b": {}}}, r"names of settings must consist of letters"),
+    ],
+)
+def test_wrong_settings(supernet: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises((UserError, ValueError), match=message):
+        _train(_experiment(**supernet), tmp_path)
+
+
+def test_all_architectures_are_taken_where_groups_do_not_divide(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"setting 'odd': supernet.groups: .*\(architectures=64, groups=3\)"):
+        _train(_experiment(children=None, settings={"odd": {"groups": 3}}), tmp_path)
+
+
+def test_one_instance_needs_a_truth(tmp_path: Path) -> None:
+    plan = StudyPlan(_experiment(instances=1))
+    with pytest.raises(UserError, match=r"at least 2 are needed without a ground truth, but got supernet.instances=1"):
+        run_study(plan, RunFolder(tmp_path), lambda: _view(Watcher()), None, backend="serial")
+
+
+def test_nothing_recorded_cannot_be_reported(tmp_path: Path) -> None:
+    plan = StudyPlan(_experiment())
+    with pytest.raises(UserError, match="no instance of a supernet is complete: none is finished"):
+        run_study(plan, RunFolder(tmp_path), lambda: _view(Watcher()), None, recorded=True)
+
+
+def test_spaces_without_shared_choices_are_refused(tmp_path: Path) -> None:
+    experiment = _experiment().model_copy(update={"space": "regnet"})
+    with pytest.raises(UserError, match="space 'regnet' has no shared choices"):
+        _train(experiment, tmp_path)
+    with pytest.raises(UserError, match=r"supernet.children: space 'nasbench201' has 15,625 architectures"):
+        StudyPlan(_experiment(children=None).model_copy(update={"space": "nasbench201"})).architectures  # noqa: B018
+
+
+def test_ground_truth_of_a_table(tmp_path: Path) -> None:
+    plan = StudyPlan(_experiment(children=8))
+    names = [plan.space.notation(each) for each in plan.architectures]
+    table = tmp_path / "truth.csv"
+    lines = [f"{name},{90 - i},{0.1 * i}" for i, name in enumerate(names)]
+    table.write_text("\n".join(["architecture,test_accuracy,test_accuracy_std", *lines[::-1]]))
+    truth = read_ground_truth(table, plan.space, plan.architectures)
+    assert truth.accuracy.tolist() == [90 - i for i in range(8)]
+    assert truth.sd is not None
+    assert truth.sd.tolist() == pytest.approx([0.1 * i for i in range(8)])
+    table.write_text(
+        "\n".join(
+            ["architecture,test_accuracy_seed0,test_accuracy_seed1,test_accuracy", *(f"{n},1,3,2" for n in names)]
+        )
+    )
+    with_seeds = read_ground_truth(table, plan.space, plan.architectures)
+    assert with_seeds.sd is not None
+    assert with_seeds.sd.tolist() == pytest.approx([2**0.5] * 8)
+    table.write_text("\n".join(["architecture,test_accuracy", *(f"{n},1" for n in names[:6])]))
+    with pytest.raises(UserError, match=rf"lacks 2 of 8 architectures of the supernet: {names[6]}, {names[7]}\."):
+        read_ground_truth(table, plan.space, plan.architectures)
+
+
+def test_a_diverged_instance_is_left_out_with_its_reason(tmp_path: Path) -> None:
+    experiment = _experiment(settings={"wild": {}})
+    recipe = experiment.train.recipe.model_copy(update={"learning_rate": 1e30})
+    wild = experiment.model_copy(update={"train": experiment.train.model_copy(update={"recipe": recipe})})
+    with pytest.raises(UserError, match="no instance of a supernet is complete: training diverged"):
+        run_study(StudyPlan(wild), RunFolder(tmp_path), lambda: _view(Watcher()), None, backend="serial")
