@@ -38,8 +38,9 @@ def around_own_step(arms: Sequence[Arm]) -> Plot | None:
     for arm in arms:
         curves = [curve for each in arm.instances if (curve := _around(each, arm.last)) is not None]
         if curves:
-            offsets = np.arange(-AROUND, AROUND + 1)
-            series.append(Series(arm.name, offsets, np.nanmean(curves, axis=0), "line"))
+            seen = np.isfinite(curves).any(0)  # few last steps do not reach all offsets
+            offsets = np.arange(-AROUND, AROUND + 1)[seen]
+            series.append(Series(arm.name, offsets, np.nanmean(np.array(curves)[:, seen], axis=0), "line"))
     title = "Accuracy of an architecture around the step that trained it"
     return (
         Plot("interference", title, "steps after its own", "accuracy less the mean of all", series) if series else None
