@@ -56,7 +56,7 @@ class Setting(Strict):
     grouping: Literal["random", "lexicographic", "distance"] = "random"
     """`lexicographic`: neighbours in the order of the genes are in one group; `distance`: those with the fewest
     different genes are; `random`."""
-    share: Annotated[str, Field(pattern=r"^(all|first_\d{1,4}|(only|not)_.{1,190})$")] = "all"
+    share: Annotated[str, Field(max_length=200, pattern=r"^(all|first_\d{1,4}|(only|not)_.{1,190})$")] = "all"
     """Weights that are shared: `all`; `first_K`, those of the stem and of the first K cells; `only_X` or `not_X`, where
     X is one or more, joined by `_and_`, of conv, norm, linear, stem, head, a gene, or an operation."""
     norm: Norm = Norm()
