@@ -33,7 +33,7 @@ class Formats:
     def files(self) -> dict[str, str]:
         """Description by name of each file that is written."""
         images = "pixel values 0 .. 255" if self.normalise else "normalised images"
-        taken = f"takes {images} (N, C, H, W) in float32 and returns logits"
+        taken = f"takes {images} (N, C, H, W) in float32 and returns what it computes (N, K)"
         found = {}
         if self.onnx:
             found[ONNX] = f"the network as an ONNX graph, which {taken}; its metadata have what config.json has"
@@ -76,10 +76,10 @@ class Formats:
 
         if self.onnx:
             found = export_onnx(subject, folder / ONNX, takes_pixels=self.normalise)
-            yield f"{ONNX}: onnxruntime's logits differ by at most {found:.1e} of the largest one"
+            yield f"{ONNX}: onnxruntime's outputs differ by at most {found:.1e} of the largest one"
         if self.pt2:
             found = export_pt2(subject, folder / PT2, takes_pixels=self.normalise)
-            yield f"{PT2}: torch.export's logits differ by at most {found:.1e} of the largest one"
+            yield f"{PT2}: torch.export's outputs differ by at most {found:.1e} of the largest one"
         if self.timm:
             (folder / TIMM).mkdir()
             write_timm_folder(subject, folder / TIMM)

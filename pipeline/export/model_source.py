@@ -32,7 +32,7 @@ from pathlib import Path
 
 
 class Network(nn.Module):
-    """Map images {image} to logits {logits}."""
+    """Map images {image} to {outputs}."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ def model_source(subject: Subject) -> ModelSource:
         title=_title(subject),
         description=_description(subject),
         image=f"(N, {subject.task.channels}, {subject.task.height}, {subject.task.width})",
-        logits=f"(N, {subject.task.out_features})",
+        outputs=f"{'logits' if subject.task.classes else 'outputs'} (N, {subject.task.out_features})",
         imports="\n".join(_imports([line for _, line in body])),
         layers="\n".join(_layers(network, parts, names)),
         forward="\n".join(_forward(parts, body)),
