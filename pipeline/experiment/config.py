@@ -167,7 +167,7 @@ class Experiment(Strict):
         return next((code for code in self.own_code() if code.kind == "training"), None)
 
     def identity(self) -> dict[str, Any]:
-        """Return everything that the results depend on: all but resources, time limits, tracking and cluster."""
+        """Return everything that the results depend on: all but resources, time limits, stores and cluster."""
         identity = self.model_dump(mode="json", exclude={"resources", "tracking", "cluster", "code"})
         for options in identity["proxies"].values():
             for patience in ("timeout", "retries", "pause") if "command" in options else ():
@@ -178,4 +178,5 @@ class Experiment(Strict):
             identity.setdefault("code", {}).setdefault(code.kind, {})[code.name] = f"content {code.digest[:16]}"
         for stage, key in (("search", "candidates_per_trial"), ("search", "time_limit"), ("train", "time_limit")):
             del identity[stage][key]
+        del identity["train"]["data"]["store"]
         return identity

@@ -58,7 +58,7 @@ class Evaluator:
 
     def _record(self, networks: Sequence[nn.Module]) -> JointEvaluation | None:
         """Record the networks; return None if they have operations that a recording does not repeat."""
-        few = self._images.normalise(self._part.images[: RECORDED + CHECKED])
+        few = self._images.normalise(self._part.pixels[: RECORDED + CHECKED])
         if len(few) < RECORDED + CHECKED:
             return None
         joint, checked = JointEvaluation(networks, few[:RECORDED]), few[RECORDED:]
@@ -70,10 +70,10 @@ class Evaluator:
         return None
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        size = max(1, min(MOST, PIXELS // self._part.images[0, 0].numel()))
+        size = max(1, min(MOST, PIXELS // self._part.pixels.shape[2:].numel()))
         for start in range(0, len(self._part), size):
             rows = slice(start, start + size)
-            yield self._images.normalise(self._part.images[rows]), self._part.labels[rows]
+            yield self._images.normalise(self._part.pixels[rows]), self._part.labels[rows]
 
     def one_by_one(self, architectures: Sequence[Architecture], prepare: Callable[[Architecture], None]) -> np.ndarray:
         """Return the accuracies (n,) of architectures that are each prepared before; all weights are left as found."""

@@ -1,8 +1,11 @@
-"""Images of an experiment: decoded once, split by seed; test images are read only on request."""
+"""Images of an experiment: decoded once, into memory or a store, and split by seed; the test images only on request."""
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,9 +16,9 @@ from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.seeds import numpy_generator, torch_generator
 from zenfront.pipeline.training.images._classes import Classes, check_classes
 from zenfront.pipeline.training.images._form import Form
+from zenfront.pipeline.training.images._rows import Rows
 from zenfront.pipeline.training.images.source import (
     Labelled,
-    decode_rows,
     read_part,
     read_test,
     read_train,
@@ -23,6 +26,8 @@ from zenfront.pipeline.training.images.source import (
     validation_part,
 )
 from zenfront.pipeline.training.images.split import stratified
+from zenfront.pipeline.training.store.keeping import Keeping, Pixels
+from zenfront.pipeline.training.store.stored_images import StoredImages, histogram, parts_of
 from zenfront.spaces import Task
 
 VALIDATION = 0.1
@@ -33,20 +38,58 @@ VALIDATION = 0.1
 class ImageSet:
     """Labelled images.
 
+    Pickled, images in memory are an array, which processes of one machine share if Ray hands it on.
+
     Attributes:
-        images: (N, C, H, W) uint8.
+        pixels: (N, C, H, W) uint8, in memory or in a store.
         labels: (N,) int64.
     """
 
-    images: Tensor
+    pixels: Pixels
     labels: Tensor
+
+    @property
+    def images(self) -> Tensor:
+        """All images as a tensor; those of a store are read."""
+        return self.pixels if isinstance(self.pixels, Tensor) else self.pixels[:]
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __reduce__(self) -> tuple[Callable[..., "ImageSet"], tuple[object, np.ndarray]]:
+        pixels = self.pixels.cpu().numpy() if isinstance(self.pixels, Tensor) else self.pixels
+        return _shared, (pixels, self.labels.cpu().numpy())
+
     def to(self, device: torch.device) -> "ImageSet":
-        """Return the same images on a device."""
-        return ImageSet(self.images.to(device), self.labels.to(device))
+        """Return the same images on a device; those of a store stay there, and their mini-batches are copied."""
+        pixels = self.pixels.to(device) if isinstance(self.pixels, Tensor) else self.pixels
+        return ImageSet(pixels, self.labels.to(device))
+
+    def batches(self, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield images (n, C, H, W) uint8 and labels (n,) in an order, `size` at a time, on the device of the labels.
+
+        Args:
+            order: Indices (N,) of the images, on the device of the labels.
+            size: Number of images; the last ones can be fewer.
+
+        Raises:
+            UserError: The images are not on this machine and cannot be written to it.
+        """
+        if isinstance(self.pixels, Tensor):
+            for rows in parts_of(order, size):
+                yield self.pixels[rows], self.labels[rows]
+            return
+        device = self.labels.device
+        with closing(self.pixels.batches(order.cpu(), size, pinned=device.type == "cuda")) as read:
+            for rows, pixels in zip(parts_of(order, size), read, strict=True):
+                yield pixels.to(device, non_blocking=True), self.labels[rows]
+
+
+def _shared(pixels: np.ndarray | StoredImages, labels: np.ndarray) -> ImageSet:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an array in shared memory is not writable, and nothing writes to it
+        pixels_ = torch.from_numpy(pixels) if isinstance(pixels, np.ndarray) else pixels
+        return ImageSet(pixels_, torch.from_numpy(labels))
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,22 +139,26 @@ def load(data: Data, task: Task, seed: int) -> Images:
     source, form = read_train(data), Form.of(data, task)
     check_classes(source.classes, source.rows, task.out_features)
     every = _limited(source, data, seed)
-    if validation_part(data):
-        held_out = read_part(data, "validation", source.classes)
-        train, validation = every, np.arange(len(held_out.labels))
-    else:
-        held_out = source
-        train, validation = _split(source, every, data, seed)
+    apart = read_part(data, "validation", source.classes) if validation_part(data) else None
+    train, validation = (every, np.arange(len(apart.labels))) if apart else _split(source, every, data, seed)
     if len(train) < 2 or not len(validation):  # batch normalisation cannot learn from one image
         raise UserError(
             f"train.data: at least 2 images must be left to train on, and one must be held out, but of {len(every)} "
             f"images {len(train)} are left and {len(validation)} held out (limit={data.limit}, "
             f"validation={data.validation}). Each class is kept among both as far as it has images: add images."
         )
-    part = _decode(source, train, form)
-    mean, std = _compute_moments(part.images)
-    test = partial(_read_test, data, form, source.classes)
-    return Images(part, _decode(held_out, validation, form), mean, std, test, task.out_features, source.classes.names)
+    keeping = Keeping.of(data, form, len(every) + (len(apart.labels) if apart else 0))
+    kept = keeping.keep("train", source.rows.take(every), partial(_read_every, data, seed))
+    pixels = kept(np.searchsorted(every, train))
+    part = ImageSet(pixels, torch.from_numpy(source.labels[train]))
+    if apart:
+        read = partial(_read_rows, data, "validation", source.classes)
+        held_out = ImageSet(keeping.keep("validation", apart.rows, read)(validation), torch.from_numpy(apart.labels))
+    else:
+        held_out = ImageSet(kept(np.searchsorted(every, validation)), torch.from_numpy(source.labels[validation]))
+    mean, std = _moments(histogram(pixels) if isinstance(pixels, Tensor) else pixels.histogram())
+    test = partial(_read_test, data, keeping, source.classes)
+    return Images(part, held_out, mean, std, test, task.out_features, source.classes.names)
 
 
 def proxy_batch(images: Images, size: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -131,7 +178,7 @@ def proxy_batch(images: Images, size: int, seed: int) -> tuple[Tensor, Tensor]:
     if size > len(images.train):
         raise UserError(f"search.batch must be at most the {len(images.train)} training images, but got {size}.")
     chosen = torch.randperm(len(images.train), generator=torch_generator(seed, "data", "proxy batch"))[:size]
-    return images.normalise(images.train.images[chosen]), images.train.labels[chosen]
+    return images.normalise(images.train.pixels[chosen]), images.train.labels[chosen]
 
 
 def _limited(source: Labelled, data: Data, seed: int) -> np.ndarray:
@@ -157,20 +204,26 @@ def _split(source: Labelled, every: np.ndarray, data: Data, seed: int) -> tuple[
     return every[others], every[drawn]
 
 
-def _read_test(data: Data, form: Form, classes: Classes) -> ImageSet:
+def _read_every(data: Data, seed: int) -> Rows:
+    """Return the images that are trained on or held out of the training."""
+    source = read_train(data)
+    return source.rows.take(_limited(source, data, seed))
+
+
+def _read_rows(data: Data, role: Literal["validation", "test"], classes: Classes) -> Rows:
+    return (read_test(data, classes) if role == "test" else read_part(data, role, classes)).rows
+
+
+def _read_test(data: Data, keeping: Keeping, classes: Classes) -> ImageSet:
     source = read_test(data, classes)
-    return _decode(source, np.arange(len(source.labels)), form)
+    kept = keeping.keep("test", source.rows, partial(_read_rows, data, "test", classes))
+    return ImageSet(kept(np.arange(len(source.labels))), torch.from_numpy(source.labels))
 
 
-def _decode(source: Labelled, indices: np.ndarray, form: Form) -> ImageSet:
-    pixels = decode_rows(source.rows, indices, form)
-    return ImageSet(torch.from_numpy(pixels), torch.from_numpy(source.labels[indices]))
-
-
-def _compute_moments(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and deviation per channel, computed from the histogram: exact, and without a copy in float64."""
+def _moments(counts: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and deviation per channel from the histogram (C, 256): exact, and without a copy in float64."""
     values = torch.arange(256, dtype=torch.float64)
-    share = torch.stack([torch.bincount(channel.flatten(), minlength=256) for channel in images.unbind(1)]).double()
+    share = counts.double()
     share /= share.sum(1, keepdim=True)
     mean = share @ values
     std = (share @ values**2 - mean**2).clamp(min=0).sqrt()

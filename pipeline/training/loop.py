@@ -26,6 +26,9 @@ from zenfront.pipeline.training.augment import augment, mixup
 from zenfront.pipeline.training.data import Images, ImageSet
 from zenfront.spaces import Network, initialise
 
+EVALUATED, LARGE, EVALUATED_PIXELS = 500, 128 * 128, 2**21
+"""Images that are evaluated together; of images with more pixels than the second number, the third is divided."""
+
 
 def train(
     network: Network,
@@ -113,15 +116,21 @@ def evaluate(network: nn.Module, part: ImageSet, images: Images) -> Quality:
     device = next(network.parameters()).device
     loss = torch.zeros((), dtype=torch.float64, device=device)
     right, size = torch.zeros((2, images.classes), dtype=torch.int64, device=device)
-    for first in range(0, len(part), 500):
-        labels = part.labels[first : first + 500].to(device)
-        logits = network(images.normalise(part.images[first : first + 500].to(device)))
+    order = torch.arange(len(part), device=part.labels.device)
+    for pixels, labels in part.batches(order, _evaluated_together(part)):
+        labels = labels.to(device)
+        logits = network(images.normalise(pixels.to(device)))
         loss = loss + F.cross_entropy(logits, labels, reduction="sum")
         right = right + torch.bincount(labels[logits.argmax(1) == labels], minlength=images.classes)
         size = size + torch.bincount(labels, minlength=images.classes)
     occurs = size > 0
     balanced = (right[occurs].double() / size[occurs]).mean().item()
     return Quality(loss.item() / len(part), right.sum().item() / len(part), balanced)
+
+
+def _evaluated_together(part: ImageSet) -> int:
+    pixels = part.pixels.shape[2:].numel()
+    return EVALUATED if pixels <= LARGE else max(1, EVALUATED_PIXELS // pixels)
 
 
 def sgd(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
@@ -211,10 +220,10 @@ def draw_batches(
     """
     size = batch_size(recipe, images)
     order = torch.from_numpy(generator.permutation(len(image_set))).to(image_set.labels.device)
-    for step in range(len(image_set) // size):  # no smaller last mini-batch: BN would learn noise, or fail
-        batch = order[step * size : (step + 1) * size]
-        x = augment(images.normalise(image_set.images[batch]), recipe, generator)
-        y = F.one_hot(image_set.labels[batch], images.classes).float()
+    whole = order[: len(order) // size * size]  # no smaller last mini-batch: BN would learn noise, or fail
+    for pixels, labels in image_set.batches(whole, size):
+        x = augment(images.normalise(pixels), recipe, generator)
+        y = F.one_hot(labels, images.classes).float()
         if recipe.mixup:
             x, y = mixup(x, y, recipe.mixup, generator)
         yield x, y
@@ -249,7 +258,7 @@ def _divergence(metrics: Mapping[str, float], recipe: Recipe) -> str | None:
 
 
 def _check(recipe: Recipe, images: Images) -> None:
-    if problem := recipe.misfit(min(images.train.images.shape[2:])):
+    if problem := recipe.misfit(min(images.train.pixels.shape[2:])):
         raise UserError(f"train.recipe.{problem}.")
 
 

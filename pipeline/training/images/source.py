@@ -124,12 +124,21 @@ def decode_rows(rows: Rows, indices: np.ndarray, form: Form) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on metadata; what matters raises an error
         for position, index in enumerate(indices.tolist()):
-            try:
-                pixels[position] = decode(rows.images[index], form)
-            except UserError as error:
-                many = _misfits(rows, form)
-                raise UserError(f"{rows.place_of(index)}: {error}{many}") from error.__cause__
+            pixels[position] = decode_row(rows, index, form)
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+
+
+def decode_row(rows: Rows, index: int, form: Form) -> np.ndarray:
+    """Return an image of a part as (H, W, C) uint8.
+
+    Raises:
+        UserError: The image is damaged or cannot get the form.
+    """
+    try:
+        return decode(rows.images[index], form)
+    except UserError as error:
+        many = _misfits(rows, form)
+        raise UserError(f"{rows.place_of(index)}: {error}{many}") from error.__cause__
 
 
 def _misfits(rows: Rows, form: Form) -> str:
@@ -241,5 +250,6 @@ def _require_memory(place: str, shape: tuple[int, ...]) -> None:
     if wanted > there:
         raise UserError(
             f"{place}: {shape[0]:,} decoded images need {wanted:,} bytes, but this machine has {there:,} bytes of "
-            "memory. Use fewer images (`train.data.limit`), or smaller ones (`train.data.resize`)."
+            "memory. Keep them on the disk (`train.data.store: disk`), or use fewer images (`train.data.limit`), or "
+            "smaller ones (`train.data.resize`)."
         )

@@ -1,0 +1,117 @@
+"""Write images to a store, file by file, so that a writer that was killed goes on where it was."""
+
+import json
+import os
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from zenfront.pipeline.record.files.whole_file import write_whole
+from zenfront.pipeline.training.images._form import Form
+from zenfront.pipeline.training.images._rows import Rows
+from zenfront.pipeline.training.images.source import decode_row
+from zenfront.pipeline.training.store._place import require_room, written_alone
+from zenfront.pipeline.training.store._progress import Progress
+from zenfront.pipeline.training.store._shards import Shards, write_shard
+
+FILE = 2**26
+"""Bytes of one file, which is what a writer that is killed does again."""
+FILES = 128
+"""Files of a store at most; those of a larger one are larger, since each is kept open by every reader."""
+BATCH = 2**24
+"""Bytes that are written together, and held in memory by the writer."""
+DONE = "store.json"
+"""File that is written last: the sizes of all others."""
+
+
+def open_store(folder: Path) -> Shards | None:
+    """Return the images of a store; None if it is not whole."""
+    try:
+        sizes: dict[str, int] = json.loads((folder / DONE).read_text())["files"]
+        if all((folder / name).stat().st_size == size for name, size in sizes.items()):
+            return Shards([folder / name for name in sizes])
+    except (OSError, ValueError, KeyError):  # pyarrow's errors are both of the first two
+        pass
+    return None
+
+
+def write_store(folder: Path, rows: Rows, form: Form) -> Shards:
+    """Return the images of a store, after those that are missing were decoded and written.
+
+    Args:
+        folder: Folder of the store, named by `store_name`.
+        rows: The images.
+        form: Form that they get: each row of the store is one image (C, H, W), uint8.
+
+    Raises:
+        UserError: An image is damaged or cannot get the form; the disk is full; the folder cannot be written.
+    """
+    if stored := open_store(folder):
+        return stored
+    with written_alone(folder):
+        if stored := open_store(folder):  # another process has written it in the meantime
+            return stored
+        plan = _Plan(len(rows), form.height * form.width * form.channels)
+        paths = [folder / name for name in plan.names]
+        missing = [number for number, path in enumerate(paths) if not _is_whole(path, plan.rows(number))]
+        count = sum(len(plan.rows(number)) for number in missing)
+        require_room(folder, count * plan.bytes)
+        progress = Progress(f"images of {rows.place}", folder, len(rows), len(rows) - count, count * plan.bytes)
+        with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as threads:
+            warnings.simplefilter("ignore")  # Pillow's remarks on metadata; what matters raises an error
+            for number in missing:
+                write_shard(paths[number], _batches(rows, plan, number, form, threads, progress))
+        with write_whole(folder / DONE) as aside:
+            aside.write_text(
+                json.dumps({"source": rows.place, "files": {path.name: path.stat().st_size for path in paths}})
+            )
+        return Shards(paths)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Division of a number of images of the same size into files."""
+
+    images: int
+    bytes: int
+
+    @property
+    def files(self) -> int:
+        return min(self.images, FILES, -(-self.images * self.bytes // FILE))
+
+    @property
+    def names(self) -> list[str]:
+        return [f"images-{number:05}-of-{self.files:05}.arrow" for number in range(self.files)]
+
+    def rows(self, number: int) -> range:
+        """Return the images of a file."""
+        limits = [self.images * each // self.files for each in (number, number + 1)]
+        return range(*limits)
+
+    @property
+    def together(self) -> int:
+        return max(1, BATCH // self.bytes)
+
+
+def _is_whole(path: Path, rows: range) -> bool:
+    try:
+        return len(Shards([path])) == len(rows)
+    except (OSError, ValueError):
+        return False
+
+
+def _batches(
+    rows: Rows, plan: _Plan, number: int, form: Form, threads: ThreadPoolExecutor, progress: Progress
+) -> Iterator[pa.Array]:
+    kind, chosen = pa.binary(plan.bytes), plan.rows(number)
+    for start in range(chosen.start, chosen.stop, plan.together):
+        few = range(start, min(start + plan.together, chosen.stop))
+        found = list(threads.map(lambda row: decode_row(rows, row, form), few))
+        pixels = np.ascontiguousarray(np.stack(found).transpose(0, 3, 1, 2))
+        yield pa.FixedSizeBinaryArray.from_buffers(kind, len(few), [None, pa.py_buffer(pixels)])
+        progress.add(len(few))
