@@ -59,6 +59,8 @@ class GivenBatch:
 
     def lacks(self, proxy: Proxy) -> str | None:
         """Return the reason why a proxy is undefined on this mini-batch, or None."""
+        if proxy.of_supernet:
+            return f"{proxy.name}: needs the supernet of an experiment"
         needs = "images" in proxy.needs, "labels" in proxy.needs
         if needs[0] and not self.real:
             with_labels = " and labels=" if needs[1] else ""

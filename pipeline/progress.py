@@ -58,6 +58,7 @@ class TrialProgress:
         value: Value of the metric after the last completed epoch; None before the first.
         reason: Reason of the outcome: the decision of the rung, or the metric that diverged.
         metric: What the value is of.
+        seconds_left: Seconds to the end of all runs; None if it is unknown.
     """
 
     trial: str
@@ -67,6 +68,7 @@ class TrialProgress:
     value: float | None = None
     reason: str = ""
     metric: Metric = ACCURACY
+    seconds_left: float | None = None
 
 
 class View(Protocol):

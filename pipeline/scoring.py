@@ -22,6 +22,7 @@ from zenfront.pipeline.record.pilot import COST, REPEATS
 from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.seeds import torch_generator
 from zenfront.pipeline.structure.graph import graph_row
+from zenfront.pipeline.supernet.shared_weights import SharedWeights
 from zenfront.pipeline.training import data
 from zenfront.pipeline.user_code import UserCode
 from zenfront.spaces import Architecture, Init, Network, Space, Task, initialise
@@ -48,6 +49,7 @@ class Scoring:
         code: Code of the experiment, which a worker loads from its source.
         describe: Whether to count the graphs of the networks, from which models learn.
         kept: Folder of the values that were measured on devices; none are kept if it is not given.
+        shared: Weights of the supernet, for the scores that are taken with them.
     """
 
     space: Space
@@ -63,6 +65,7 @@ class Scoring:
     code: Sequence[UserCode] = ()
     describe: bool = False
     kept: Path | None = None
+    shared: SharedWeights | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the fields, with a space of the experiment's own by its name: its module is not importable."""
@@ -81,7 +84,7 @@ class Scoring:
         """
         if repeats is not None:
             return replace(self, repeats=repeats)
-        noisy = [proxy.name for proxy in self._proxies if not proxy.is_running_cost]
+        noisy = [proxy.name for proxy in self._proxies if proxy.is_noisy]
         return replace(self, names=[*noisy, COST], repeats=REPEATS, keep_partial=True)
 
     @staticmethod
@@ -163,8 +166,22 @@ class Scoring:
         taken.take_costs([proxy for proxy in self._proxies if proxy.is_cost], networks)
         if not self._feasible(taken.values):
             return ()
-        taken.take_samples([proxy for proxy in self._proxies if not proxy.is_cost], networks)
+        taken.take_samples([proxy for proxy in self._proxies if not (proxy.is_cost or proxy.of_supernet)], networks)
+        self._take_with_shared_weights(architecture, taken, Lender(build, self._give(architecture), foreign=foreign))
         return self._graph(build, taken, foreign) if self.describe else ()
+
+    def _give(self, architecture: Architecture) -> Callable[[Network, torch.Generator, Init], None]:
+        def give(network: Network, generator: torch.Generator, weights: Init) -> None:
+            assert self.shared
+            self.shared.give(network, architecture, self.device)
+
+        return give
+
+    def _take_with_shared_weights(self, architecture: Architecture, taken: Measurement, networks: Lender) -> None:
+        """Take the scores with the weights of the supernet, once: they do not depend on a draw."""
+        wanted = [proxy for proxy in self._proxies if proxy.of_supernet]
+        if wanted and self.shared:
+            replace(taken, batch=self.shared.validation, repeats=1).take_samples(wanted, networks)
 
     def _graph(self, build: Callable[[], Network], taken: Measurement, foreign: bool) -> tuple[float, ...]:
         """Return the counts of the graph; none if it has a layer of unknown cost or cannot be followed."""

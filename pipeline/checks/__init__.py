@@ -3,7 +3,7 @@
 from zenfront.pipeline.checks.estimate import estimate
 from zenfront.pipeline.checks.evidence import cautions
 from zenfront.pipeline.checks.experiment import check, check_options, options
-from zenfront.pipeline.checks.images import are_local, check_data, describe_data, read_task, remarks
+from zenfront.pipeline.checks.images import are_local, check_data, describe_data, read_task, reads_images, remarks
 from zenfront.pipeline.checks.places import check_room, check_store
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "estimate",
     "options",
     "read_task",
+    "reads_images",
     "remarks",
 ]

@@ -19,6 +19,7 @@ from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.training_result import compared_costs, search_costs
 from zenfront.pipeline.registry import Registry
 from zenfront.pipeline.seeds import numpy_generator
+from zenfront.pipeline.stages.supernet.plan import score_plan
 from zenfront.pipeline.user_code import COMMANDS, UserCode, require_allowed
 from zenfront.pipeline.wording import suggestion
 
@@ -52,6 +53,7 @@ def check(experiment: Experiment) -> None:
         check_options(name, options, code)
     _check_costs(experiment)
     _check_numbers(experiment)
+    _check_supernet(experiment)
     side = min(experiment.task.height, experiment.task.width)
     if experiment.train.function is None and (problem := experiment.train.recipe.misfit(side)):
         raise UserError(f"train.recipe.{problem}.")
@@ -185,6 +187,16 @@ def _check_numbers(experiment: Experiment) -> None:
             )
     if k > search.evaluations:
         raise UserError(f"select.k: at most search.evaluations = {search.evaluations} can be selected, but got {k}.")
+
+
+def _check_supernet(experiment: Experiment) -> None:
+    """Check that the supernet that a score needs can be made."""
+    names = [name for name in experiment.score_names() if proxies.load(name, experiment.code).of_supernet]
+    if names:
+        try:
+            _ = score_plan(experiment).architectures
+        except UserError as error:
+            raise UserError(f"{names[0]}: {error}") from error
 
 
 def _check_buildable(experiment: Experiment) -> None:

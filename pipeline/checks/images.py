@@ -9,6 +9,7 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.results.overview import Overview
+from zenfront.pipeline.stages.supernet.plan import score_plan
 from zenfront.pipeline.training import data
 from zenfront.pipeline.training.images.look import look
 from zenfront.pipeline.training.images.source import DIGITS
@@ -37,6 +38,8 @@ def check_data(experiment: Experiment) -> Overview | None:
     training, batch = len(data.load(settings, task, experiment.search.seed).train), experiment.search.batch
     if reads_images(experiment) and batch > training:
         raise UserError(f"search.batch must be at most the {training} training images, but got {batch}.")
+    if any(proxies.load(name, experiment.code).of_supernet for name in experiment.score_names()):
+        score_plan(experiment).check(data.load(settings, task, experiment.search.seed))
     return found
 
 

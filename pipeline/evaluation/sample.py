@@ -16,11 +16,14 @@ from zenfront.pipeline.evaluation.truth_table import UNCHANGED, TruthTable, read
 from zenfront.pipeline.experiment.config import Experiment, Select
 from zenfront.pipeline.experiment.train_config import SchedulerConfig
 from zenfront.pipeline.objectives import Objective
-from zenfront.pipeline.progress import View
+from zenfront.pipeline.progress import Backend, View
+from zenfront.pipeline.record.files.ledger import read_values
 from zenfront.pipeline.record.pilot import read_reliabilities
 from zenfront.pipeline.record.run_documents import read_outcomes
 from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.record.score_record import joined
 from zenfront.pipeline.results.metric import ACCURACY, Metric
+from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.stages.search.stage import score_given
 from zenfront.pipeline.stages.train.stage import train_given
@@ -153,11 +156,20 @@ def with_scores_of(experiment: Experiment, folder: RunFolder) -> Experiment:
     return experiment.model_copy(update={"objectives": (*before, *added)})
 
 
-def score_sample(experiment: Experiment, folder: RunFolder, view: View, truth: TruthTable) -> Sample:
-    """Take the scores of the experiment on the cluster; those that are in the folder are not taken again."""
-    rows = score_given(experiment, folder, view, truth.architectures)
+def score_sample(
+    experiment: Experiment, folder: RunFolder, view: View, truth: TruthTable, backend: Backend = "ray"
+) -> Sample:
+    """Take the scores of the experiment; those that are in the folder are not taken again."""
+    rows = score_given(experiment, folder, view, truth.architectures, backend)
     sample = _join(experiment, truth, [row.values for row in rows], experiment.score_names())
     return replace(sample, reliabilities=read_reliabilities(experiment, folder))
+
+
+def recorded_sample(experiment: Experiment, folder: RunFolder, truth: TruthTable) -> Sample:
+    """Return the scores of the experiment that the folder has for every architecture."""
+    known = {row.architecture.id: row.values for row in joined(read_values(folder.scores, Scores.from_row))}
+    rows = [known.get(architecture.id, {}) for architecture in truth.architectures]
+    return _join(experiment, truth, rows, [n for n in experiment.score_names() if all(n in row for row in rows)])
 
 
 def read_sample(

@@ -13,7 +13,9 @@ from zenfront.spaces import Architecture, Space
 
 ARCHITECTURE = "architecture"
 UNCHANGED: Mapping[str, str] = MappingProxyType({})
-ACCURACIES = ("test_accuracy", "accuracy", "validation_accuracy")
+ACCURACIES = ("test_accuracy", "test_accuracy_mean", "accuracy", "accuracy_mean", "validation_accuracy")
+LISTED = 20
+"""Columns that a message lists."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +45,13 @@ def read_truth(
 ) -> TruthTable:
     """Read accuracies: a column ``architecture`` in the space's notation, an accuracy, and optionally one per seed.
 
+    In place of ``architecture`` there can be a column for each gene.
+
     Args:
         path: Path of the table, CSV if it ends in .csv, else parquet.
         space: Space of the architectures.
-        column: Column of the accuracy; None: the first of test_accuracy, accuracy, validation_accuracy that exists.
-            Columns ``<column>_seed<i>`` hold single training runs.
+        column: Column of the accuracy; None: the first of `ACCURACIES` that exists. Columns ``<column>_seed<i>`` hold
+            single training runs.
         columns: Columns of the table, by the names that they have here.
         positive: Leave out the architectures whose value is not positive: tables of latencies have 0 or -1 where a
             network did not run.
@@ -56,7 +60,7 @@ def read_truth(
         UserError: The file or a column is missing, a row is not an architecture of the space, or an accuracy is not a
             number.
     """
-    table = _read(path, columns)
+    table = _read(path, space, columns)
     column = column or next((name for name in ACCURACIES if name in table), ACCURACIES[0])
     accuracy = _numbers(table, column, path)
     seeds = [_numbers(table, name, path) for name in table if name.startswith(f"{column}_seed")]
@@ -70,7 +74,7 @@ def read_truth(
 
 
 def read_scores(path: Path, space: Space, columns: Mapping[str, str] = UNCHANGED) -> dict[str, Mapping[str, float]]:
-    """Read scores: a column ``architecture``, and one column per score, where an empty cell means undefined.
+    """Read scores: architectures as for `read_truth`, and one column per score, where an empty cell means undefined.
 
     Args:
         path: Path of the table, CSV if it ends in .csv, else parquet.
@@ -83,7 +87,7 @@ def read_scores(path: Path, space: Space, columns: Mapping[str, str] = UNCHANGED
     Raises:
         UserError: The file or the column is missing, or a row is not an architecture of the space.
     """
-    table = _read(path, columns)
+    table = _read(path, space, columns)
     names = [name for name, values in table.items() if all(isinstance(v, int | float | None) for v in values)]
     rows = ({name: table[name][i] for name in names if table[name][i] is not None} for i in range(_length(table)))
     return {a.id: row for a, row in zip(_architectures(table, space, path), rows, strict=True)}
@@ -101,15 +105,19 @@ def check_columns(columns: Mapping[str, str], paths: Sequence[Path]) -> None:
         raise UserError(f"--column: there is no column {missing[0]!r} in {tables}. There are: {', '.join(known)}.")
 
 
-def _read(path: Path, columns: Mapping[str, str]) -> dict[str, list[Any]]:
+def _read(path: Path, space: Space, columns: Mapping[str, str]) -> dict[str, list[Any]]:
+    """Return the columns of a table by name; ``architecture`` has texts, or the genes by name."""
     table = load_table(path, columns.get(ARCHITECTURE, ARCHITECTURE))
     names = table.column_names
     if twice := [name for name in names if names.count(name) > 1]:
         raise UserError(f"{path} has two columns {twice[0]!r}; a name must be that of one column.")
     found: dict[str, list[Any]] = table.to_pydict()
     found |= {ours: found[theirs] for ours, theirs in columns.items() if theirs in names}
+    if ARCHITECTURE not in found and space.levels.keys() <= found.keys():
+        genes = zip(*(found[name] for name in space.levels), strict=True)
+        found[ARCHITECTURE] = [dict(zip(space.levels, values, strict=True)) for values in genes]
     if ARCHITECTURE not in found:
-        raise _missing(path, ARCHITECTURE, names)
+        raise _missing(path, ARCHITECTURE, names, ", nor one for each gene")
     return found
 
 
@@ -139,8 +147,10 @@ def _length(table: Mapping[str, Sequence[Any]]) -> int:
     return len(table[ARCHITECTURE])
 
 
-def _missing(path: Path, column: str, known: Iterable[str]) -> UserError:
-    return UserError(f"{path} has no column {column!r}. It has: {', '.join(known)}.")
+def _missing(path: Path, column: str, known: Iterable[str], more: str = "") -> UserError:
+    names = list(known)
+    rest = f" and {len(names) - LISTED} more" if names[LISTED:] else ""
+    return UserError(f"{path} has no column {column!r}{more}. It has: {', '.join(names[:LISTED])}{rest}.")
 
 
 def _numbers(table: Mapping[str, list[Any]], column: str, path: Path) -> np.ndarray:
@@ -155,11 +165,11 @@ def _numbers(table: Mapping[str, list[Any]], column: str, path: Path) -> np.ndar
 def _architectures(table: Mapping[str, list[Any]], space: Space, path: Path) -> list[Architecture]:
     found = []
     for number, text in enumerate(table[ARCHITECTURE], start=1):
-        if not isinstance(text, str):
+        if not isinstance(text, str | dict):
             rule = "an architecture must be a text (a number has no leading zeros)"
             raise UserError(f"{path}, row {number}: {rule}, but got {text!r}.")
         try:
-            found.append(space.architecture(space.parse(text)))
+            found.append(space.architecture(space.parse(text) if isinstance(text, str) else text))
         except UserError as error:
             raise UserError(f"{path}, row {number}: {text!r} is not in space {space.name!r}: {error}") from error
     return found

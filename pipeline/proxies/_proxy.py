@@ -59,6 +59,8 @@ class Proxy:
         measured: Whether the score is a measured time, which varies from run to run. All other scores are
             deterministic. Its option ``device`` names a device that one measurement at a time uses, whose values are
             kept; its option ``model`` says how many architectures are measured before a search that predicts it.
+        of_supernet: Whether the network has the trained weights of the experiment's supernet in place of fresh ones,
+            and the mini-batch is the validation images.
         conflict: Callable (options) -> reason why options, each of which is right by itself, cannot be used together,
             or None.
     """
@@ -71,12 +73,18 @@ class Proxy:
     needs: frozenset[Need] = frozenset()
     weights: Weights = "default"
     measured: bool = False
+    of_supernet: bool = False
     conflict: Callable[[Mapping[str, Any]], str | None] | None = None
 
     @property
     def is_cost(self) -> bool:
         """Whether the score needs no weights. Costs are cheap and exact, and their constraints are checked first."""
         return self.weights == "none"
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether the value depends on the draw of the weights."""
+        return not (self.is_running_cost or self.of_supernet)
 
     @property
     def is_running_cost(self) -> bool:

@@ -20,6 +20,8 @@ SCORED = "architectures are scored with it"
 SELECTED = "the networks in training were selected with it"
 TRAINED = "networks are trained with it"
 SHARED = "supernets are trained with it"
+OF_SUPERNET = ("train.data.", "train.recipe.", "train.epochs")
+"""Beginnings of the keys of `train` that a supernet depends on."""
 GROWING = {
     "search.evaluations": "it can only be raised, since more are scored",
     "select.k": "it can only be raised, since more are in training",
@@ -187,7 +189,7 @@ def _refusal(change: Change, before: Experiment, scored: Collection[str], comput
     if change.key.startswith("proxies.") and change.key.split(".")[1] not in scored:
         return None
     needs_images = change.key.startswith("train.data.") and computed.scores and _reads_images(before)
-    trained = computed.epochs or computed.supernet
+    trained = computed.epochs or (computed.supernet and change.key.startswith(OF_SUPERNET))
     begun = {
         "search": computed.scores,
         "select": computed.epochs,

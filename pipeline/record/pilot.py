@@ -21,9 +21,9 @@ COST = "flops"
 
 
 def noisy_scores(experiment: Experiment) -> list[str]:
-    """Return the scores of an experiment that depend on the draw of the weights: neither costs nor measured times."""
+    """Return the scores of an experiment that depend on the draw of the weights."""
     loaded = {name: proxies.load(name, experiment.code) for name in experiment.score_names()}
-    return [name for name, proxy in loaded.items() if not proxy.is_running_cost]
+    return [name for name, proxy in loaded.items() if proxy.is_noisy]
 
 
 def reliabilities(rows: Sequence[Scores], names: Sequence[str]) -> dict[str, Reliability]:

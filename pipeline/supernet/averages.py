@@ -23,13 +23,13 @@ class WeightAverage:
 
     def __init__(self, module: nn.Module, decay: float = 0.0) -> None:
         self._module, self._decay, self._count = module, decay, 0
-        self._average = [tensor.detach().clone() for tensor in _floating(module)]
+        self._average = [tensor.detach().clone() for tensor in floating(module)]
 
     @torch.no_grad()
     def update(self) -> None:
         """Take in the present weights."""
         share = 1 - self._decay if self._decay else 1 / (self._count + 1)
-        torch._foreach_lerp_(self._average, [tensor.detach() for tensor in _floating(self._module)], share)
+        torch._foreach_lerp_(self._average, [tensor.detach() for tensor in floating(self._module)], share)
         self._count += 1
 
     @contextmanager
@@ -37,7 +37,7 @@ class WeightAverage:
         """Give the module the averaged weights for a block."""
         with kept(self._module):
             with torch.no_grad():
-                for tensor, value in zip(_floating(self._module), self._average, strict=True):
+                for tensor, value in zip(floating(self._module), self._average, strict=True):
                     tensor.copy_(value)
             yield
 
@@ -52,5 +52,6 @@ class WeightAverage:
             tensor.copy_(value)
 
 
-def _floating(module: nn.Module) -> list[Tensor]:
+def floating(module: nn.Module) -> list[Tensor]:
+    """Return the weights and statistics of a module that an average is over, in a fixed order."""
     return [tensor for tensor in (*module.parameters(), *module.buffers()) if tensor.is_floating_point()]

@@ -22,6 +22,7 @@ class Course:
         epochs: Number of epochs.
         seed: Seed of weights, mini-batches and augmentation, which are those of `training.loop.train` with this seed.
         order_seed: Seed of the order of the architectures.
+        evaluated: Number of architectures that are evaluated, the first ones; None: all.
     """
 
     config: Config
@@ -30,6 +31,7 @@ class Course:
     epochs: int
     seed: int
     order_seed: int
+    evaluated: int | None = None
 
     def steps(self, images: Images) -> int:
         """Return the number of steps of an epoch."""

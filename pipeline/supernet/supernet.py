@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from zenfront import spaces
-from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.errors import ScoreUndefined, UserError
 from zenfront.pipeline.experiment.supernet_config import Norm
 from zenfront.pipeline.supernet.share_rule import ShareRule
 from zenfront.spaces import Architecture, Network, Space, Task, initialise
@@ -72,6 +72,25 @@ class Supernet(nn.Module):
                 self.layers[key] = self._with_norm(layer)
             network.set_submodule(module, self.layers[key])
         return network
+
+    def layers_of(self, network: Network, architecture: Architecture) -> Iterator[tuple[str, nn.Module]]:
+        """Yield the name of each module with weights in the own network of an architecture, and its shared layer.
+
+        Args:
+            network: Network of the architecture; left as it is.
+            architecture: Any architecture of the space, one of `architectures` or not.
+
+        Raises:
+            ScoreUndefined: There is no such layer: none of `architectures` has it.
+        """
+        for module, layer in list(_layers(network)):
+            key = self._key(architecture, module, layer)
+            if key not in self.layers:
+                raise ScoreUndefined(
+                    f"the supernet has no weights for {self._shared_name(architecture, module)}: none of the "
+                    f"{len(self.architectures)} architectures that it was trained on has this layer"
+                )
+            yield module, self.layers[key]
 
     def _key(self, child: Architecture, module: str, layer: nn.Module) -> str:
         name = self._shared_name(child, module)

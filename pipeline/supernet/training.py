@@ -39,8 +39,8 @@ def train_supernet(
         images: Data; accuracies are those on the validation images.
         course: What is done.
         device: Device of the training.
-        checkpoint: Folder of checkpoints, written after each epoch. If it has one, the rows up to there are yielded
-            first, as recorded.
+        checkpoint: Folder of checkpoints, written after each epoch, before its last row is yielded. If it has one, the
+            rows up to there are yielded first, as recorded.
 
     Raises:
         UserError: The checkpoint belongs to another run or cannot be written; the course does not fit the images.
@@ -52,12 +52,18 @@ def train_supernet(
         run.load_state_dict(saved)
     yield from run.history
     for epoch in range(run.epochs + 1, course.epochs + 1):
+        waiting: SupernetStep | None = None
         for row in run.epoch(epoch):
-            yield row
-            if row.failure:
-                return
-        if checkpoint:
+            if waiting:
+                yield waiting
+            waiting = row
+        failed = waiting is not None and waiting.failure
+        if checkpoint and not failed:
             checkpoints.save(checkpoint, epoch, identity, run.state_dict())
+        if waiting:
+            yield waiting
+        if failed:
+            return
 
 
 @dataclass
@@ -163,11 +169,15 @@ class _Run:
         return row
 
     def _by_architecture(self, values: np.ndarray) -> list[float | None]:
-        found = dict(zip(self._progress.alive, values.tolist(), strict=True))
+        found = dict(zip(self._evaluated, values.tolist(), strict=True))
         return [found.get(index) for index in range(len(self._supernet.architectures))]
 
+    @property
+    def _evaluated(self) -> list[int]:
+        return self._progress.alive[: self._course.evaluated]
+
     def _accuracies(self, kind: Kind) -> np.ndarray:
-        alive = [self._supernet.architectures[index] for index in self._progress.alive]
+        alive = [self._supernet.architectures[index] for index in self._evaluated]
         match kind:
             case "shared" if self._course.setting.norm.statistics == "recalibrated":
                 return self._recalibrated(alive, self._course.setting.norm.batches)
@@ -183,9 +193,7 @@ class _Run:
             return self._evaluator.accuracies(alive)
 
     def _recalibrated(self, architectures: list[Architecture], count: int) -> np.ndarray:
-        generator = numpy_generator(self._course.seed, "recalibration")
-        plain = self._course.recipe.model_copy(update={"crop_padding": 0, "flip": False, "cutout": 0, "mixup": 0.0})
-        batches = [x for x, _ in _first(count, self._train, self._images, plain, generator)]
+        batches = calibration_batches(self._course, self._images, self._train, count)
         prepare = self._supernet.path
         return self._evaluator.one_by_one(architectures, lambda each: recalibrate(prepare(each), batches))
 
@@ -242,6 +250,13 @@ class _Run:
         self.history = [SupernetStep.from_row(row | {"accuracy": tuple(row["accuracy"])}) for row in state["history"]]
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
+
+
+def calibration_batches(course: Course, images: Images, part: ImageSet, count: int) -> list[Tensor]:
+    """Return mini-batches of normalised images without augmentation, on which batch normalisation is recalibrated."""
+    generator = numpy_generator(course.seed, "recalibration")
+    plain = course.recipe.model_copy(update={"crop_padding": 0, "flip": False, "cutout": 0, "mixup": 0.0})
+    return [x for x, _ in _first(count, part, images, plain, generator)]
 
 
 def _first(

@@ -8,11 +8,12 @@ from zenfront.pipeline.tracking._comparison import log_comparison
 from zenfront.pipeline.tracking._mirror import Mirror, sync
 from zenfront.pipeline.tracking._registration import Registered, register
 from zenfront.pipeline.tracking._store import default_store, default_uri, experiment_pages, shown_uri, tracking_uri
-from zenfront.pipeline.tracking._study import log_study
+from zenfront.pipeline.tracking._study import StudyPart, log_study
 
 __all__ = [
     "Mirror",
     "Registered",
+    "StudyPart",
     "default_store",
     "default_uri",
     "experiment_pages",

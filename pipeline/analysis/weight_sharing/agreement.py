@@ -96,7 +96,7 @@ class LastSteps:
     """Agreement of the rankings at the last k steps of one run with the ground truth.
 
     Attributes:
-        mean: GT-Tau-Mean-k, the mean of GT-Tau over the steps.
+        mean: GT-Tau-Mean-k, the mean of GT-Tau over the steps; NaN if all their rankings are constant.
         sd: GT-Tau-Std-k, their standard deviation (divided by k).
         of_mean: GT-Tau of the mean values over the steps, one ranking.
     """
@@ -119,7 +119,9 @@ def last_steps(steps: np.ndarray, truth: np.ndarray, k: int) -> LastSteps:
     """
     last = take_last(steps, k)
     taus = gt_tau(last, truth)
-    return LastSteps(float(np.nanmean(taus)), float(np.nanstd(taus)), float(gt_tau(last.mean(0)[None], truth)[0]))
+    defined = taus[np.isfinite(taus)]
+    mean, sd = (float(defined.mean()), float(defined.std())) if len(defined) else (np.nan, np.nan)
+    return LastSteps(mean, sd, float(gt_tau(last.mean(0)[None], truth)[0]))
 
 
 def take_last(steps: np.ndarray, k: int) -> np.ndarray:

@@ -72,9 +72,11 @@ class ConsoleView:
         """Show the state of a training run."""
         before = self._trials.get(progress.trial)
         self._trials[progress.trial] = progress
-        self._heartbeat.set(None if self._live else lambda: training_line(list(self._trials.values())))
+        self._heartbeat.set(
+            None if self._live else lambda: training_line(list(self._trials.values()), progress.seconds_left)
+        )
         if self._live:
-            self._picture(lambda: trials_panel(list(self._trials.values())))
+            self._picture(lambda: trials_panel(list(self._trials.values()), progress.seconds_left))
         elif progress.state in _OVER and (before is None or before.state != progress.state):
             self._line(trial_line(progress))
 
@@ -138,15 +140,19 @@ def trial_line(progress: TrialProgress) -> str:
     where = (
         f"epoch {progress.epoch}/{progress.epochs}, {progress.metric.validated} {progress.metric.shown(progress.value)}"
     )
-    return f"{clean(progress.trial)} {progress.state} at {where}{reason}"
+    return f"{clean(progress.trial)} {progress.state} at {where}{reason}{_left(progress.seconds_left)}"
 
 
-def training_line(trials: Sequence[TrialProgress]) -> str:
+def _left(seconds: float | None) -> str:
+    return "" if seconds is None else f", about {duration(seconds)} left"
+
+
+def training_line(trials: Sequence[TrialProgress], left: float | None = None) -> str:
     """Return the state of all training runs as one line."""
     states = Counter(trial.state for trial in trials)
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
     running = [f"{clean(t.trial)} epoch {t.epoch}/{t.epochs}" for t in trials if t.state == "running"]
-    return " · ".join([f"training: {counts}", *running[:RUNNING], *(["..."] if running[RUNNING:] else [])])
+    return " · ".join([f"training: {counts}{_left(left)}", *running[:RUNNING], *(["..."] if running[RUNNING:] else [])])
 
 
 def search_panel(progress: SearchProgress) -> RenderableType:
@@ -173,11 +179,12 @@ def search_panel(progress: SearchProgress) -> RenderableType:
     return Group(bar, facts)
 
 
-def trials_panel(trials: Sequence[TrialProgress]) -> RenderableType:
+def trials_panel(trials: Sequence[TrialProgress], left: float | None = None) -> RenderableType:
     """Return the training runs as a table: those that run first, then those that wait, then those that ended."""
     order = ("running", "waiting", *_OVER)
     ended = sum(trial.state in _OVER for trial in trials)
-    table = Table(box=None, title=f"training: {ended} of {len(trials)} ended", title_justify="left", pad_edge=False)
+    title = f"training: {ended} of {len(trials)} ended{_left(left)}"
+    table = Table(box=None, title=title, title_justify="left", pad_edge=False)
     for name, justify in (("run", "left"), ("state", "left"), ("epoch", "right"), (_head(trials), "right")):
         table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     table.add_column("decision", overflow="ellipsis", no_wrap=True)

@@ -7,12 +7,12 @@ import numpy as np
 
 from zenfront.pipeline.analysis.conditions import categories
 from zenfront.pipeline.evaluation.learned import cross_validated
-from zenfront.pipeline.evaluation.sample import PROPERTIES, Sample, orient, score_sample
+from zenfront.pipeline.evaluation.sample import PROPERTIES, Sample, orient, recorded_sample, score_sample
 from zenfront.pipeline.evaluation.truth_table import TruthTable
 from zenfront.pipeline.evaluation.weight_sharing.ground_truth import GroundTruth
 from zenfront.pipeline.evaluation.weight_sharing.measures import Measures, measure
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.progress import View
+from zenfront.pipeline.progress import Backend, View
 from zenfront.pipeline.record.files.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.stage_rows import Scores
@@ -37,12 +37,17 @@ class Beside:
     operations: Mapping[str, np.ndarray]
 
 
+NOTHING: Beside = Beside([], {}, {})
+"""Without a ground truth, there is nothing to compare."""
+
+
 def score_beside(
     experiment: Experiment,
     folder: RunFolder,
     view: View,
     architectures: Sequence[Architecture],
     truth: GroundTruth,
+    backend: Backend = "ray",
 ) -> Beside:
     """Take the scores of the experiment on all architectures, and fit the learned model on few of the accuracies.
 
@@ -50,18 +55,32 @@ def score_beside(
         UserError: The record cannot be written; the cluster does not answer.
         KeyboardInterrupt: Interrupted; the record is complete up to here.
     """
-    seed = experiment.search.seed
-    table = TruthTable(architectures, truth.accuracy, np.empty((len(architectures), 0)), truth.source)
-    sample = score_sample(experiment, folder, view, table)
-    seconds = _seconds(folder, architectures)
+    sample = score_sample(experiment, folder, view, _table(architectures, truth), backend)
+    return _compare(sample, folder, truth, experiment.search.seed)
+
+
+def recorded_beside(
+    experiment: Experiment, folder: RunFolder, architectures: Sequence[Architecture], truth: GroundTruth
+) -> Beside:
+    """Do the same with the scores that are recorded; those that some architectures lack are left out."""
+    sample = recorded_sample(experiment, folder, _table(architectures, truth))
+    return _compare(sample, folder, truth, experiment.search.seed) if "flops" in sample.scores else NOTHING
+
+
+def _table(architectures: Sequence[Architecture], truth: GroundTruth) -> TruthTable:
+    return TruthTable(architectures, truth.accuracy, np.empty((len(architectures), 0)), truth.source)
+
+
+def _compare(sample: Sample, folder: RunFolder, truth: GroundTruth, seed: int) -> Beside:
+    seconds = _seconds(folder, sample.truth.architectures)
+    complete = {name: values for name, values in sample.scores.items() if np.isfinite(values).all()}
     found = [
         measure(name, orient(name, values, sample.code)[None], truth, seed, seconds=seconds.get(name))
-        for name, values in sample.scores.items()
-        if np.isfinite(values).all()
+        for name, values in complete.items()
     ]
     for name, values in cross_validated(sample, seed, TRAINED).items():
         found.append(measure(f"{name} trained", values[None], truth, seed))
-    properties = {name: sample.scores[name] for name in PROPERTIES if np.isfinite(sample.scores[name]).all()}
+    properties = {name: complete[name] for name in PROPERTIES if name in complete}
     return Beside(found, properties, _operations(sample))
 
 

@@ -50,7 +50,7 @@ def around_own_step(arms: Sequence[Arm]) -> Plot | None:
 def _around(instance: Instance, last: int) -> np.ndarray | None:
     """Return the mean relative accuracy at each offset, (2 * AROUND + 1,); NaN where no step has it."""
     accuracy, children = instance.accuracy[-last:], instance.children[-last:]
-    if len(accuracy) < 2 or (accuracy < 0).any():
+    if len(accuracy) < 2 or not len(children) or (accuracy < 0).any():
         return None
     relative = accuracy - accuracy.mean(1, keepdims=True) - (accuracy - accuracy.mean(1, keepdims=True)).mean(0)
     sums, counts = np.zeros(2 * AROUND + 1), np.zeros(2 * AROUND + 1)

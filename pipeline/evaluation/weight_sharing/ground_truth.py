@@ -1,6 +1,6 @@
 """Accuracies of the architectures of a supernet that were trained alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,28 +38,42 @@ def read_ground_truth(
 ) -> GroundTruth:
     """Read the accuracies from a table, as `zenfront correlate` does.
 
-    The deviation over runs comes from columns ``<accuracy>_seed<i>`` of single runs, or from ``<accuracy>_std``.
+    The deviation over runs comes from columns ``<accuracy>_seed<i>`` of single runs, or from ``<accuracy>_std``; of a
+    column ``<accuracy>_mean`` too.
 
     Raises:
         UserError: The table cannot be read, or lacks architectures.
     """
     table = read_truth(path, space, column, columns)
     rows = {architecture: row for row, architecture in enumerate(table.architectures)}
-    if missing := [space.notation(each) for each in architectures if each not in rows]:
-        named = ", ".join(missing[:SHOWN]) + (", ..." if missing[SHOWN:] else "")
-        raise UserError(f"{path} lacks {len(missing)} of {len(architectures)} architectures of the supernet: {named}.")
+    require_all(path, space, architectures, rows)
     chosen = [rows[architecture] for architecture in architectures]
-    return GroundTruth(
-        table.accuracy[chosen], _sd(path, space, architectures, table.seeds[chosen], table.source), table.source
-    )
-
-
-def _sd(
-    path: Path, space: Space, architectures: Sequence[Architecture], seeds: np.ndarray, source: str
-) -> np.ndarray | None:
-    """Return the standard deviation over runs of each architecture, or None."""
+    seeds = table.seeds[chosen]
     if seeds.shape[1] > 1 and (np.isfinite(seeds).sum(1) > 1).all():
-        return np.asarray(np.nanstd(seeds, axis=1, ddof=1))
-    scores = read_scores(path, space)
-    found = [scores[architecture.id].get(f"{source}_std", np.nan) for architecture in architectures]
-    return np.array(found) if np.isfinite(found).all() else None
+        sd = np.asarray(np.nanstd(seeds, axis=1, ddof=1))
+    else:
+        scores, name = read_scores(path, space, columns), f"{table.source.removesuffix('_mean')}_std"
+        sd = np.array([scores[architecture.id].get(name, np.nan) for architecture in architectures])
+    return GroundTruth(table.accuracy[chosen], sd if np.isfinite(sd).all() else None, table.source)
+
+
+def require_all(
+    path: Path, space: Space, architectures: Sequence[Architecture], found: Container[Architecture], what: str = ""
+) -> None:
+    """Require that a table has every architecture.
+
+    Args:
+        path: Path of the table.
+        space: The space.
+        architectures: What is needed.
+        found: Architectures of the table.
+        what: What is missing, if not the architectures themselves.
+
+    Raises:
+        UserError: Some are missing; the first ones are named.
+    """
+    if missing := [space.notation(each) for each in architectures if each not in found]:
+        named = ", ".join(missing[:SHOWN]) + (", ..." if missing[SHOWN:] else "")
+        raise UserError(
+            f"{path} lacks {what}{len(missing)} of {len(architectures)} architectures of the supernet: {named}."
+        )

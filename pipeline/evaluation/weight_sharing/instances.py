@@ -12,6 +12,7 @@ from zenfront.pipeline.training.data import Images
 
 MEAN = "mean of last k"
 LAST = "last step"
+EACH = "each of last k"
 NAMES = {"ema": "EMA", "swa": "SWA", "recalibrated": "recalibrated BN", "finetuned": "fine-tuned"}
 """Names of the kinds of weights in tables."""
 
@@ -25,9 +26,10 @@ class Instance:
         steps: (t,), evaluated steps.
         accuracy: (t, n), of each architecture after each of these steps; what was dropped keeps its last accuracy less
             2 for each pruning from then on, so that it ranks below what remained.
-        children: (t,), index of the architecture that took the last mini-batch; with several groups, of the first.
+        children: (t,), index of the architecture that took the last mini-batch; with several groups, of the first;
+            empty if it is unknown.
         rankings: By name of the weights, (n,): what architectures are ranked by at the end.
-        seconds: Duration of the training and of the evaluations.
+        seconds: Duration of the training and of the evaluations; None if it is unknown.
     """
 
     number: int
@@ -35,7 +37,7 @@ class Instance:
     accuracy: np.ndarray
     children: np.ndarray
     rankings: Mapping[str, np.ndarray]
-    seconds: float
+    seconds: float | None
 
 
 @dataclass(frozen=True, eq=False)

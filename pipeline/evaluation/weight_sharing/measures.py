@@ -1,11 +1,12 @@
 """Everything that is measured on the rankings of a study."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from zenfront.pipeline.analysis.weight_sharing.agreement import best_rank, gt_tau, last_steps, top_tau
+from zenfront.pipeline.analysis.resampling import RESAMPLES
+from zenfront.pipeline.analysis.weight_sharing.agreement import best_rank, gt_tau, last_steps, take_last, top_tau
 from zenfront.pipeline.analysis.weight_sharing.bias import (
     OperationShare,
     PropertyBias,
@@ -15,7 +16,7 @@ from zenfront.pipeline.analysis.weight_sharing.bias import (
 from zenfront.pipeline.analysis.weight_sharing.instances import Spread, over_instances, s_tau
 from zenfront.pipeline.analysis.weight_sharing.limits import random_rankings, stand_alone_runs
 from zenfront.pipeline.evaluation.weight_sharing.ground_truth import GroundTruth
-from zenfront.pipeline.evaluation.weight_sharing.instances import LAST, MEAN, Arm
+from zenfront.pipeline.evaluation.weight_sharing.instances import EACH, LAST, MEAN, Arm
 
 FIRST = (1, 3, 5)
 """Numbers n of TnR."""
@@ -61,9 +62,10 @@ def measure(
     *,
     weights: str = "",
     seconds: float | None = None,
+    resamples: int = RESAMPLES,
 ) -> Measures:
     """Measure rankings (N, n), higher is better."""
-    agreement = s_tau(rankings, seed) if len(rankings) > 1 else None
+    agreement = s_tau(rankings, seed, resamples) if len(rankings) > 1 else None
     if truth is None:
         return Measures(name, weights, agreement, None, None, {}, seconds=seconds)
     accuracy = truth.accuracy
@@ -71,9 +73,9 @@ def measure(
         name=name,
         weights=weights,
         s_tau=agreement,
-        gt_tau=over_instances(gt_tau(rankings, accuracy), seed),
-        top_tau=over_instances(top_tau(rankings, accuracy), seed),
-        ranks={n: over_instances(best_rank(rankings, accuracy, n), seed) for n in FIRST},
+        gt_tau=over_instances(gt_tau(rankings, accuracy), seed, resamples),
+        top_tau=over_instances(top_tau(rankings, accuracy), seed, resamples),
+        ranks={n: over_instances(best_rank(rankings, accuracy, n), seed, resamples) for n in FIRST},
         seconds=seconds,
     )
 
@@ -82,10 +84,11 @@ def measure_arm(arm: Arm, truth: GroundTruth | None, seed: int) -> list[Measures
     """Measure a setting by each kind of weights; none without a complete instance."""
     found = []
     for weights, rankings in arm.rankings().items():
-        seconds = float(np.mean([each.seconds for each in arm.instances]))
+        durations = [each.seconds for each in arm.instances if each.seconds is not None]
+        seconds = float(np.mean(durations)) if durations else None
         measures = measure(arm.name, rankings, truth, seed, weights=weights, seconds=seconds)
         found.append(_with_last(measures, arm, truth, seed) if weights == LAST and truth else measures)
-    return found
+    return [*found, _each_step(arm, truth, seed)] if found and arm.last > 1 else found
 
 
 def _with_last(measures: Measures, arm: Arm, truth: GroundTruth, seed: int) -> Measures:
@@ -94,6 +97,25 @@ def _with_last(measures: Measures, arm: Arm, truth: GroundTruth, seed: int) -> M
         over_instances(np.array(values), seed) for values in zip(*((s.mean, s.sd) for s in of_steps), strict=True)
     )
     return Measures(**{**vars(measures), "last_mean": mean, "last_sd": sd})
+
+
+def _each_step(arm: Arm, truth: GroundTruth | None, seed: int) -> Measures:
+    """Measure the rankings after each of the last k steps, within each instance: S-Tau is the agreement of steps."""
+    of_instances = [measure("", take_last(each.accuracy, arm.last), truth, seed, resamples=0) for each in arm.instances]
+
+    def joined(spreads: Iterable[Spread | None]) -> Spread | None:
+        found = list(spreads)
+        means = [np.nan if each is None or each.mean.value is None else each.mean.value for each in found]
+        return over_instances(np.array(means), seed) if any(found) else None
+
+    return Measures(
+        name=arm.name,
+        weights=EACH,
+        s_tau=joined(each.s_tau for each in of_instances),
+        gt_tau=joined(each.gt_tau for each in of_instances),
+        top_tau=joined(each.top_tau for each in of_instances),
+        ranks={n: spread for n in FIRST if (spread := joined(each.ranks.get(n) for each in of_instances))},
+    )
 
 
 def limits(n: int, truth: GroundTruth | None, seed: int) -> list[Measures]:

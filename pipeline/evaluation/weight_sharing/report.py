@@ -6,11 +6,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from zenfront.pipeline.analysis.weight_sharing.agreement import gt_tau
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.evaluation.design_spaces.figures import Plot, interactive, save_png
 from zenfront.pipeline.evaluation.weight_sharing import figures
 from zenfront.pipeline.evaluation.weight_sharing.ground_truth import GroundTruth
-from zenfront.pipeline.evaluation.weight_sharing.instances import Arm
+from zenfront.pipeline.evaluation.weight_sharing.instances import Arm, Instance
 from zenfront.pipeline.evaluation.weight_sharing.measures import Bias, Measures
 from zenfront.pipeline.evaluation.weight_sharing.wording import (
     READING,
@@ -18,9 +21,11 @@ from zenfront.pipeline.evaluation.weight_sharing.wording import (
     measure_table,
     notes,
     operation_table,
+    value_table,
 )
 from zenfront.pipeline.plots import html
 from zenfront.pipeline.record.files.json_file import write_json
+from zenfront.pipeline.tracking import StudyPart
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +68,7 @@ def write_report(study: Study, folder: Path) -> Path:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write_csv(folder / "supernet.csv", *measure_table(study.measures, study.k))
+        _write_csv(folder / "supernet.csv", *value_table(study.measures))
         _write_csv(folder / "supernet.rankings.csv", *_rankings(study))
         for plot in study.plots():
             save_png(plot, folder / f"supernet.{plot.key}.png")
@@ -104,6 +109,27 @@ def metrics(measures: Sequence[Measures]) -> dict[str, float | None]:
         if each.gt_tau:
             found |= {f"gt_tau.{name}": each.gt_tau.mean.value, f"t1r.{name}": each.ranks[1].mean.value}
     return found
+
+
+def tracked_instances(study: Study) -> list[StudyPart]:
+    """Return a part for each instance: its mean accuracy and its GT-Tau over the steps, and by kind of weights."""
+    return [_tracked(arm, instance, study.truth) for arm in study.arms for instance in arm.instances]
+
+
+def _tracked(arm: Arm, instance: Instance, truth: GroundTruth | None) -> StudyPart:
+    remaining = np.where(instance.accuracy < 0, np.nan, instance.accuracy)
+    curves = {"accuracy_mean": np.nanmean(remaining, axis=1)}
+    metrics: dict[str, float] = {}
+    if truth:
+        curves["gt_tau"] = gt_tau(instance.accuracy, truth.accuracy)
+        for weights, ranking in instance.rankings.items():
+            metrics[f"gt_tau.{weights}"] = float(gt_tau(ranking[None], truth.accuracy)[0])
+    points = {
+        name: [(int(step), float(v)) for step, v in zip(instance.steps, values, strict=True) if np.isfinite(v)]
+        for name, values in curves.items()
+    }
+    finite = {name: value for name, value in metrics.items() if np.isfinite(value)}
+    return StudyPart(f"{arm.name} {instance.number}", {"setting": arm.name, "k": arm.last}, finite, points)
 
 
 def document(study: Study) -> dict[str, Any]:

@@ -12,7 +12,8 @@ READING = (
     "S-Tau: mean Kendall τ-b between the rankings of two instances. GT-Tau: τ-b with the ground truth. TnR: the best "
     "true rank among the n that are ranked first. [low, high]: 95 % interval of a bootstrap over instances; (min, "
     "max): over instances, or over their pairs for S-Tau. GT-Tau-Mean-k and -Std-k: over the rankings after each "
-    "of the last k steps. Cost: training and evaluation of one instance, or the score of all architectures."
+    "of the last k steps. Row `each of last k`: means over these rankings, and S-Tau is the agreement of steps of one "
+    "instance. Cost: training and evaluation of one instance, or the score of all architectures."
 )
 NO_TRUTH = "GT-Tau, TnR and the bias need a ground truth: give --truth TABLE"
 
@@ -30,12 +31,32 @@ def measure_table(measures: Sequence[Measures], k: int) -> Table:
     return columns, rows
 
 
+def value_table(measures: Sequence[Measures]) -> Table:
+    """Return the measures as numbers, for a file; durations, which differ from run to run, are left out."""
+    columns, ends = ["ranking", "weights"], ("", "_low", "_high", "_min", "_max")
+    parts = ("s_tau", "gt_tau", *(f"t{n}r" for n in FIRST), "top_tau", "gt_tau_mean_k", "gt_tau_std_k")
+    columns += [part + end for part in parts for end in ends]
+    rows: list[list[object]] = []
+    for each in measures:
+        found = (each.s_tau, each.gt_tau, *(each.ranks.get(n) for n in FIRST))
+        spreads = (*found, each.top_tau, each.last_mean, each.last_sd)
+        rows.append([each.name, each.weights, *(value for one in spreads for value in _numbers(one))])
+    return columns, rows
+
+
+def _numbers(found: Spread | None) -> list[float | None]:
+    if found is None:
+        return [None] * 5
+    values = (found.mean.value, found.mean.low, found.mean.high, found.least, found.most)
+    return [None if value is None else round(value, 6) for value in values]
+
+
 def spread(found: Spread | None) -> str:
     """Return a value with its interval, and its extremes if there are several instances."""
     if found is None or found.mean.value is None:
         return "-"
     interval = "" if found.mean.low is None else f" [{found.mean.low:.2f}, {found.mean.high:.2f}]"
-    extremes = "" if found.count < 2 else f" ({found.least:.2f}, {found.most:.2f})"
+    extremes = "" if found.least == found.most else f" ({found.least:.2f}, {found.most:.2f})"
     return f"{found.mean.value:.3f}{interval}{extremes}"
 
 

@@ -129,7 +129,9 @@ class Backup:
         """Check that the copy takes the experiment, before it replaces the content of this folder."""
         if stored := copied_experiment(self._folder, self._storage):
             before = Experiment.model_validate(completed(stored))
-            computed = Computed(self._folder.scores.name in copied, self._folder.epochs.name in copied)
+            files = (self._folder.scores.name, self._folder.epochs.name, self._folder.supernet.name)
+            scores, epochs, shared = (name in copied for name in files)
+            computed = Computed(scores or shared, epochs, supernet=shared)
             check_changes(self._folder.path, before, self._experiment, computed, place=str(self._storage))
 
     def _set_aside(self, successor: str) -> None:

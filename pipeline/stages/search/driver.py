@@ -22,6 +22,7 @@ from zenfront.pipeline.stages.search.pilot import choose_pilot
 from zenfront.pipeline.stages.search.plan import SearchPlan
 from zenfront.pipeline.stages.search.predicted import PredictedCosts
 from zenfront.pipeline.stages.search.statistics import SearchStatistics
+from zenfront.pipeline.supernet.shared_weights import SharedWeights
 from zenfront.spaces import Architecture
 from zenfront.spaces import load as load_space
 
@@ -43,6 +44,7 @@ class SearchDriver:
         ends: As for `SearchLoop`.
         pilot: Ledger of `Scores` of the pilot; without it, `repeats: auto` takes each score once.
         predicted: Models of the costs that are not measured.
+        shared: Weights of the supernet, for the scores that are taken with them.
         kept: Folder of the values that are measured on devices.
         pilot_of: Architectures from which the pilot chooses; the first generation of stage 1 if not given.
 
@@ -67,6 +69,7 @@ class SearchDriver:
         ends: Sequence[int] = (),
         pilot: Ledger | None = None,
         predicted: PredictedCosts | None = None,
+        shared: SharedWeights | None = None,
         kept: Path | None = None,
         pilot_of: Sequence[Architecture] | None = None,
     ) -> None:
@@ -83,7 +86,7 @@ class SearchDriver:
         self._recorded = {scores.architecture.id for scores in known}
         self._plan = plan
         self._scores, self._generations, self._view, self._pilot = scores, generations, view, pilot
-        self._predicted, self._kept = predicted, kept
+        self._predicted, self._shared, self._kept = predicted, shared, kept
         self._start = time.monotonic()
         self._replayed = generations.values(read)
         self.lost = max(0, (self._replayed[-1].evaluations if self._replayed else 0) - self.found)
@@ -109,7 +112,7 @@ class SearchDriver:
             scoring = self._predicted.without(scoring)
         kept = KeptValues.prepare(self._kept) if self._kept and scoring.devices else None
         describe = scoring.describe or self._plan.describe
-        return replace(scoring, keep_partial=self._plan.keep_partial, describe=describe, kept=kept)
+        return replace(scoring, keep_partial=self._plan.keep_partial, describe=describe, kept=kept, shared=self._shared)
 
     @property
     def rate(self) -> float | None:

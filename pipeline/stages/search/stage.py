@@ -16,6 +16,7 @@ from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.stages.search.driver import SearchDriver
 from zenfront.pipeline.stages.search.plan import SearchPlan
 from zenfront.pipeline.stages.search.predicted import PredictedCosts, predict_costs
+from zenfront.pipeline.stages.supernet.score import share_weights
 from zenfront.spaces import Architecture
 
 
@@ -101,6 +102,7 @@ def search_by(
     """
     whole = run or folder
     predicted = _predicted(experiment, whole, view, backend)
+    shared = share_weights(experiment, whole, view, backend)
     with (
         Ledger(folder.scores) as scores,
         Ledger(folder.generations) as generations,
@@ -116,6 +118,7 @@ def search_by(
             ends=ends,
             pilot=pilot,
             predicted=predicted,
+            shared=shared,
             kept=whole.devices,
         )
         if lost := driver.lost:
@@ -165,6 +168,7 @@ def score_given(
         part = experiment.model_copy(update={"objectives": wanted})
         plan = SearchPlan.given(part, architectures, describe=describe)
         predicted = _predicted(part, folder, view, backend)
+        shared = share_weights(part, folder, view, backend)
         with (
             Ledger(folder.scores) as scores,
             Ledger(folder.generations) as generations,
@@ -180,6 +184,7 @@ def score_given(
                 retry_failed=retry_failed,
                 pilot=pilot,
                 predicted=predicted,
+                shared=shared,
                 kept=kept,
                 pilot_of=given,
             )

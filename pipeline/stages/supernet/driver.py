@@ -1,6 +1,7 @@
 """Driver of a study on Ray, to which all hooks of Ray Tune lead."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from ray.tune.search import Searcher
@@ -11,7 +12,6 @@ from zenfront.pipeline.errors import UserError, passing_errors_to
 from zenfront.pipeline.progress import TrialProgress, View
 from zenfront.pipeline.results.supernet_rows import SupernetStep
 from zenfront.pipeline.stages.supernet.runs import SupernetRuns
-from zenfront.pipeline.wording import duration
 
 RETRIES = 3
 """Retries of a part without a new row in between."""
@@ -35,6 +35,7 @@ class SupernetDriver(NotPickled):
         self._view = view
         self._failures: Counter[tuple[str, int]] = Counter()
         self._reasons: dict[str, str] = {}
+        self._said: set[str] = set()
         self._shown: dict[str, TrialProgress] = {}
 
     def suggest(self) -> Config | str | None:
@@ -56,6 +57,10 @@ class SupernetDriver(NotPickled):
             return False  # its next step ends the worker, and leads to `failed`
         if "error" in result:
             self.error = UserError(result["error"])
+        for note in result.get("notes", ()):
+            if note not in self._said:
+                self._said.add(note)
+                self._view.notify(note)
         with passing_errors_to(self._fail):
             for row in result.get("rows", ()):
                 self.runs.receive(SupernetStep.from_row(row))
@@ -94,9 +99,7 @@ class SupernetDriver(NotPickled):
         for progress in map(self.runs.progress, self.runs.rows):
             if self._shown.get(progress.trial) != progress:
                 self._shown[progress.trial] = progress
-                if progress.state == "finished" and left:
-                    self._view.notify(f"{progress.trial} finished; about {duration(left)} left")
-                self._view.trial(progress)
+                self._view.trial(replace(progress, seconds_left=left))
 
     def _fail(self, error: Exception) -> None:
         """Keep an error to raise it when Tune has ended; raised now it would be a line in Tune's log."""

@@ -13,6 +13,48 @@ from zenfront.pipeline.supernet.members import choose_members
 from zenfront.pipeline.training.data import Images
 from zenfront.spaces import Architecture, Space, load
 
+PROBED = 8
+"""Architectures that are evaluated after each epoch of a supernet that is trained for a score, to show the progress."""
+
+
+def require_recipe(experiment: Experiment) -> None:
+    """Require that the recipe of an experiment is what trains its networks.
+
+    Raises:
+        UserError: A training function does.
+    """
+    if experiment.train.function:
+        raise UserError(
+            "train.function: a supernet is trained by train.recipe, one path per mini-batch, and a training of your "
+            "own trains whole networks. Remove the key: --set train.function=null."
+        )
+
+
+def score_plan(experiment: Experiment) -> "StudyPlan":
+    """Return the training of the one supernet that `supernet_accuracy` takes its weights from.
+
+    Raises:
+        UserError: The section `supernet` describes several, or one that has no weights for other architectures.
+    """
+    config = experiment.supernet or Supernet()
+    wrong = {"settings": bool(config.settings), "groups": config.groups > 1, "share": config.share != "all"}
+    if keys := [key for key, is_wrong in wrong.items() if is_wrong]:
+        raise UserError(
+            f"supernet.{keys[0]}: supernet_accuracy needs one supernet that has weights for all architectures: one "
+            "setting, `groups: 1` and `share: all`. Settings are compared by `zenfront supernet`."
+        )
+    require_recipe(experiment)
+    weights = experiment.proxies.get("supernet_accuracy", {}).get("weights", "last")
+    decay = {"ema": config.ema, "swa": config.swa}
+    if decay.get(str(weights)) == 0:
+        raise UserError(
+            f"supernet.{weights}: proxies.supernet_accuracy.weights={weights!r} needs it above 0, but got 0."
+        )
+    unused: dict[str, object] = {"instances": 1, "last": 1, "every": None, "recalibrate": 0, "finetune": None}
+    unused |= {name: 0.0 for name in decay if name != weights}
+    changed = experiment.model_copy(update={"supernet": config.model_copy(update=unused)})
+    return StudyPlan(changed, None if config.prune else PROBED)
+
 
 @dataclass(frozen=True)
 class Part:
@@ -34,13 +76,15 @@ class StudyPlan:
 
     Attributes:
         experiment: The experiment; without a section `supernet` its defaults count.
+        evaluated: Number of architectures that are evaluated; None: all.
     """
 
     experiment: Experiment
+    evaluated: int | None = None
 
-    def __getstate__(self) -> dict[str, Experiment]:
-        """Return the experiment alone: the module of a space of the user's own is not importable."""
-        return {"experiment": self.experiment}
+    def __getstate__(self) -> dict[str, object]:
+        """Return the fields alone: the module of a space of the user's own is not importable."""
+        return {"experiment": self.experiment, "evaluated": self.evaluated}
 
     @property
     def config(self) -> Supernet:
@@ -98,6 +142,7 @@ class StudyPlan:
             epochs=setting.epochs or train.epochs,
             seed=seed_for(self._seed, "supernet weights", str(weights)),
             order_seed=seed_for(self._seed, "supernet order", str(order)),
+            evaluated=self.evaluated,
         )
 
     def check(self, images: Images) -> None:

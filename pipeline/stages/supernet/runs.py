@@ -1,6 +1,5 @@
 """State of the trainings of a study: what is recorded and what is next. It does not use Ray."""
 
-import time
 from collections.abc import Mapping
 
 import numpy as np
@@ -32,8 +31,10 @@ class SupernetRuns:
         self._epoch_steps = {name: course.steps(images) for name, course in self._courses.items()}
         self._expected = {name: course.rows(images) for name, course in self._courses.items()}
         self._rows: dict[str, dict[tuple[int, str], SupernetStep]] = {name: {} for name in self._parts}
+        self._sizes = {
+            name: len(plan.architectures) // plan.settings[p.setting].groups for name, p in self._parts.items()
+        }
         self._busy: set[str] = set()
-        self._began, self._new = time.monotonic(), 0
         for row in ledger.values(SupernetStep.from_row):
             if row.part in self._rows:
                 self._rows[row.part][row.key] = row
@@ -80,7 +81,6 @@ class SupernetRuns:
             return
         self._ledger.append([row.to_row()])
         rows[row.key] = row
-        self._new += 1
 
     def fail(self, name: str, reason: str) -> None:
         """Record that the workers of a part failed too often."""
@@ -113,8 +113,24 @@ class SupernetRuns:
 
     @property
     def seconds_left(self) -> float | None:
-        """Return the time that the rows to come take at the rate of this process so far; None if it is unknown."""
-        if not self._new:
+        """Return the time to the end if as many parts are trained at once as now; None before the first row.
+
+        A step and the evaluation of an architecture take as long as they did on average in all recorded rows.
+        """
+        rows = [row for rows in self._rows.values() for row in rows.values()]
+        evaluated = sum(len(row.accuracy) for row in rows)
+        steps = sum(self._step(name) for name in self._parts)
+        if not evaluated:
             return None
-        left = sum(self._expected[name] - len(rows) for name, rows in self._rows.items() if not self.over(name))
-        return max(0, left) * (time.monotonic() - self._began) / self._new
+        each_step = sum(row.seconds for row in rows) / max(steps, 1)
+        each_evaluation = sum(row.evaluation_seconds for row in rows) / evaluated
+        left = 0.0
+        for name, rows_of in self._rows.items():
+            if not self.over(name):
+                left += (self._last_keys[name][0] - self._step(name)) * each_step
+                left += max(0, self._expected[name] - len(rows_of)) * self._sizes[name] * each_evaluation
+        return left / max(len(self._busy), 1)
+
+    def _step(self, name: str) -> int:
+        """Return the last recorded step of a part."""
+        return max((step for step, _ in self._rows[name]), default=0)

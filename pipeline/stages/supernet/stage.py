@@ -5,6 +5,8 @@ import torch
 from zenfront.pipeline.cluster import session, tuner, workers
 from zenfront.pipeline.cluster.watchdog import ClusterWatchdog
 from zenfront.pipeline.progress import Backend, View
+from zenfront.pipeline.record.copies.backup import storage_of
+from zenfront.pipeline.record.copies.checkpoints import CheckpointCopies
 from zenfront.pipeline.record.files.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.supernet_rows import SupernetStep
@@ -13,30 +15,30 @@ from zenfront.pipeline.stages.supernet.plan import StudyPlan
 from zenfront.pipeline.stages.supernet.runs import SupernetRuns
 from zenfront.pipeline.stages.supernet.worker import SupernetTraining, SupernetWorker
 from zenfront.pipeline.stages.train.driver import JobCallback, JobScheduler, JobSearcher
-from zenfront.pipeline.training import data
+from zenfront.pipeline.training.data import Images
 
 
 def train_supernets(
-    plan: StudyPlan, folder: RunFolder, view: View, backend: Backend = "ray"
+    plan: StudyPlan, images: Images, folder: RunFolder, view: View, backend: Backend = "ray"
 ) -> dict[str, list[SupernetStep]]:
     """Train what is left of a study; return the rows of each part by its name.
 
     Args:
         plan: The study.
+        images: Data of its experiment.
         folder: Folder of the study, locked by this process.
         view: Display of the work.
         backend: ``ray``: parts in parallel on the workers of a cluster; ``serial``: one after the other in this
             process, with the same rows.
 
     Raises:
-        UserError: A setting does not fit the architectures or the images; the data are missing; a record cannot be
-            written; the cluster does not answer.
+        UserError: A setting does not fit the architectures or the images; a record cannot be written; the cluster does
+            not answer.
         KeyboardInterrupt: Interrupted; the record is complete up to here.
     """
-    experiment = plan.experiment
-    images = data.load(experiment.train.data, experiment.task, experiment.search.seed)
     plan.check(images)
-    training = SupernetTraining(plan, images, folder.checkpoints.resolve())
+    copies = CheckpointCopies(folder.checkpoints.resolve(), storage_of(plan.experiment, folder))
+    training = SupernetTraining(plan, images, copies)
     with Ledger(folder.supernet) as ledger:
         if ledger.rows:
             view.notify(f"supernet: going on after {len(ledger.rows)} evaluations in {folder.supernet}")
@@ -52,7 +54,7 @@ def _run_serially(training: SupernetTraining, driver: SupernetDriver) -> None:
     try:
         while part := driver.runs.take():
             driver.show()
-            for row in training.rows(part):
+            for row in training.rows(part, driver.notify):
                 driver.runs.receive(row)
                 driver.show()
             driver.runs.release(part.name)

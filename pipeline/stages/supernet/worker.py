@@ -1,7 +1,8 @@
 """Worker of a study: a Tune trial trains one part from its checkpoint to its end."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from zenfront.pipeline.cluster.time_limit import time_limit
 from zenfront.pipeline.cluster.workers import show
 from zenfront.pipeline.device import resolve
 from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.record.copies.checkpoints import CheckpointCopies
 from zenfront.pipeline.results.supernet_rows import SupernetStep
 from zenfront.pipeline.stages.supernet.plan import Part, StudyPlan
 from zenfront.pipeline.supernet.supernet import Supernet
@@ -26,30 +28,43 @@ class SupernetTraining:
     Attributes:
         plan: The study.
         images: Data of the experiment.
-        checkpoints: Absolute path of the folder with a folder for each part, which all workers share.
+        checkpoints: Folder with a folder for each part.
     """
 
     plan: StudyPlan
     images: Images
-    checkpoints: Path
+    checkpoints: CheckpointCopies
 
-    def rows(self, part: Part) -> Iterator[SupernetStep]:
-        """Yield the rows of a part: those of its checkpoint, then new ones."""
-        plan, experiment = self.plan, self.plan.experiment
+    def rows(self, part: Part, note: Callable[[str], None]) -> Iterator[SupernetStep]:
+        """Yield the rows of a part: those of its checkpoint, then new ones.
+
+        Args:
+            part: The part.
+            note: Shows a line to the user.
+        """
+        plan, experiment, name = self.plan, self.plan.experiment, part.name
         course = plan.course(part)
+        _pass_on(self.checkpoints.fetch(name), name, note)
         supernet = Supernet(plan.space, experiment.task, plan.members(part), course.setting.norm, course.setting.share)
-        rows = train_supernet(
-            supernet,
-            self.images,
-            course,
-            device=torch.device(resolve(experiment.resources.device)),
-            checkpoint=self.checkpoints / part.name,
-        )
-        return (replace(row, part=part.name) for row in rows)
+        checkpoint = self.checkpoints.folder / name
+        device = torch.device(resolve(experiment.resources.device))
+        kept: Path | None = None
+        for row in train_supernet(supernet, self.images, course, device=device, checkpoint=checkpoint):
+            if (newest := max(checkpoint.glob("*.pt"), default=None)) != kept:
+                kept = newest
+                _pass_on(self.checkpoints.keep(name), name, note)
+            yield replace(row, part=name)
+
+
+def _pass_on(text: str | None, name: str, note: Callable[[str], None]) -> None:
+    if text:
+        note(f"{name}: {text}")
 
 
 class SupernetWorker(tune.Trainable):  # type: ignore[misc]
-    """Tune trainable that trains to the next evaluated step. A step reports ``rows``, an ``error`` or a ``failure``.
+    """Tune trainable that trains to the next evaluated step.
+
+    A step reports ``rows``, an ``error`` or a ``failure``, and ``notes`` for the user.
 
     Configuration: ``setting``, ``instance`` and ``group`` of the part, ``name``, and the number of ``recorded`` rows.
     An ``error`` is one that the user can correct. After a ``failure``, the state of this process cannot be trusted: it
@@ -66,6 +81,7 @@ class SupernetWorker(tune.Trainable):  # type: ignore[misc]
         """Set the next part on the same process."""
         self.job = new_config
         self.rows: Iterator[SupernetStep] | None = None  # frees the memory of the last one
+        self.notes: list[str] = []
         self.failure: Exception | None = None
         return True
 
@@ -83,11 +99,12 @@ class SupernetWorker(tune.Trainable):  # type: ignore[misc]
             return {"failure": f"{type(error).__name__}: {' '.join(str(error).split())}"}
 
     def _next_row(self) -> dict[str, Any]:
-        new = self.rows is None
+        recorded = 0
         if self.rows is None:
+            recorded = self.job["recorded"]
             part = Part(self.job["setting"], self.job["instance"], self.job["group"])
-            self.rows = self.training.rows(part)
+            self.rows = self.training.rows(part, self.notes.append)
         with time_limit(self.training.plan.experiment.train.time_limit):
-            for _ in range(self.job["recorded"] if new else 0):
-                next(self.rows)
-            return {"rows": [next(self.rows).to_row()]}
+            row = next(islice(self.rows, recorded, None))
+        notes, self.notes[:] = list(self.notes), []
+        return {"rows": [row.to_row()], "notes": notes}

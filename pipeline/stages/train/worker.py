@@ -1,7 +1,6 @@
 """Worker of the training stage: a Tune trial trains one run from its checkpoint until the driver stops it."""
 
-import logging
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
@@ -15,18 +14,16 @@ from zenfront.pipeline.cluster.workers import show
 from zenfront.pipeline.device import resolve
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Recipe
-from zenfront.pipeline.record.copies.backup import DRIVER
+from zenfront.pipeline.record.copies.checkpoints import CheckpointCopies
 from zenfront.pipeline.record.copies.storage import Storage
 from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.stages.train.jobs import Evaluation
 from zenfront.pipeline.training import data, loop
 from zenfront.pipeline.training.classes import images_behind
-from zenfront.pipeline.training.function import OWN_FOLDER, FunctionFailed, TrainingFunction
+from zenfront.pipeline.training.function import FunctionFailed, TrainingFunction
 from zenfront.pipeline.user_code import UserCode
 from zenfront.spaces import Architecture, Network, Task
 from zenfront.spaces import load as load_space
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -122,51 +119,10 @@ class Training:
                 return
             yield result
 
-    def fetch(self, name: str) -> str | None:
-        """Fetch the checkpoints that another machine wrote; return a note for the user if the storage failed."""
-        if not self.storage:
-            return None
-        try:
-            if self.storage.read(DRIVER) is None:
-                raise OSError(f"{self.storage} holds no run: is it mounted on this machine?")
-            there = self.storage.files(f"checkpoints/{name}")
-            newer = _newest(there) > _newest(path.name for path in (self.checkpoints / name).glob("*.pt"))
-            for path in there:
-                local = self.checkpoints.parent / path
-                if newer if not _is_ours(path) else not local.exists():
-                    self.storage.download(path, local)
-        except OSError as error:
-            _log.warning("checkpoints of %s: %s", name, error)
-            return "the storage cannot be read: training goes on from the checkpoints that are on the workers"
-        return None
-
-    def keep(self, name: str) -> str | None:
-        """Copy the checkpoints of a run to the storage; return a note if the storage failed."""
-        if not self.storage:
-            return None
-        try:
-            there, folder = self.storage.files(f"checkpoints/{name}"), self.checkpoints / name
-            own = (path for path in (folder / OWN_FOLDER).rglob("*") if path.is_file())
-            here = {f"checkpoints/{name}/{path.relative_to(folder)}": path for path in (*own, *folder.glob("*.pt"))}
-            for path, local in here.items():  # those of a function, which it writes again and again, come first
-                if path not in there or not _is_ours(path):
-                    self.storage.upload(local, path)
-            for path in there.keys() - here.keys():
-                self.storage.delete(path)
-        except OSError as error:
-            _log.warning("checkpoints of %s: %s", name, error)
-            return "the storage cannot be written: some checkpoints are on the workers alone"
-        return None
-
-
-def _newest(paths: Iterable[str]) -> str:
-    """Return the name of the newest checkpoint of ours, or an empty text if there is none."""
-    return max((Path(path).name for path in paths if _is_ours(path)), default="")
-
-
-def _is_ours(path: str) -> bool:
-    """Return whether a file of a run is a checkpoint of ours, which never changes, and none of a training function."""
-    return f"/{OWN_FOLDER}/" not in path
+    @property
+    def copies(self) -> CheckpointCopies:
+        """The checkpoints, with their copies in the storage."""
+        return CheckpointCopies(self.checkpoints, self.storage)
 
 
 class TrainingWorker(tune.Trainable):  # type: ignore[misc]
@@ -222,14 +178,14 @@ class TrainingWorker(tune.Trainable):  # type: ignore[misc]
     def _epoch(self) -> dict[str, Any]:
         name, architecture, seed = self.run
         if self.epochs is None:
-            self.notes = [self.training.fetch(name)]
+            self.notes = [self.training.copies.fetch(name)]
             self.epochs = self.training.run(architecture, seed, name, lambda text: self.notes.append(f"{name}: {text}"))
         epoch = next(epoch for epoch in self.epochs if epoch.epoch > self.job["recorded"])
-        notes, self.notes = [*self.notes, self.training.keep(name)], []
+        notes, self.notes = [*self.notes, self.training.copies.keep(name)], []
         return {"rows": [replace(epoch, trial=name).to_row()], "notes": list(filter(None, notes))}
 
     def _test(self) -> dict[str, Any]:
         name, architecture, seed = self.run
-        note = self.training.fetch(name)
+        note = self.training.copies.fetch(name)
         test = self.training.test(architecture, seed, name)
         return {"test": list(astuple(test)), "notes": [note] if note else []}

@@ -2,8 +2,7 @@
 
 import csv
 import itertools
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,20 @@ import pytest
 from zenfront.pipeline.analysis.weight_sharing.agreement import gt_tau
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.evaluation.weight_sharing.ground_truth import GroundTruth, read_ground_truth
-from zenfront.pipeline.evaluation.weight_sharing.instances import LAST, MEAN, assemble
+from zenfront.pipeline.evaluation.weight_sharing.instances import EACH, LAST, MEAN, Arm, assemble
 from zenfront.pipeline.evaluation.weight_sharing.measures import CEILING, FLOOR
+from zenfront.pipeline.evaluation.weight_sharing.recorded_steps import read_steps
 from zenfront.pipeline.evaluation.weight_sharing.report import Study, metrics, write_report
-from zenfront.pipeline.evaluation.weight_sharing.study import run_study
+from zenfront.pipeline.evaluation.weight_sharing.study import measure_study, recorded_arms, require_comparison
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.progress import SearchProgress, TrialProgress, View
+from zenfront.pipeline.progress import SearchProgress, TrialProgress
 from zenfront.pipeline.record.files.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.supernet_rows import SupernetStep
 from zenfront.pipeline.stages.supernet.plan import Part, StudyPlan
 from zenfront.pipeline.stages.supernet.stage import train_supernets
 from zenfront.pipeline.training import data
+from zenfront.pipeline.training.data import Images
 
 
 class Watcher:
@@ -69,13 +70,16 @@ def _experiment(**supernet: Any) -> Experiment:
     )
 
 
-@contextmanager
-def _view(view: View) -> Iterator[View]:
-    yield view
-
-
 def _train(experiment: Experiment, folder: Path, view: Watcher | None = None) -> dict[str, list[SupernetStep]]:
-    return train_supernets(StudyPlan(experiment), RunFolder(folder), view or Watcher(), "serial")
+    return train_supernets(StudyPlan(experiment), _images(experiment), RunFolder(folder), view or Watcher(), "serial")
+
+
+def _images(experiment: Experiment) -> Images:
+    return data.load(experiment.train.data, experiment.task, experiment.search.seed)
+
+
+def _recorded(experiment: Experiment, folder: Path) -> list[Arm]:
+    return recorded_arms(StudyPlan(experiment), _images(experiment), RunFolder(folder))
 
 
 def _values(rows: Mapping[str, list[SupernetStep]]) -> dict[str, list[object]]:
@@ -107,7 +111,7 @@ def _truth(plan: StudyPlan) -> GroundTruth:
 @pytest.fixture(scope="module")
 def study(finished: Path) -> Study:
     plan = StudyPlan(_experiment())
-    return run_study(plan, RunFolder(finished), lambda: _view(Watcher()), _truth(plan), recorded=True)
+    return measure_study(plan, _recorded(plan.experiment, finished), _truth(plan))
 
 
 def test_an_interrupted_study_goes_on_to_the_same_record(finished: Path, tmp_path: Path) -> None:
@@ -150,8 +154,7 @@ def test_groups_are_joined_to_one_ranking(finished: Path) -> None:
     experiment = _experiment()
     plan = StudyPlan(experiment)
     rows = _train(experiment, finished)
-    images = data.load(experiment.train.data, experiment.task, 0)
-    apart = next(arm for arm in assemble(plan, images, rows) if arm.name == "apart")
+    apart = next(arm for arm in assemble(plan, _images(experiment), rows) if arm.name == "apart")
     instance = apart.instances[1]
     groups = plan.groups("apart", 1)
     assert len(groups) == 2
@@ -168,8 +171,7 @@ def test_what_was_dropped_ranks_by_when(tmp_path: Path) -> None:
     experiment = experiment.model_copy(update={"train": experiment.train.model_copy(update={"epochs": 4})})
     plan = StudyPlan(experiment)
     rows = _train(experiment, tmp_path)
-    images = data.load(experiment.train.data, experiment.task, 0)
-    (arm,) = assemble(plan, images, rows)
+    (arm,) = assemble(plan, _images(experiment), rows)
     final = arm.instances[0].rankings[LAST]
     left = [
         {i for i, v in enumerate(row.accuracy) if v is not None} for row in rows["pruned-0-0"] if row.kind == "shared"
@@ -183,7 +185,8 @@ def test_all_measures_are_those_of_the_rankings(study: Study) -> None:
     assert study.truth is not None
     by_name = {(each.name, each.weights): each for each in study.measures}
     weights = [LAST, MEAN, "EMA", "SWA", "recalibrated BN"]
-    assert list(by_name) == [(name, w) for name in ("alike", "apart") for w in weights] + [(FLOOR, ""), (CEILING, "")]
+    expected = [(name, w) for name in ("alike", "apart") for w in [*weights, EACH]]
+    assert list(by_name) == [*expected, (FLOOR, ""), (CEILING, "")]
     alike = study.arms[0]
     for name in weights:
         rankings = alike.rankings()[name]
@@ -196,6 +199,12 @@ def test_all_measures_are_those_of_the_rankings(study: Study) -> None:
     assert last is not None
     steps = np.array([gt_tau(each.accuracy[-2:], study.truth.accuracy).mean() for each in alike.instances])
     assert last.mean.value == pytest.approx(steps.mean())
+    each = by_name["alike", EACH]
+    assert each.gt_tau is not None
+    assert each.s_tau is not None
+    assert each.gt_tau.mean.value == pytest.approx(steps.mean())
+    within = [gt_tau(instance.accuracy[-2:-1], instance.accuracy[-1])[0] for instance in alike.instances]
+    assert each.s_tau.mean.value == pytest.approx(np.mean(within))
     assert metrics(study.measures)["gt_tau.alike.SWA"] == by_name["alike", "SWA"].gt_tau.mean.value  # type: ignore[union-attr]
 
 
@@ -213,7 +222,7 @@ def test_page_and_files(study: Study, tmp_path: Path) -> None:
 
 
 def test_without_a_truth_instances_alone_are_compared(finished: Path) -> None:
-    found = run_study(StudyPlan(_experiment()), RunFolder(finished), lambda: _view(Watcher()), None, recorded=True)
+    found = measure_study(StudyPlan(_experiment()), _recorded(_experiment(), finished), None)
     assert all(each.gt_tau is None and each.s_tau is not None for each in found.measures)
     assert not found.biases
 
@@ -240,16 +249,16 @@ def test_all_architectures_are_taken_where_groups_do_not_divide(tmp_path: Path) 
         _train(_experiment(children=None, settings={"odd": {"groups": 3}}), tmp_path)
 
 
-def test_one_instance_needs_a_truth(tmp_path: Path) -> None:
+def test_one_instance_needs_a_truth() -> None:
     plan = StudyPlan(_experiment(instances=1))
+    require_comparison(plan, _truth(plan))
     with pytest.raises(UserError, match=r"at least 2 are needed without a ground truth, but got supernet.instances=1"):
-        run_study(plan, RunFolder(tmp_path), lambda: _view(Watcher()), None, backend="serial")
+        require_comparison(plan, None)
 
 
 def test_nothing_recorded_cannot_be_reported(tmp_path: Path) -> None:
-    plan = StudyPlan(_experiment())
     with pytest.raises(UserError, match="no instance of a supernet is complete: none is finished"):
-        run_study(plan, RunFolder(tmp_path), lambda: _view(Watcher()), None, recorded=True)
+        _recorded(_experiment(), tmp_path)
 
 
 def test_spaces_without_shared_choices_are_refused(tmp_path: Path) -> None:
@@ -283,9 +292,42 @@ def test_ground_truth_of_a_table(tmp_path: Path) -> None:
         read_ground_truth(table, plan.space, plan.architectures)
 
 
+def test_a_table_can_have_a_column_for_each_gene_and_steps_of_another_supernet(tmp_path: Path) -> None:
+    plan = StudyPlan(_experiment(children=8, last=2, instances=1))
+    table = tmp_path / "truth.csv"
+    head = ["id", *plan.space.levels, "test_accuracy_mean", "test_accuracy_std", *(f"step_{i}" for i in (10, 9, 8))]
+    rows = [
+        ",".join(map(str, [i, *dict(each.genes).values(), 90 - i, 0.5, 30 - i, 20 + i, i % 3]))
+        for i, each in enumerate(plan.architectures)
+    ]
+    table.write_text("\n".join([",".join(head), *rows]))
+    truth = read_ground_truth(table, plan.space, plan.architectures)
+    assert (truth.source, truth.accuracy.tolist()) == ("test_accuracy_mean", [90 - i for i in range(8)])
+    assert truth.sd is not None
+    assert truth.sd.tolist() == [0.5] * 8
+    arm = read_steps(table, plan.space, plan.architectures, "step_", 2)
+    (instance,) = arm.instances
+    assert (arm.name, instance.steps.tolist()) == ("step", [8, 9, 10])
+    assert instance.accuracy[1:].tolist() == [[20.0 + i for i in range(8)], [30.0 - i for i in range(8)]]
+    found = measure_study(plan, [arm], truth)
+    measures = {each.weights: each for each in found.measures}
+    taus = [measures[w].gt_tau.mean.value for w in (LAST, EACH)]  # type: ignore[union-attr]
+    assert taus == [1.0, 0.0]  # the last step ranks as the truth does, the one before the other way round
+    assert measures[EACH].s_tau.mean.value == -1.0  # type: ignore[union-attr]
+    assert "Accuracy of an architecture around" not in write_report(found, tmp_path / "r").read_text(encoding="utf-8")
+    with pytest.raises(UserError, match=r"`last <= steps` must hold, but got \(last=4, steps=3\)"):
+        read_steps(table, plan.space, plan.architectures, "step_", 4)
+    with pytest.raises(UserError, match="has no column of numbers whose name is 'epoch' and the number of a step"):
+        read_steps(table, plan.space, plan.architectures, "epoch", 2)
+    table.write_text("\n".join([",".join(head[:-1]), *(row.rpartition(",")[0] for row in rows[:-1])]))
+    with pytest.raises(UserError, match="lacks step_10 of 1 of 8"):
+        read_steps(table, plan.space, plan.architectures, "step_", 2)
+
+
 def test_a_diverged_instance_is_left_out_with_its_reason(tmp_path: Path) -> None:
     experiment = _experiment(settings={"wild": {}})
     recipe = experiment.train.recipe.model_copy(update={"learning_rate": 1e30})
     wild = experiment.model_copy(update={"train": experiment.train.model_copy(update={"recipe": recipe})})
+    _train(wild, tmp_path)
     with pytest.raises(UserError, match="no instance of a supernet is complete: training diverged"):
-        run_study(StudyPlan(wild), RunFolder(tmp_path), lambda: _view(Watcher()), None, backend="serial")
+        _recorded(wild, tmp_path)
