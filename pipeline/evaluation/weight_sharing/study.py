@@ -46,10 +46,19 @@ def recorded_arms(plan: StudyPlan, images: Images, folder: RunFolder) -> list[Ar
     Raises:
         UserError: No instance is complete, or the record is damaged.
     """
+    return _complete(plan, images, recorded_rows(folder))
+
+
+def recorded_rows(folder: RunFolder) -> dict[str, list[SupernetStep]]:
+    """Return the recorded rows of each part by its name.
+
+    Raises:
+        UserError: The record is damaged.
+    """
     rows: dict[str, list[SupernetStep]] = {}
     for row in read_values(folder.supernet, SupernetStep.from_row):
         rows.setdefault(row.part, []).append(row)
-    return _complete(plan, images, rows)
+    return rows
 
 
 def _complete(plan: StudyPlan, images: Images, rows: Mapping[str, Sequence[SupernetStep]]) -> list[Arm]:

@@ -16,14 +16,22 @@ from zenfront.pipeline.evaluation.weight_sharing.instances import EACH, LAST, ME
 from zenfront.pipeline.evaluation.weight_sharing.measures import CEILING, FLOOR
 from zenfront.pipeline.evaluation.weight_sharing.recorded_steps import read_steps
 from zenfront.pipeline.evaluation.weight_sharing.report import Study, metrics, write_report
-from zenfront.pipeline.evaluation.weight_sharing.study import measure_study, recorded_arms, require_comparison
+from zenfront.pipeline.evaluation.weight_sharing.study import (
+    measure_study,
+    recorded_arms,
+    recorded_rows,
+    require_comparison,
+)
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.progress import SearchProgress, TrialProgress
+from zenfront.pipeline.record.copies.checkpoints import CheckpointCopies
+from zenfront.pipeline.record.copies.storage import Storage
 from zenfront.pipeline.record.files.ledger import Ledger
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.supernet_rows import SupernetStep
 from zenfront.pipeline.stages.supernet.plan import Part, StudyPlan
 from zenfront.pipeline.stages.supernet.stage import train_supernets
+from zenfront.pipeline.stages.supernet.worker import SupernetTraining
 from zenfront.pipeline.training import data
 from zenfront.pipeline.training.data import Images
 
@@ -131,6 +139,27 @@ def test_an_interrupted_study_goes_on_to_the_same_record(finished: Path, tmp_pat
     before = RunFolder(tmp_path).supernet.read_bytes()
     _train(_experiment(), tmp_path)
     assert RunFolder(tmp_path).supernet.read_bytes() == before
+
+
+def test_a_worker_on_another_machine_continues_from_the_checkpoint(finished: Path, tmp_path: Path) -> None:
+    storage, plan, notes = Storage((tmp_path / "storage").as_uri()), StudyPlan(_experiment()), list[str]()
+    storage.write("driver.json", b"{}")
+
+    def rows(machine: str, count: int | None) -> list[SupernetStep]:
+        copies = CheckpointCopies(tmp_path / machine / "checkpoints", storage)
+        training = SupernetTraining(plan, _images(plan.experiment), copies)
+        return list(itertools.islice(training.rows(Part("alike", 0, 0), notes.append), count))
+
+    first, second = rows("a", 2), rows("b", None)
+    expected = [(r.key, r.accuracy) for r in recorded_rows(RunFolder(finished))["alike-0-0"]]
+    assert [(r.key, r.accuracy) for r in second] == expected
+    assert second[0] == first[0]  # with its seconds: it was not trained again
+    assert sorted(storage.files()) == [
+        "checkpoints/alike-0-0/000001.pt",
+        "checkpoints/alike-0-0/000002.pt",
+        "driver.json",
+    ]
+    assert notes == []
 
 
 def test_more_instances_continue_a_study(grown: tuple[Path, dict[str, list[SupernetStep]]]) -> None:
