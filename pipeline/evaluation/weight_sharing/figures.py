@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
+from scipy.stats import rankdata
 
 from zenfront.pipeline.analysis.weight_sharing.agreement import gt_tau, tau_matrix
 from zenfront.pipeline.evaluation.design_spaces.figures import Plot, Series
@@ -86,25 +87,27 @@ def groups_against_tau(measures: Sequence[Measures], groups: Sequence[tuple[str,
 
 
 def ranking_over_steps(arm: Arm, truth: GroundTruth | None, names: Sequence[str]) -> go.Figure:
-    """Return the rank of every architecture over the steps of the first instance; the best by the truth is on top.
+    """Return the place of every architecture over the steps of the first instance; the best by the truth is on top.
 
-    Bright cells are ranked high. If the ranking agrees with the truth, the figure is bright above and dark below.
+    Bright cells have the first places. If the ranking agrees with the truth, the figure is bright above and dark below.
     """
     instance = arm.instances[0]
-    ranks = instance.accuracy.argsort(1).argsort(1).T + 1.0
-    by = truth.accuracy if truth else instance.accuracy.mean(0)
-    order = np.argsort(by)
+    places = rankdata(-instance.accuracy, axis=1).T
+    by = "truth" if truth else "mean accuracy"
+    order = np.argsort(-(truth.accuracy if truth else instance.accuracy.mean(0)), kind="stable")
     figure = go.Figure(
         go.Heatmap(
-            z=ranks[order],
+            z=places[order],
             x=[str(step) for step in instance.steps],
-            y=[html.escape(names[index]) for index in order],
+            y=[f"{place}. {html.escape(names[index])}" for place, index in enumerate(order, start=1)],
+            hovertemplate="%{y}<br>place %{z} after step %{x}<extra></extra>",
             colorscale="Viridis",
-            colorbar={"title": "place from below"},
+            reversescale=True,
+            colorbar={"title": "place"},
         )
     )
     figure.update_xaxes(title="step", type="category", nticks=12)
-    figure.update_yaxes(title="architecture, the best by the truth on top" if truth else "architecture", nticks=16)
+    figure.update_yaxes(title=f"architectures by {by}, the best on top", autorange="reversed", showticklabels=False)
     return figure.update_layout(**LAYOUT, height=620)
 
 
