@@ -1,6 +1,7 @@
 """The work of `supernet`: from the options to the written report."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from zenfront.pipeline.experiment.references import with_named
 from zenfront.pipeline.objectives import Objective
 from zenfront.pipeline.progress import Backend
 from zenfront.pipeline.record.changes import check_changes
+from zenfront.pipeline.record.copies.backup import Backup, storage_of
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.stages.supernet.plan import StudyPlan, require_recipe
 from zenfront.pipeline.training import data
@@ -139,13 +141,20 @@ def supernet(request: Request) -> None:
     if request.recorded and images:
         study = _recorded(plan, images, folder, truth)
     else:
-        with resumable(), folder.driving(with_scores_of(experiment, folder), score_by_score=True):
+        driven = with_scores_of(experiment, folder)
+        with resumable(), folder.driving(driven, score_by_score=True), _copied(folder, driven):
             study = _studied(plan, images, folder, truth, given, request.backend)
     page = write_report(study, folder.report)
     facts = {"space": experiment.space, "settings": list(plan.settings), "instances": plan.config.instances}
     tracking.log_study(experiment, folder, "supernet", facts, metrics(study.measures), tracked_instances(study))
     _show(study)
     typer.echo(f"\nPage, figures and tables: {page}")
+
+
+def _copied(folder: RunFolder, experiment: Experiment) -> AbstractContextManager[object]:
+    """Keep a copy of the folder in the storage of the experiment, if there is one, for the time of a block."""
+    storage = storage_of(experiment, folder)
+    return Backup(folder, experiment, storage, typer.echo) if storage else nullcontext()
 
 
 def _images(plan: StudyPlan) -> Images:
