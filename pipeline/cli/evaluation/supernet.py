@@ -32,6 +32,7 @@ from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.references import with_named
 from zenfront.pipeline.objectives import Objective
 from zenfront.pipeline.progress import Backend
+from zenfront.pipeline.proxies.supernet_accuracy import PROXY
 from zenfront.pipeline.record.changes import check_changes
 from zenfront.pipeline.record.copies.backup import Backup, storage_of
 from zenfront.pipeline.record.run_folder import RunFolder
@@ -82,14 +83,17 @@ class Request:
         experiment, [space] = with_named(experiment, "spaces", [self.space or experiment.space])
         names = [name.strip() for name in self.proxies.split(",")] if self.proxies else []
         experiment, names = with_named(experiment, "proxies", names)
-        changes: dict[str, object] = {"space": space}
-        if names:
-            ways = {name: proxies.load(name, experiment.code).direction for name in names}
-            changes["objectives"] = tuple(Objective(score=name, direction=way) for name, way in ways.items())
+        ways = {name: proxies.load(name, experiment.code).direction for name in names}
+        objectives = [Objective(name, way) for name, way in ways.items()] or experiment.objectives
+        kept = [each for each in objectives if each.score != PROXY.name]  # the study measures what that is worth
+        changes = {
+            "space": space,
+            "objectives": tuple(kept) or (Objective("flops", "minimise"),),
+            "constraints": tuple(each for each in experiment.constraints if each.score != PROXY.name),
+        }
         asked = experiment.model_copy(update=changes)
         check(asked)
-        asked_for = names if self.steps else asked.score_names()
-        scores = [name for name in asked_for if not proxies.load(name, asked.code).of_supernet]
+        scores = asked.score_names() if names or not self.steps else []
         name = f"{asked.name}.{'supernet-steps' if self.steps else 'supernet'}"
         study = evaluation_experiment(asked, scores).model_copy(update={"name": name})
         if not self.steps:
