@@ -26,7 +26,7 @@ def tau_over_steps(arms: Sequence[Arm], truth: GroundTruth) -> Plot:
             steps = arm.instances[0].steps
             taus = np.array([gt_tau(each.accuracy, truth.accuracy) for each in arm.instances])
             series.append(Series(arm.name, steps, taus.mean(0), "line", np.array([taus.min(0), taus.max(0)])))
-    return Plot("tau", "Agreement with the ground truth: mean, least and most over instances", "step", "GT-Tau", series)
+    return Plot("tau", "GT-Tau over the steps: mean, least and most over instances", "step", "GT-Tau", series)
 
 
 def around_own_step(arms: Sequence[Arm]) -> Plot | None:
@@ -83,7 +83,7 @@ def groups_against_tau(measures: Sequence[Measures], groups: Sequence[tuple[str,
             series.append(Series(way, m, mean, "line", np.array([least, most])))
     if len({m for _, _, m in groups}) < 2:
         return None
-    return Plot("groups", "Agreement with the ground truth by number of groups", "groups", "GT-Tau", series, log=True)
+    return Plot("groups", "GT-Tau by number of groups", "groups", "GT-Tau", series, log=True)
 
 
 def ranking_over_steps(arm: Arm, truth: GroundTruth | None, names: Sequence[str]) -> go.Figure:
