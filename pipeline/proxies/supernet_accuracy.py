@@ -24,7 +24,7 @@ def supernet_accuracy(
 
     Args:
         network: Network with the shared weights of its architecture, put in eval mode. Left unchanged.
-        batch: The validation images (N, C, H, W) and their labels, up to all of them.
+        batch: The validation images (N, C, H, W) and their labels; a part of them if all would take more than 1 GiB.
         generator: Random number generator; does not affect the score.
         weights: Weights of the supernet: those after the ``last`` step, their moving average ``ema`` (decay
             `supernet.ema`), or the average ``swa`` over the last part of the training (`supernet.swa`).

@@ -1,5 +1,7 @@
 """The supernet whose weights a search scores with, trained once in the run folder before the search."""
 
+import torch
+
 from zenfront.pipeline import proxies
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
@@ -9,11 +11,16 @@ from zenfront.pipeline.proxies.supernet_accuracy import AVERAGES
 from zenfront.pipeline.record.copies.backup import storage_of
 from zenfront.pipeline.record.copies.checkpoints import CheckpointCopies
 from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.seeds import torch_generator
 from zenfront.pipeline.stages.supernet.plan import StudyPlan, score_plan
 from zenfront.pipeline.supernet.shared_weights import SharedWeights
 from zenfront.pipeline.supernet.training import calibration_batches
 from zenfront.pipeline.training import checkpoint, data
 from zenfront.pipeline.training.data import Images
+
+
+MOST_NUMBERS = 2**28
+"""Numbers in the validation images of a score."""
 
 
 def share_weights(experiment: Experiment, folder: RunFolder, view: View, backend: Backend) -> SharedWeights | None:
@@ -70,9 +77,17 @@ def _read(plan: StudyPlan, images: Images, folder: RunFolder) -> SharedWeights:
         norm=norm,
         weights=state["supernet"],
         average=state[average]["average"] if average else None,
-        validation=Batch(images.normalise(images.validation.images), images.validation.labels),
+        validation=_validation(images, course.seed),
         calibration=calibration_batches(course, images, images.train, count) if count else (),
     )
+
+
+def _validation(images: Images, seed: int) -> Batch:
+    """Return the validation images; a random part of them if they would take more than 1 GiB."""
+    part = images.validation
+    count = max(1, MOST_NUMBERS // part.pixels.shape[1:].numel())
+    drawn = torch.randperm(len(part), generator=torch_generator(seed, "supernet validation"))[:count].sort().values
+    return Batch(images.normalise(part.pixels[drawn]), part.labels[drawn])
 
 
 def _weights(experiment: Experiment) -> str:
