@@ -18,7 +18,6 @@ from zenfront.pipeline.supernet.training import calibration_batches
 from zenfront.pipeline.training import checkpoint, data
 from zenfront.pipeline.training.data import Images
 
-
 MOST_NUMBERS = 2**28
 """Numbers in the validation images of a score."""
 
