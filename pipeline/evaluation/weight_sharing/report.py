@@ -87,7 +87,10 @@ def page(study: Study) -> str:
     body += [html.heading("Agreement"), html.table(*measure_table(study.measures, study.k))]
     body += [html.paragraph(READING, soft=True)]
     for plot in study.plots():
-        body += [html.heading(plot.title), html.figure(interactive(plot), plot.key)]
+        drawn = interactive(plot)
+        if plot.log:
+            drawn.update_xaxes(tickvals=sorted({float(x) for series in plot.series for x in series.x}))
+        body += [html.heading(plot.title), html.figure(drawn, plot.key)]
     if sum(len(arm.instances) for arm in finished) > 1:
         body += [html.heading("τ between all instances"), html.figure(figures.agreement_map(finished), "agreement")]
     for arm in finished:
