@@ -82,7 +82,8 @@ def describe_proxy(name: str) -> None:
     """Print a proxy: its definition and its options."""
     code, [name] = read_named("proxies", [name])
     proxy = proxies.load(name, code)
-    typer.echo(f"{name} ({proxy.unit}; usually {proxy.direction}; weights: {proxy.weights})\n")
+    weights = "those of a supernet" if proxy.of_supernet else proxy.weights
+    typer.echo(f"{name} ({proxy.unit}; usually {proxy.direction}; weights: {weights})\n")
     typer.echo(inspect.getdoc(proxy.score) or proxy.source)
     for each in proxies.measured_reliability(name):
         typer.echo(
