@@ -1,9 +1,11 @@
 """The score `supernet_accuracy`: a supernet that is trained once before the search, and the accuracy of its paths."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ray import cloudpickle
 
 from zenfront.pipeline.checks import check, check_data
 from zenfront.pipeline.errors import UserError
@@ -13,8 +15,10 @@ from zenfront.pipeline.record.files.ledger import read_values
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.results.stage_rows import Scores
 from zenfront.pipeline.results.supernet_rows import SupernetStep
+from zenfront.pipeline.scoring import Scoring
 from zenfront.pipeline.stages.search.stage import score_given, search
 from zenfront.pipeline.stages.supernet.plan import score_plan
+from zenfront.pipeline.stages.supernet.score import share_weights
 from zenfront.pipeline.supernet.supernet import Supernet
 from zenfront.pipeline.training import checkpoint, data
 from zenfront.pipeline.training.loop import evaluate
@@ -95,6 +99,18 @@ def test_the_score_is_the_accuracy_of_the_path(run: tuple[Path, dict[str, Scores
         assert row.values["supernet_accuracy"] == evaluate(network, images.validation, images).accuracy
     assert not {row.architecture for row in scored.values()} <= set(plan.architectures)
     assert len({row.values["supernet_accuracy"] for row in scored.values()}) > 1
+
+
+def test_a_worker_scores_with_what_it_is_sent(run: tuple[Path, dict[str, Scores]]) -> None:
+    experiment = _experiment()
+    with RunFolder(run[0]).driving(experiment):
+        shared = share_weights(experiment, RunFolder(run[0]), Watcher(), "serial")
+    scoring = replace(Scoring.of(experiment), shared=shared)
+    first = next(iter(run[1].values()))
+    scoring.score(first.architecture)  # the supernet that it builds stays here
+    sent = cloudpickle.dumps(scoring)
+    assert cloudpickle.loads(sent).score(first.architecture).values == first.values
+    assert len(sent) < 3 * len(cloudpickle.dumps(shared))
 
 
 def test_an_interrupted_training_goes_on_to_the_same_scores(
