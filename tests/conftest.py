@@ -126,25 +126,36 @@ def _train(experiment: Experiment, folder: RunFolder, front: Front) -> None:
     write_json(folder.trained, Trained(trials).to_row())
 
 
-class _OneSessionOfRay(LoadScopeScheduling):  # type: ignore[misc]
-    """Run the tests with ``on_ray`` in their name in one process, where they share a session; several at once starve.
+class _OneProcessForEachFile(LoadScopeScheduling):  # type: ignore[misc]
+    """Run the tests of a file in one process, which makes its fixtures once.
 
+    Tests with ``on_ray`` in their name all run in one process, where they share a session; several at once starve.
     Groups of pytest-xdist 3.8 would do the same, but they have no effect with pytest 9.2 (pytest-xdist issue 1386).
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "ray" if "on_ray" in nodeid else nodeid
+        return "ray" if "on_ray" in nodeid else nodeid.partition("::")[0]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    """Distribute the tests to the processes of `pytest --numprocesses`."""
-    return _OneSessionOfRay(config, log)
+    """Distribute the tests to the processes of `pytest --numprocesses`, in the order of the collection."""
+    config.option.loadscopereorder = False
+    return _OneProcessForEachFile(config, log)
 
 
-def _global_generators() -> tuple[str, str]:
-    numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002 - the one way to see that nobody uses it
-    return str(torch.get_rng_state().tolist()), str(numpy_state)
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the tests on Ray and with files of slow tests: no process is left with one when the others end."""
+    if hasattr(config, "workerinput"):
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: ("on_ray" not in item.nodeid, item.path not in slow))
+
+
+def _global_generators() -> tuple[Any, ...]:
+    state = np.random.get_state(legacy=False)  # noqa: NPY002 - the one way to see that nobody uses it
+    key, position = state["state"].values()
+    return torch.get_rng_state().numpy().tobytes(), key.tobytes(), position, state["has_gauss"], state["gauss"]
 
 
 @pytest.fixture(autouse=True)

@@ -6,13 +6,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from io import StringIO
+from itertools import count
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from zenfront.pipeline.cli.terminal.console import ConsoleView
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.places import Cluster
 from zenfront.pipeline.record.files.ledger import Ledger
@@ -54,6 +59,7 @@ stage(asked, RunFolder(Path(folder)), ConsoleView())
 Once = Callable[[Path, int, Callable[[], None]], None]
 KilledDriver = Callable[..., None]
 OnThisRay = Callable[[Experiment], Experiment]
+TrainHere = Callable[[Experiment, RunFolder], str]
 
 
 @pytest.fixture
@@ -100,6 +106,35 @@ def on_this_ray(ray_session: None) -> OnThisRay:
 
     here = Cluster(address=ray.get_runtime_context().gcs_address)
     return lambda experiment: experiment.model_copy(update={"cluster": here})
+
+
+@pytest.fixture(scope="session")
+def train_here() -> TrainHere:
+    """Run the training stage with one worker in this process, without Ray, and return the output of its view."""
+    from zenfront.pipeline.cluster import session, tuner, workers
+    from zenfront.pipeline.stages.train.stage import train
+
+    def run_jobs(trainable: Any, *, searcher: Any, scheduler: Any, constants: Mapping[str, Any], **_: Any) -> None:
+        worker = trainable.__new__(trainable)
+        for number in count():
+            job = searcher.suggest(str(number))
+            if job == searcher.FINISHED:
+                return
+            _ = worker.reset_config(job) if number else worker.setup(job, **constants)
+            while scheduler.on_trial_result(None, SimpleNamespace(config=job), worker.step()) != scheduler.STOP:
+                pass
+            searcher.on_trial_complete(str(number))
+
+    def run(experiment: Experiment, folder: RunFolder) -> str:
+        said = StringIO()
+        with pytest.MonkeyPatch.context() as patch, ConsoleView(Console(file=said, width=200)) as view:
+            patch.setattr(session, "cluster", lambda _: nullcontext())
+            patch.setattr(workers, "plan_workers", lambda *_: workers.WorkerPool(1, 1, 0.0))
+            patch.setattr(tuner, "run_tune", run_jobs)
+            train(experiment, folder, view)
+        return said.getvalue()
+
+    return run
 
 
 @pytest.fixture

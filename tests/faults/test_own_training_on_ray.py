@@ -25,6 +25,7 @@ GUIDE = (Path(__file__).parents[2] / "docs" / "own-training.md").read_text(encod
 EPOCHS = 4
 KilledDriver = Callable[..., None]
 OnThisRay = Callable[[Experiment], Experiment]
+TrainHere = Callable[[Experiment, RunFolder], str]
 
 
 def experiment_in(folder: Path, before: str = "", after: str = "") -> Experiment:
@@ -75,12 +76,12 @@ def run(experiment: Experiment, folder: RunFolder) -> str:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> RunFolder:
-    """The run without an interruption."""
+def whole(tmp_path_factory: pytest.TempPathFactory, train_here: TrainHere) -> RunFolder:
+    """The run without an interruption, in this process."""
     place = tmp_path_factory.mktemp("whole")
     experiment = experiment_in(place)
     folder = selection(place / "run", experiment)
-    run(experiment, folder)
+    train_here(experiment, folder)
     return folder
 
 

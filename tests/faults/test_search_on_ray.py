@@ -27,6 +27,7 @@ pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("ZENFRONT_KILLS", "1"))
 Once = Callable[[Path, int, Callable[[], None]], None]
 KilledDriver = Callable[..., None]
+OnThisRay = Callable[[Experiment], Experiment]
 
 
 def experiment_of(workers: int = 1, batch: int | str = 4, **search: Any) -> Experiment:
@@ -84,15 +85,15 @@ def whole(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Callab
     return get
 
 
-@pytest.mark.parametrize(("workers", "batch", "lookahead"), [(2, 1, 1), (2, 3, 2)])
 def test_the_result_depends_neither_on_workers_nor_on_batches(
-    whole: Callable[[int], RunFolder], tmp_path: Path, workers: int, batch: int | str, lookahead: int
+    whole: Callable[[int], RunFolder], tmp_path: Path
 ) -> None:
+    """With lookahead and larger batches: tests/unit/face/test_serial_search.py."""
     folder = RunFolder(tmp_path)
-    run(experiment_of(workers, batch, lookahead=lookahead), folder)
-    assert result(folder) == result(whole(lookahead))
-    assert generations(folder) == generations(whole(lookahead))
-    assert folder.front.read_bytes() == whole(lookahead).front.read_bytes()
+    run(experiment_of(2, 1), folder)
+    assert result(folder) == result(whole(1))
+    assert generations(folder) == generations(whole(1))
+    assert folder.front.read_bytes() == whole(1).front.read_bytes()
 
 
 def test_lookahead_breeds_from_older_parents(whole: Callable[[int], RunFolder]) -> None:
@@ -105,11 +106,14 @@ def test_a_finished_search_says_so_and_does_nothing(whole: Callable[[int], RunFo
     assert whole(1).scores.read_bytes() == before
 
 
-def test_killed_workers_lose_nothing(whole: Callable[[int], RunFolder], tmp_path: Path, once: Once) -> None:
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.soak)])
+def test_killed_workers_lose_nothing(
+    whole: Callable[[int], RunFolder], tmp_path: Path, once: Once, workers: int
+) -> None:
     """All workers are killed when the first batch of a generation has returned and others have not."""
     folder = RunFolder(tmp_path)
     once(folder.scores, 9, kill_the_workers)
-    run(experiment_of(2, 3), folder)
+    run(experiment_of(workers, 3), folder)
     assert result(folder) == result(whole(1))
 
 
@@ -132,13 +136,13 @@ def scoring_workers() -> Iterator[int]:
 
 @pytest.mark.timeout(1200 + 60 * KILLS)
 def test_a_search_whose_driver_was_killed_at_random_moments_ends_the_same(
-    whole: Callable[[int], RunFolder], tmp_path: Path, killed_driver: KilledDriver
+    whole: Callable[[int], RunFolder], tmp_path: Path, killed_driver: KilledDriver, on_this_ray: OnThisRay
 ) -> None:
     """Kills range from the start of a driver to the last rows of its search; ZENFRONT_KILLS=20 kills twenty drivers."""
-    folder, experiment = RunFolder(tmp_path), experiment_of(2, 3)
+    folder, experiment = RunFolder(tmp_path), experiment_of(1, 3)
     moments = numpy_generator(0, "kills")
     for lines in sorted(moments.integers(0, 22, KILLS)):
-        killed_driver("search.stage", experiment, folder, folder.scores, int(lines), moments.uniform(0, 0.3))
+        killed_driver("search.stage", on_this_ray(experiment), folder, folder.scores, int(lines), moments.uniform(0, 0.3))
     with folder.scores.open("ab") as file:
         file.write(b'{"id":"torn')
     said = run(experiment, folder)
@@ -163,8 +167,8 @@ def test_a_record_that_cannot_be_written_ends_the_search_in_one_message(
     assert read_ledger(folder.scores)[0] == []
 
 
-def test_an_infeasible_search_says_which_constraint_excludes_what(tmp_path: Path, ray_session: None) -> None:
+def test_an_infeasible_search_says_which_constraint_excludes_what(tmp_path: Path) -> None:
     experiment = experiment_of(2, 8, evaluations=400).model_dump(mode="json")
     experiment["constraints"] = [{"score": "depth", "at_most": 3}]
     with pytest.raises(UserError, match=r"depth <= 3 excludes \d+ of \d+"):
-        run(Experiment.model_validate(experiment), RunFolder(tmp_path))
+        run(Experiment.model_validate(experiment), RunFolder(tmp_path), backend="serial")
