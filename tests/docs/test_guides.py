@@ -1,12 +1,14 @@
 """The files of the guides, outside the tree: as files that an experiment names, and as an installed package."""
 
+import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -35,74 +37,107 @@ def write_files(guide: str, folder: Path) -> None:
         (folder / "mine.yaml").write_text(block, encoding="utf-8")
 
 
-def run_pytest(folder: Path, *words: str, path: tuple[Path, ...] = ()) -> "subprocess.CompletedProcess[str]":
-    """Run pytest in a folder outside the tree, with this Zenfront installed beside the packages in `path`."""
+def write_changed(guide: str, folder: Path, file: str, before: str, after: str) -> None:
+    """Write the files of a guide, one of them with a change."""
+    write_files(guide, folder)
+    text = (folder / file).read_text(encoding="utf-8")
+    assert before in text
+    (folder / file).write_text(text.replace(before, after), encoding="utf-8")
+
+
+SPACES_THAT_BREAK_THE_CONTRACT = [
+    ('genes["w2"] = 8', 'genes["w2"] = 72 - int(genes["w2"])', "test_canonical_is_idempotent_and_keeps_validity"),
+    ('if genes["d2"] == 0:', 'if genes["d2"] <= 1:', "test_canonical_keeps_the_function"),
+    ("nn.ReLU()", "nn.ReLU(inplace=True)", "test_a_network_has_two_parts_and_no_activation_in_place"),
+]
+PYTEST = """
+import contextlib, io, json, os, pytest, sys
+for folder, words in json.loads(sys.argv[1]):
+    os.chdir(folder)
+    sys.path.insert(0, folder)
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        code = pytest.main(["-q", "-p", "no:cacheprovider", "-W", "error", *words])
+    print(json.dumps([int(code), said.getvalue()]))
+    sys.path.remove(folder)
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(folder):
+            del sys.modules[name]
+"""
+
+
+class Result(NamedTuple):
+    code: int
+    said: str
+
+
+def run_pytest(*calls: tuple[Path, Sequence[str]], path: tuple[Path, ...] = ()) -> list[Result]:
+    """Run pytest in folders, with this Zenfront installed beside the packages in `path`; one process for all calls."""
     places = os.pathsep.join(map(str, (*path, ROOT)))
     environment = {**os.environ, "PYTHONPATH": places, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", *words]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    asked = json.dumps([(str(folder), words) for folder, words in calls])
+    command = [sys.executable, "-c", PYTEST, asked]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return [Result(*json.loads(line)) for line in ended.stdout.splitlines()]
 
 
-def passed(result: "subprocess.CompletedProcess[str]") -> int:
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
+    """Results of the guides' tests outside the tree: as they are, and with mistakes in what they test."""
+    place, calls = tmp_path_factory.mktemp("outside"), dict[str, tuple[Path, Sequence[str]]]()
+    for guide, name in ((SPACE_GUIDE, "tinynet"), (PROXY_GUIDE, "saliency"), (TRAINING_GUIDE, "turned")):
+        write_files(guide, place / name)
+        calls[name] = place / name, [f"test_{name}.py"]
+    for number, (before, after, test) in enumerate(SPACES_THAT_BREAK_THE_CONTRACT):
+        write_changed(SPACE_GUIDE, place / str(number), "tinynet.py", before, after)
+        calls[test] = place / str(number), ["test_tinynet.py", "-k", test]
+    write_changed(PROXY_GUIDE, place / "mode", "saliency.py", "module.training = mode", "pass")
+    calls["mode"] = place / "mode", ["test_saliency.py", "-k", "leaves_everything and residual"]
+    write_changed(TRAINING_GUIDE, place / "rows", "turned.py", "    yield from rows\n", "")
+    calls["rows"] = place / "rows", ["test_turned.py", "-k", "resumes_after_a_row"]
+    return dict(zip(calls, run_pytest(*calls.values()), strict=True))
+
+
+def passed(result: Result) -> int:
     """Number of tests that passed, all others being an error."""
-    assert result.returncode == 0, result.stdout + result.stderr
-    found = re.search(r"^(\d+) passed in ", result.stdout, re.MULTILINE)
-    assert found, result.stdout
+    assert result.code == 0, result.said
+    found = re.search(r"^(\d+) passed in ", result.said, re.MULTILINE)
+    assert found, result.said
     return int(found[1])
 
 
 @pytest.mark.slow
-def test_a_space_outside_the_tree_passes_the_contract(tmp_path: Path) -> None:
-    write_files(SPACE_GUIDE, tmp_path)
-    assert passed(run_pytest(tmp_path, "test_tinynet.py")) >= 19
+def test_a_space_outside_the_tree_passes_the_contract(outside: dict[str, Result]) -> None:
+    assert passed(outside["tinynet"]) >= 19
 
 
 @pytest.mark.slow
-def test_a_proxy_outside_the_tree_passes_the_contract(tmp_path: Path) -> None:
-    write_files(PROXY_GUIDE, tmp_path)
-    assert passed(run_pytest(tmp_path, "test_saliency.py")) >= 12 * 2 + len(spaces.names())
+def test_a_proxy_outside_the_tree_passes_the_contract(outside: dict[str, Result]) -> None:
+    assert passed(outside["saliency"]) >= 12 * 2 + len(spaces.names())
 
 
 @pytest.mark.slow
-def test_a_training_function_outside_the_tree_passes_the_contract(tmp_path: Path) -> None:
-    write_files(TRAINING_GUIDE, tmp_path)
-    assert passed(run_pytest(tmp_path, "test_turned.py")) == 7
+def test_a_training_function_outside_the_tree_passes_the_contract(outside: dict[str, Result]) -> None:
+    assert passed(outside["turned"]) == 7
 
 
-def test_a_training_function_that_breaks_the_contract_fails(tmp_path: Path) -> None:
-    write_files(TRAINING_GUIDE, tmp_path)
-    text = (tmp_path / "turned.py").read_text()
-    (tmp_path / "turned.py").write_text(text.replace("    yield from rows\n", ""))
-    result = run_pytest(tmp_path, "test_turned.py", "-k", "resumes_after_a_row")
-    assert result.returncode == 1, result.stdout
-    assert "first yields the rows of the epochs in it" in result.stdout
+@pytest.mark.slow
+def test_a_training_function_that_breaks_the_contract_fails(outside: dict[str, Result]) -> None:
+    assert outside["rows"].code == 1, outside["rows"].said
+    assert "first yields the rows of the epochs in it" in outside["rows"].said
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "test"),
-    [
-        ('genes["w2"] = 8', 'genes["w2"] = 72 - int(genes["w2"])', "test_canonical_is_idempotent_and_keeps_validity"),
-        ('if genes["d2"] == 0:', 'if genes["d2"] <= 1:', "test_canonical_keeps_the_function"),
-        ("nn.ReLU()", "nn.ReLU(inplace=True)", "test_a_network_has_two_parts_and_no_activation_in_place"),
-    ],
-)
-def test_a_space_that_breaks_the_contract_fails(before: str, after: str, test: str, tmp_path: Path) -> None:
-    write_files(SPACE_GUIDE, tmp_path)
-    text = (tmp_path / "tinynet.py").read_text()
-    assert before in text
-    (tmp_path / "tinynet.py").write_text(text.replace(before, after))
-    result = run_pytest(tmp_path, "test_tinynet.py", "-k", test)
-    assert result.returncode == 1, result.stdout
-    assert f"FAILED test_tinynet.py::TestTinynet::{test}" in result.stdout
+@pytest.mark.slow
+@pytest.mark.parametrize("test", [test for _, _, test in SPACES_THAT_BREAK_THE_CONTRACT])
+def test_a_space_that_breaks_the_contract_fails(test: str, outside: dict[str, Result]) -> None:
+    assert outside[test].code == 1, outside[test].said
+    assert f"FAILED test_tinynet.py::TestTinynet::{test}" in outside[test].said
 
 
-def test_a_proxy_that_breaks_the_contract_fails(tmp_path: Path) -> None:
-    write_files(PROXY_GUIDE, tmp_path)
-    text = (tmp_path / "saliency.py").read_text()
-    (tmp_path / "saliency.py").write_text(text.replace("module.training = mode", "pass"))
-    result = run_pytest(tmp_path, "test_saliency.py", "-k", "leaves_everything and residual")
-    assert result.returncode == 1, result.stdout
-    assert "1 failed" in result.stdout
+@pytest.mark.slow
+def test_a_proxy_that_breaks_the_contract_fails(outside: dict[str, Result]) -> None:
+    assert outside["mode"].code == 1, outside["mode"].said
+    assert "1 failed" in outside["mode"].said
 
 
 def test_the_proxy_of_the_guide_is_the_gradient_of_the_loss(tmp_path: Path) -> None:
@@ -186,7 +221,7 @@ def test_its_violation_is_said() -> None:
 @pytest.mark.slow
 def test_the_contract_tests_of_the_project_pick_up_an_installed_package(installed: Path) -> None:
     contract = str(ROOT / "tests" / "contract" / "test_every_space.py")
-    words = ["-c", str(ROOT / "pyproject.toml"), "-k", "tinynet", "-m", "not slow"]
-    result = run_pytest(ROOT, contract, *words, path=(installed,))
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert re.search(r"(\d+) passed", result.stdout)
+    words = [contract, "-c", str(ROOT / "pyproject.toml"), "-k", "tinynet", "-m", "not slow"]
+    (result,) = run_pytest((ROOT, words), path=(installed,))
+    assert result.code == 0, result.said
+    assert re.search(r"(\d+) passed", result.said)

@@ -96,7 +96,7 @@ def test_each_bad_candidate_is_recorded_with_its_reason_and_the_others_are_score
             "space": SPACE.name,
             "task": {"channels": TASK.channels, "height": TASK.height, "width": TASK.width, "classes": TASK.classes},
             "objectives": [{"score": "bad", "direction": "maximise"}],
-            "search": {"population": 12, "repeats": 1, "evaluations": 12, "candidates_per_trial": 2, "time_limit": 60},
+            "search": {"population": 8, "evaluations": 8, "seed": 2, "candidates_per_trial": 2, "time_limit": 60},
             "resources": {"device": "cpu", "search": {"workers": 2}},
         }
     )
@@ -113,7 +113,7 @@ def test_each_bad_candidate_is_recorded_with_its_reason_and_the_others_are_score
         with suppress(ProcessLookupError):
             os.killpg(driver.pid, signal.SIGKILL)
     found = {row["id"]: row for row in read_ledger(folder.scores)[0]}
-    assert len(found) == 12
+    assert len(found) == 8
     fates = set()
     for row in found.values():
         parameters = parameters_of(Architecture.from_dict(row))
@@ -124,7 +124,7 @@ def test_each_bad_candidate_is_recorded_with_its_reason_and_the_others_are_score
             assert row["values"] == {"bad": parameters}
         else:
             assert row["failure"].startswith(reason)
-    assert fates >= {*REASONS, 12}
+    assert fates >= {*REASONS, 12}  # the first eight of this seed have all
 
 
 @pytest.fixture

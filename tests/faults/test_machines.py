@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from ray.exceptions import ActorDiedError, GetTimeoutError, RayTaskError
 
+from zenfront.pipeline.cli.terminal.console import ConsoleView
 from zenfront.pipeline.cluster import session, watchdog, workers
 from zenfront.pipeline.cluster.starts import WorkerStarts
 from zenfront.pipeline.errors import UserError
@@ -23,6 +24,8 @@ from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.record.files.ledger import read_ledger
 from zenfront.pipeline.record.provenance import source_digest
 from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.registry import _entry_points
+from zenfront.pipeline.stages.search.stage import search
 
 EVALUATIONS = 24
 DRIVER = """
@@ -34,7 +37,7 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.stages.search.stage import search
 try:
-    search(Experiment.model_validate_json(sys.argv[1]), RunFolder(Path(sys.argv[2])), ConsoleView(), sys.argv[3])
+    search(Experiment.model_validate_json(sys.argv[1]), RunFolder(Path(sys.argv[2])), ConsoleView())
 except UserError as error:
     sys.exit(str(error))
 """
@@ -92,28 +95,38 @@ def until(condition: Callable[[], bool], driver: subprocess.Popen[str]) -> None:
         time.sleep(0.02)
 
 
-@pytest.fixture
-def rein(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rein:
-    """Control the proxy in every process that is started from now on."""
-    package = tmp_path / "plugin" / "held-1.0.dist-info"
+@pytest.fixture(scope="module")
+def rein(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rein]:
+    """Control the proxy in this process and in every process that is started from now on."""
+    folder = tmp_path_factory.mktemp("rein")
+    package = folder / "plugin" / "held-1.0.dist-info"
     package.mkdir(parents=True)
     (package / "METADATA").write_text("Metadata-Version: 2.1\nName: held\nVersion: 1.0\n")
     (package / "entry_points.txt").write_text("[zenfront.proxies]\nheld = held:PROXY\n")
     (package.parent / "held.py").write_text(HELD)
-    rein = Rein(tmp_path)
-    monkeypatch.setenv("CALLS", str(rein.calls))
-    monkeypatch.setenv("ALLOWED", str(rein.allowed))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(package.parent), *filter(None, [os.getenv("PYTHONPATH")])]))
-    return rein
+    rein = Rein(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CALLS", str(rein.calls))
+        patch.setenv("ALLOWED", str(rein.allowed))
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(package.parent), *filter(None, [os.getenv("PYTHONPATH")])]))
+        patch.syspath_prepend(package.parent)
+        _entry_points.cache_clear()
+        yield rein
+    _entry_points.cache_clear()
+    sys.modules.pop("held", None)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cluster(rein: Rein) -> Iterator[Any]:
-    """A cluster whose head node has no processors for workers."""
+    """A cluster whose head node has no processors for workers, and which has two machines of one processor."""
     import_module("zenfront.pipeline.cluster.session")
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    soon = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 500, "health_check_failure_threshold": 3}
+    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": soon}  # a lost machine is missed soon
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    for _ in range(2):
+        cluster.add_node(num_cpus=1)
     yield cluster
     cluster.shutdown()
 
@@ -126,7 +139,7 @@ def experiment_of(**cluster: Any) -> Experiment:
             "task": {"channels": 1, "height": 8, "width": 8, "classes": 10},
             "objectives": [{"score": "held", "direction": "maximise"}, {"score": "flops", "direction": "minimise"}],
             "search": {"population": 8, "repeats": 1, "evaluations": EVALUATIONS, "candidates_per_trial": 4},
-            "resources": {"device": "cpu"},
+            "resources": {"device": "cpu", "search": {"workers": 1}},
             "cluster": cluster,
         }
     )
@@ -136,8 +149,8 @@ def experiment_of(**cluster: Any) -> Experiment:
 def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     started: list[subprocess.Popen[str]] = []
 
-    def begin(experiment: Experiment, folder: RunFolder, backend: str = "ray") -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", DRIVER, experiment.model_dump_json(), str(folder.path), backend]
+    def begin(experiment: Experiment, folder: RunFolder) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", DRIVER, experiment.model_dump_json(), str(folder.path)]
         started.append(
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
         )
@@ -159,20 +172,27 @@ def result(folder: RunFolder) -> list[str]:
 
 
 @pytest.mark.slow
+def test_a_worker_larger_than_any_machine_of_a_real_cluster_is_refused_at_once(cluster: Any) -> None:
+    """Together the machines have what a worker needs, and none can ever run it."""
+    driver = subprocess.run([sys.executable, "-c", PLANNER, cluster.address], capture_output=True, text=True)
+    assert driver.returncode == 1
+    assert "a worker needs 2 CPUs on one machine, but the cluster has 2 machines with 1 CPU;" in driver.stderr
+
+
+@pytest.mark.slow
 def test_machines_leave_and_join_and_the_result_is_the_same(
     cluster: Any, rein: Rein, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    """The only machine leaves and none joins within the patience; a later driver continues with two others."""
+    """All machines leave and none joins within the patience; a later driver continues with others."""
     expected, folder = RunFolder(tmp_path / "expected"), RunFolder(tmp_path / "run")
-    node = cluster.add_node(num_cpus=1)
     rein.give(EVALUATIONS)
-    calm = start(experiment_of(), expected, "serial")
-    assert calm.wait() == 0, calm.communicate()
+    search(experiment_of(), expected, ConsoleView(), "serial")
     rein.take_all()
     rein.give(10)  # the first generation of eight, and a part of a batch of four
     driver = start(experiment_of(address=cluster.address, patience=3), folder)
     until(lambda: scored(folder) >= 8, driver)
-    cluster.remove_node(node, allow_graceful=False)
+    for node in list(cluster.worker_nodes):
+        cluster.remove_node(node, allow_graceful=False)
     said, complaint = driver.communicate()
     assert driver.returncode == 1
     assert "the cluster has lost every machine with room for a worker (1 CPU): waiting up to 3 s" in said
@@ -180,7 +200,7 @@ def test_machines_leave_and_join_and_the_result_is_the_same(
     before = scored(folder)
     assert 8 <= before <= 10
     rein.give(8)  # the rest of the second generation, at least
-    leaving, _ = cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)
+    leaving = cluster.add_node(num_cpus=1)
     driver = start(experiment_of(address=cluster.address), folder)
     until(lambda: scored(folder) >= 16, driver)
     cluster.remove_node(leaving, allow_graceful=False)
@@ -188,22 +208,6 @@ def test_machines_leave_and_join_and_the_result_is_the_same(
     rein.give(EVALUATIONS)
     assert driver.wait() == 0, driver.communicate()
     assert result(folder) == result(expected)
-
-
-@pytest.mark.slow
-def test_a_worker_larger_than_any_machine_of_a_real_cluster_is_refused_at_once() -> None:
-    """Two machines of one processor: together they have what a worker needs, and neither can ever run it."""
-    import_module("zenfront.pipeline.cluster.session")
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    try:
-        cluster.add_node(num_cpus=1)
-        driver = subprocess.run([sys.executable, "-c", PLANNER, cluster.address], capture_output=True, text=True)
-    finally:
-        cluster.shutdown()
-    assert driver.returncode == 1
-    assert "a worker needs 2 CPUs on one machine, but the cluster has 2 machines with 1 CPU." in driver.stderr
 
 
 class Machines:

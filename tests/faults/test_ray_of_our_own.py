@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from queue import Queue
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from zenfront.pipeline.cluster import leftovers
+from zenfront.pipeline.cluster import head_watch, leftovers
 from zenfront.pipeline.record.files.ledger import read_ledger
-
-pytestmark = pytest.mark.slow
 
 HANGING = 120.0
 LISTENING = "0A"
@@ -104,7 +105,8 @@ def running(tmp_path: Path) -> Iterator[Callable[[], Search]]:
         search.process.wait()
 
 
-@pytest.mark.parametrize("name", ["gcs_server", "raylet"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gcs_server", pytest.param("raylet", marks=pytest.mark.soak)])
 def test_a_search_listens_on_loopback_alone_and_says_which_process_of_ray_died(
     running: Callable[[], Search], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,3 +132,19 @@ def test_a_search_listens_on_loopback_alone_and_says_which_process_of_ray_died(
     leftovers.remove_leftovers()
     assert list(search.temporary.glob("zenfront-*")) == []
     assert not sessions[0].exists()
+
+
+@pytest.mark.parametrize("name", head_watch.VITAL)
+def test_each_process_of_ray_is_watched(name: str, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+    """The watch would end the process."""
+    ended: Queue[int] = Queue()
+    with subprocess.Popen(["sleep", "1000"]) as lives, subprocess.Popen(["sleep", "1000"]) as dies:
+        processes = {each: [SimpleNamespace(process=dies if each == name else lives)] for each in head_watch.VITAL}
+        monkeypatch.setattr("ray._private.worker._global_node", SimpleNamespace(all_processes=processes))
+        monkeypatch.setattr(os, "_exit", ended.put)
+        with head_watch.ending_with_ray():
+            dies.kill()
+            assert ended.get() == 2
+        lives.kill()
+    said = capfd.readouterr().err
+    assert f"Ray's process {name} on this machine has died (killed by SIGKILL;" in said

@@ -142,7 +142,9 @@ def test_a_search_whose_driver_was_killed_at_random_moments_ends_the_same(
     folder, experiment = RunFolder(tmp_path), experiment_of(1, 3)
     moments = numpy_generator(0, "kills")
     for lines in sorted(moments.integers(0, 22, KILLS)):
-        killed_driver("search.stage", on_this_ray(experiment), folder, folder.scores, int(lines), moments.uniform(0, 0.3))
+        killed_driver(
+            "search.stage", on_this_ray(experiment), folder, folder.scores, int(lines), moments.uniform(0, 0.3)
+        )
     with folder.scores.open("ab") as file:
         file.write(b'{"id":"torn')
     said = run(experiment, folder)

@@ -7,6 +7,8 @@ import re
 import shlex
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from zenfront.pipeline.cli.app import main
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.record.run_record import RunRecord
 
@@ -27,6 +30,7 @@ BUDGET += [
     "train.scheduler.grace_period=2",
 ]
 BUDGET += ["constraints=[{score: flops, at_most: 2e8}]"]
+BUDGET += ["resources={device: cpu, search: {workers: 1}, train: {workers: 1}}"]
 CLASSES = ("circle", "square", "stripes")
 ZENFRONT = "from zenfront.pipeline.cli.app import main; main()"
 # What these packages import beside the standard library.
@@ -80,15 +84,28 @@ def way(tmp_path_factory: pytest.TempPathFactory) -> Way:
     said = {}
     for command in commands:
         first, *words = shlex.split(command)
-        if first == "zenfront":
-            budget = [word for key in BUDGET for word in ("--set", key)] if words[0] == "run" else []
-            said[words[0]] = run(folder, "-c", ZENFRONT, *words, *budget)
+        if first == "zenfront" and words[0] == "run":
+            said["run"] = run(folder, "-c", ZENFRONT, *words, *(word for key in BUDGET for word in ("--set", key)))
+        elif first == "zenfront":
+            said[words[0]] = zenfront(folder, *words)
     record = RunRecord.read(RunFolder(folder / "runs" / "shapes"))
     assert record.trained_front
     knee = record.trained_front.pick("knee")
     assert knee
     assert knee.accuracy is not None
     return Way(folder, knee.accuracy, said)
+
+
+def zenfront(folder: Path, *words: str) -> str:
+    """Run a command that needs no Ray in this process."""
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as said, redirect_stderr(said):
+        patch.chdir(folder)
+        patch.setenv("ZENFRONT_RUNS", "runs")
+        patch.setattr("sys.argv", ["zenfront", *words])
+        with pytest.raises(SystemExit) as end:
+            main()
+    assert not end.value.code, said.getvalue()
+    return said.getvalue()
 
 
 def run(folder: Path, *words: str | Path, alone: tuple[str, ...] = ()) -> str:
