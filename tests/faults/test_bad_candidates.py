@@ -41,7 +41,7 @@ from zenfront.pipeline.stages.search.stage import search
 search(Experiment.model_validate_json(sys.argv[1]), RunFolder(Path(sys.argv[2])), ConsoleView())
 """
 PLUGIN = """
-import faulthandler, os, pathlib, resource, signal, time
+import os, pathlib, resource, signal, time
 import numpy as np
 import torch
 from zenfront.pipeline.proxies import Proxy
@@ -54,9 +54,6 @@ def bad(network, batch, generator):
         case 6:
             signal.setitimer(signal.ITIMER_REAL, 0.1)  # moves the alarm forward
             time.sleep(1000)
-        case 7:  # in native code that holds the interpreter
-            faulthandler.dump_traceback_later(0.1, exit=True)
-            sum(range(10**15))
         case 10:
             before = resource.getrlimit(resource.RLIMIT_AS)
             try:
@@ -76,7 +73,7 @@ def bad(network, batch, generator):
 PROXY = Proxy("bad", bad, "1", "maximise", "a test", weights="none")
 """
 DIED = "its worker died each time it was scored alone (out of memory, a crash in native code, or no result after 60 s)"
-REASONS = {1: DIED, 3: CROWDED, 6: "bad: TimeoutError: no result after 60 s", 7: DIED, 10: "bad: MemoryError: "}
+REASONS = {1: DIED, 3: CROWDED, 6: "bad: TimeoutError: no result after 60 s", 10: "bad: MemoryError: "}
 
 
 def parameters_of(architecture: Architecture) -> int:
@@ -97,7 +94,7 @@ def test_each_bad_candidate_is_recorded_with_its_reason_and_the_others_are_score
             "task": {"channels": TASK.channels, "height": TASK.height, "width": TASK.width, "classes": TASK.classes},
             "objectives": [{"score": "bad", "direction": "maximise"}],
             "search": {"population": 8, "evaluations": 8, "seed": 2, "candidates_per_trial": 2, "time_limit": 60},
-            "resources": {"device": "cpu", "search": {"workers": 2}},
+            "resources": {"device": "cpu", "search": {"workers": 1}},
         }
     )
     folder = RunFolder(tmp_path / "run")
@@ -198,12 +195,8 @@ def import_and_hang() -> None:
 
 
 def test_a_process_that_no_exception_reaches_is_ended() -> None:
-    """Python's signal handlers do not run in native code; blocking the signal has the same effect."""
-    code = (
-        "import signal, time; from zenfront.pipeline.cluster.time_limit import time_limit\n"
-        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])\n"
-        "with time_limit(0.1): time.sleep(1000)"
-    )
+    """Python's signal handlers do not run in native code that holds the interpreter."""
+    code = "from zenfront.pipeline.cluster.time_limit import time_limit\nwith time_limit(0.1): sum(range(10**15))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert ended.stderr.startswith("Timeout (0:00:01.125000)!")
