@@ -120,7 +120,10 @@ def train_here() -> TrainHere:
             job = searcher.suggest(str(number))
             if job == searcher.FINISHED:
                 return
-            _ = worker.reset_config(job) if number else worker.setup(job, **constants)
+            if number:
+                worker.reset_config(job)
+            else:
+                worker.setup(job, **constants)
             while scheduler.on_trial_result(None, SimpleNamespace(config=job), worker.step()) != scheduler.STOP:
                 pass
             searcher.on_trial_complete(str(number))

@@ -93,7 +93,14 @@ def test_each_bad_candidate_is_recorded_with_its_reason_and_the_others_are_score
             "space": SPACE.name,
             "task": {"channels": TASK.channels, "height": TASK.height, "width": TASK.width, "classes": TASK.classes},
             "objectives": [{"score": "bad", "direction": "maximise"}],
-            "search": {"population": 8, "evaluations": 8, "seed": 2, "candidates_per_trial": 2, "time_limit": 60},
+            "search": {
+                "population": 8,
+                "repeats": 1,
+                "evaluations": 8,
+                "seed": 2,
+                "candidates_per_trial": 2,
+                "time_limit": 60,
+            },
             "resources": {"device": "cpu", "search": {"workers": 1}},
         }
     )
