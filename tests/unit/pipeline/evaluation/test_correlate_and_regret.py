@@ -137,8 +137,9 @@ def test_wrong_input_gives_one_message(zenfront: Zenfront, words: tuple[str, ...
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray_session")
 def test_a_sample_is_trained_and_scored_once_on_ray(zenfront: Zenfront, tmp_path: Path) -> None:
-    asked = ("correlate", "smoke", "--train", "10", "--proxies", "synflow,zen", "--set", "train.epochs=1")
-    asked += ("--set", "resources={device: cpu, search: {workers: 1}, train: {workers: 1}}")
+    settings = ("train.epochs=1", "resources={device: cpu, search: {workers: 1}, train: {workers: 1}}")
+    asked = ["correlate", "smoke", "--train", "10", "--proxies", "synflow,zen"]
+    asked += [word for setting in settings for word in ("--set", setting)]
     code, out, err = zenfront(*asked)
     assert (code, err) == (0, "")
     assert "10 architectures of anynet3; " in out

@@ -175,7 +175,6 @@ def test_the_best_learning_rate_is_found_over_all_settings() -> None:
 @pytest.mark.usefixtures("ray_session")
 def test_spaces_are_trained_once_on_ray(zenfront: Zenfront, tmp_path: Path) -> None:
     settings = ("--set", "train.epochs=1", "--set", "train.data.limit=60", "--set", "search.repeats=1")
-    settings += ("--set", "resources={device: cpu, search: {workers: 1}, train: {workers: 1}}")
     asked = (*TWO, "--train", "10", "--complexity", "none", *settings)
     code, out, err = zenfront(*asked)
     assert (code, err) == (0, "")
