@@ -35,6 +35,9 @@ class Resize(Strict):
     """Pixels of the shorter side, with the ratio of the sides kept; or [height, width], without."""
     crop: Pixels | None = None
     """Side in pixels of the square that is cut out of the middle; `size` if not given."""
+    random: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Smallest share of the area of a training image that is cut out at random, instead of the middle, with a ratio of
+    the sides from 3/4 to 4/3; 0.08 is usual for photographs, 0 disables it. Other images are cut in the middle."""
 
     @model_validator(mode="after")
     def _crop_fits(self) -> "Resize":
@@ -79,6 +82,15 @@ class Data(Strict):
     rules: Literal[1, 2] = 2
     """Rules of reading. 1 is that of Zenfront 0.1, for its runs: the orientation in EXIF is ignored, and a class may be
     absent from the validation images."""
+
+    @model_validator(mode="after")
+    def _random_crops_are_stored(self) -> "Data":
+        if self.store == "memory" and self.resize and self.resize.random:
+            raise ValueError(
+                "`store: memory` keeps images at their final size, but `resize.random` cuts them anew in each epoch "
+                f"(resize.random={self.resize.random}). Set `store: auto`, which keeps their files on the disk"
+            )
+        return self
 
 
 class Recipe(Strict):

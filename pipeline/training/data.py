@@ -26,6 +26,7 @@ from zenfront.pipeline.training.images.source import (
     validation_part,
 )
 from zenfront.pipeline.training.images.split import stratified
+from zenfront.pipeline.training.store.encoded_images import EncodedImages
 from zenfront.pipeline.training.store.keeping import Keeping, Pixels
 from zenfront.pipeline.training.store.stored_images import StoredImages, histogram, parts_of
 from zenfront.spaces import Task
@@ -65,12 +66,18 @@ class ImageSet:
         pixels = self.pixels.to(device) if isinstance(self.pixels, Tensor) else self.pixels
         return ImageSet(pixels, self.labels.to(device))
 
-    def batches(self, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    @property
+    def is_cut_at_random(self) -> bool:
+        """Whether `batches` with a key cuts another part out of each image."""
+        return isinstance(self.pixels, EncodedImages)
+
+    def batches(self, order: Tensor, size: int, key: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield images (n, C, H, W) uint8 and labels (n,) in an order, `size` at a time, on the device of the labels.
 
         Args:
             order: Indices (N,) of the images, on the device of the labels.
             size: Number of images; the last ones can be fewer.
+            key: Source of the randomness of images that are cut at random; None: they are cut in the middle.
 
         Raises:
             UserError: The images are not on this machine and cannot be written to it.
@@ -80,7 +87,7 @@ class ImageSet:
                 yield self.pixels[rows], self.labels[rows]
             return
         device = self.labels.device
-        with closing(self.pixels.batches(order.cpu(), size, pinned=device.type == "cuda")) as read:
+        with closing(self.pixels.batches(order.cpu(), size, key, pinned=device.type == "cuda")) as read:
             for rows, pixels in zip(parts_of(order, size), read, strict=True):
                 yield pixels.to(device, non_blocking=True), self.labels[rows]
 

@@ -221,7 +221,8 @@ def draw_batches(
     size = batch_size(recipe, images)
     order = torch.from_numpy(generator.permutation(len(image_set))).to(image_set.labels.device)
     whole = order[: len(order) // size * size]  # no smaller last mini-batch: BN would learn noise, or fail
-    for pixels, labels in image_set.batches(whole, size):
+    key = int(generator.integers(2**63)) if image_set.is_cut_at_random else None
+    for pixels, labels in image_set.batches(whole, size, key):
         x = augment(images.normalise(pixels), recipe, generator)
         y = F.one_hot(labels, images.classes).float()
         if recipe.mixup:

@@ -6,6 +6,7 @@ from PIL import Image
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Resize
 from zenfront.pipeline.training.images._form import Form
+from zenfront.pipeline.training.images._part import Part
 
 ALWAYS = "Allow it with --set train.data.convert=true"
 LOSSLESS = {"1", "L", "LA", "P", "PA", "RGB", "RGBA"}
@@ -54,7 +55,7 @@ def check_mode(mode: str, form: Form) -> None:
         raise UserError(f"the image has mode {mode!r}: {LOSES[mode]}. {ALWAYS}, or save it as {form.mode}.")
 
 
-def in_form(image: Image.Image, mode: str, orientation: int, form: Form) -> np.ndarray:
+def in_form(image: Image.Image, mode: str, orientation: int, form: Form, part: Part | None = None) -> np.ndarray:
     """Return the pixels (H, W, C), uint8, of a decoded image.
 
     Args:
@@ -62,6 +63,7 @@ def in_form(image: Image.Image, mode: str, orientation: int, form: Form) -> np.n
         mode: Its mode as `Header` states it.
         orientation: Orientation in EXIF.
         form: The form.
+        part: Part of the upright image that is kept; the form says which if it is not given.
 
     Raises:
         UserError: The conversion would lose something, which `convert` does not allow.
@@ -70,7 +72,7 @@ def in_form(image: Image.Image, mode: str, orientation: int, form: Form) -> np.n
         image = _converted(image, form)
     if orientation in TURNS:
         image = image.transpose(TURNS[orientation])
-    return np.asarray(_resized(image, form)).reshape(form.height, form.width, form.channels)
+    return np.asarray(_resized(image, form, part)).reshape(form.height, form.width, form.channels)
 
 
 def _converted(image: Image.Image, form: Form) -> Image.Image:
@@ -121,11 +123,12 @@ def _without_colour(image: Image.Image, form: Form) -> Image.Image:
     return Image.merge("LA", (luminance, image.getchannel("A"))) if image.mode == "RGBA" else luminance
 
 
-def _resized(image: Image.Image, form: Form) -> Image.Image:
+def _resized(image: Image.Image, form: Form, part: Part | None) -> Image.Image:
     if form.resize is None:
         return image
+    box = part.box(image.height, image.width) if part else _kept(image, form.resize)
     # Filtered over the area of a result pixel, and only within the part that is kept, whatever its proportions are.
-    return image.resize((form.width, form.height), Image.Resampling.BILINEAR, box=_kept(image, form.resize))
+    return image.resize((form.width, form.height), Image.Resampling.BILINEAR, box=box)
 
 
 def _kept(image: Image.Image, resize: Resize) -> tuple[float, float, float, float]:

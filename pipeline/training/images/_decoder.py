@@ -1,9 +1,10 @@
 """Decode one image that may come from anywhere, after its format, size and mode were looked at."""
 
 import io
+import math
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -14,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.training.images._convert import check_mode, in_form
 from zenfront.pipeline.training.images._form import LARGEST, LARGEST_FILE, Form
+from zenfront.pipeline.training.images._part import Part
 from zenfront.pipeline.training.images._rows import ImageFile, Stored
 
 FORMATS = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg"), "BMP": (".bmp",), "WEBP": (".webp",)}
@@ -63,10 +65,15 @@ def read_header(stored: Stored, rules: int = 2, largest: int = LARGEST_FILE) -> 
         return _header(image, file, size, rules)
 
 
-def decode(stored: Stored, form: Form) -> np.ndarray:
+def decode(stored: Stored, form: Form, draw: Callable[[int, int], Part] | None = None) -> np.ndarray:
     """Return the pixels (H, W, C), uint8, of an image in the form of the experiment.
 
     Nothing is decoded before format, mode and size are known to be right.
+
+    Args:
+        stored: The image.
+        form: The form.
+        draw: Function that draws the part of an image of a height and a width that is kept.
 
     Raises:
         UserError: The image is damaged, or cannot get that form.
@@ -74,14 +81,16 @@ def decode(stored: Stored, form: Form) -> np.ndarray:
     if isinstance(stored, np.ndarray):
         image = Image.fromarray(stored)
         check_form(Header(image.height, image.width, image.mode), form)
-        return in_form(image, image.mode, 1, form)
+        return in_form(image, image.mode, 1, form, draw(image.height, image.width) if draw else None)
     with _opened(stored, form.largest_file) as (file, size), _image(file) as image:
         header = _header(image, file, size, form.rules)
         check_form(header, form)
+        part = draw(header.height, header.width) if draw else None
         if form.resize:  # a JPEG can be decoded at a fraction of its size; twice the result keeps its quality
-            image.draft(image.mode, (2 * max(form.resize.shape),) * 2)
+            share = min(part.height, part.width) if part else 1.0
+            image.draft(image.mode, (math.ceil(2 * max(form.resize.shape) / share),) * 2)
         image.load()
-        return in_form(image, header.mode, header.orientation, form)
+        return in_form(image, header.mode, header.orientation, form, part)
 
 
 def check_form(header: Header, form: Form) -> None:
@@ -114,6 +123,20 @@ def resize_option(height: int, width: int) -> str:
 def size_text(height: int, width: int) -> str:
     """Return a size in words."""
     return f"{height} high, {width} wide"
+
+
+def encoded(stored: Stored) -> bytes:
+    """Return an image as bytes that `decode` takes: those of its file, or pixels as a PNG.
+
+    Raises:
+        UserError: There is no image, or its file cannot be read.
+    """
+    if isinstance(stored, np.ndarray):
+        file = io.BytesIO()
+        Image.fromarray(stored).save(file, "PNG")
+        return file.getvalue()
+    with _opened(stored, LARGEST_FILE) as (opened, _):
+        return opened.read()
 
 
 @contextmanager

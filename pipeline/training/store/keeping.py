@@ -13,6 +13,7 @@ from zenfront.pipeline.training.images._form import Form
 from zenfront.pipeline.training.images._rows import Rows
 from zenfront.pipeline.training.images.source import decode_rows
 from zenfront.pipeline.training.store._place import place
+from zenfront.pipeline.training.store.encoded_images import EncodedImages
 from zenfront.pipeline.training.store.key import store_name
 from zenfront.pipeline.training.store.stored_images import StoredImages
 from zenfront.pipeline.training.store.writing import write_store
@@ -38,8 +39,9 @@ class Keeping:
     def of(data: Data, form: Form, images: int) -> "Keeping":
         """Return what `train.data.store` says, for a number of images that are trained on and validated with."""
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        random = data.resize is not None and data.resize.random > 0
         large = images * form.channels * form.height * form.width > min(IN_MEMORY, memory // 8)
-        return Keeping(form, data.store == "disk" or (data.store == "auto" and large))
+        return Keeping(form, data.store == "disk" or (data.store == "auto" and (large or random)))
 
     def keep(self, role: str, rows: Rows, read: Callable[[], Rows]) -> "Kept":
         """Return a part whose images are decoded when they are chosen, or written to a store now.
@@ -54,10 +56,14 @@ class Keeping:
         """
         if not self.on_disk:
             return lambda chosen: torch.from_numpy(decode_rows(rows, chosen, self.form))
-        resize = self.form.resize.model_dump(mode="json") if self.form.resize else None
-        name = store_name(rows, role, asdict(self.form) | {"resize": resize})
-        write_store(place() / name, rows, self.form)
-        return lambda chosen: StoredImages(name, self.form, len(rows), chosen, read)
+        resize, is_encoded = None, False
+        if self.form.resize:
+            resize = self.form.resize.model_dump(mode="json", exclude={"random"})
+            is_encoded = role == "train" and self.form.resize.random > 0
+        name = store_name(rows, role, asdict(self.form) | {"resize": resize, "is_encoded": is_encoded})
+        write_store(place() / name, rows, self.form, is_encoded=is_encoded)
+        kind = EncodedImages if is_encoded else StoredImages
+        return lambda chosen: kind(name, self.form, len(rows), chosen, read)
 
 
 Kept = Callable[[np.ndarray], Pixels]

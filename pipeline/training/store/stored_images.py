@@ -22,7 +22,7 @@ from zenfront.pipeline.training.store._shards import Shards
 from zenfront.pipeline.training.store.writing import open_store, write_store
 
 AHEAD = 2
-"""Mini-batches that are read ahead."""
+"""Mini-batches that are read ahead, with one thread."""
 COUNTED = 2**25
 """Bytes of the images whose pixels are counted together."""
 
@@ -70,6 +70,9 @@ class StoredImages:
                 f"{rows.place}: there are {len(rows):,} images on this machine, but {self._count:,} on the machine "
                 "that drives the run. Make the data the same on both."
             )
+        return self._write(rows)
+
+    def _write(self, rows: Rows) -> Shards:
         return write_store(self.folder, rows, self._form)
 
     def prepare(self) -> None:
@@ -86,23 +89,50 @@ class StoredImages:
         Raises:
             UserError: As `prepare`.
         """
+        return self._read(index, None)
+
+    def _read(self, index: slice | Tensor | np.ndarray, key: int | None) -> Tensor:
         chosen = self._chosen[index if isinstance(index, slice) else np.asarray(index)]
         pixels = np.empty((len(chosen), *self.shape[1:]), np.uint8)
-        for row, into in zip(chosen.tolist(), pixels.reshape(len(chosen), -1), strict=True):
-            self._stored.read_into(row, into.data)
+        for row, into in zip(chosen.tolist(), pixels, strict=True):
+            self._read_row(row, into, key)
         return torch.from_numpy(pixels)
 
-    def batches(self, order: Tensor, size: int, *, pinned: bool = False) -> Generator[Tensor, None, None]:
-        """Yield images in an order, `size` at a time, read ahead by a thread; in pinned memory for a GPU."""
+    def _read_row(self, row: int, into: np.ndarray, key: int | None) -> None:
+        """Read a row of the store as (C, H, W); a key is for images that are cut at random."""
+        self._stored.read_into(row, into.reshape(-1).data)
+
+    @property
+    def _threads(self) -> int:
+        """Number of threads that read ahead."""
+        return 1
+
+    def batches(
+        self, order: Tensor, size: int, key: int | None = None, *, pinned: bool = False
+    ) -> Generator[Tensor, None, None]:
+        """Yield images in an order, `size` at a time, read ahead by threads; in pinned memory for a GPU.
+
+        Args:
+            order: Indices (n,) of the images, on the CPU.
+            size: Number of images that are yielded together.
+            key: Source of the randomness of images that are cut at random; None: they are cut in the middle.
+            pinned: Whether they are for a GPU.
+
+        Raises:
+            UserError: As `prepare`.
+        """
 
         def read(few: Tensor) -> Tensor:
-            return self[few].pin_memory() if pinned else self[few]
+            pixels = self._read(few, key)
+            return pixels.pin_memory() if pinned else pixels
 
         self.prepare()
         waiting = deque(parts_of(order, size))
-        reader = ThreadPoolExecutor(1)
+        reader = ThreadPoolExecutor(self._threads)
         try:
-            ahead = deque(reader.submit(read, waiting.popleft()) for _ in range(min(AHEAD, len(waiting))))
+            ahead = deque(
+                reader.submit(read, waiting.popleft()) for _ in range(min(AHEAD + self._threads - 1, len(waiting)))
+            )
             while ahead:
                 pixels = ahead.popleft().result()
                 if waiting:
@@ -110,6 +140,11 @@ class StoredImages:
                 yield pixels
         finally:
             reader.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def _counted(self) -> Tensor:
+        """Images whose pixels are counted."""
+        return torch.arange(len(self))
 
     def histogram(self) -> Tensor:
         """Return the number of pixels of each value (C, 256), counted once for each choice of images."""
@@ -121,7 +156,7 @@ class StoredImages:
         except (OSError, ValueError, RuntimeError, TypeError):
             pass
         step = max(1, COUNTED // self.shape[1:].numel())
-        counts = sum(histogram(self[start : start + step]) for start in range(0, len(self), step))
+        counts = sum(histogram(pixels) for pixels in self.batches(self._counted, step))
         assert isinstance(counts, Tensor)
         with suppress(OSError), write_whole(kept) as aside:  # a store that others wrote cannot be written to
             aside.write_text(json.dumps(counts.tolist()))

@@ -3,17 +3,20 @@
 import json
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from zenfront.pipeline.record.files.whole_file import write_whole
+from zenfront.pipeline.training.images._decoder import encoded
 from zenfront.pipeline.training.images._form import Form
-from zenfront.pipeline.training.images._rows import Rows
+from zenfront.pipeline.training.images._rows import ImageFile, Rows, Stored
 from zenfront.pipeline.training.images.source import decode_row
 from zenfront.pipeline.training.store._place import require_room, written_alone
 from zenfront.pipeline.training.store._progress import Progress
@@ -25,6 +28,8 @@ FILES = 128
 """Files of a store at most; those of a larger one are larger, since each is kept open by every reader."""
 BATCH = 2**24
 """Bytes that are written together, and held in memory by the writer."""
+SAMPLE = 256
+"""Images from whose sizes that of a store of encoded images is estimated."""
 DONE = "store.json"
 """File that is written last: the sizes of all others."""
 
@@ -40,13 +45,14 @@ def open_store(folder: Path) -> Shards | None:
     return None
 
 
-def write_store(folder: Path, rows: Rows, form: Form) -> Shards:
+def write_store(folder: Path, rows: Rows, form: Form, *, is_encoded: bool = False) -> Shards:
     """Return the images of a store, after those that are missing were decoded and written.
 
     Args:
         folder: Folder of the store, named by `store_name`.
         rows: The images.
         form: Form that they get: each row of the store is one image (C, H, W), uint8.
+        is_encoded: Write the bytes of their files instead, after a look whether they can get the form.
 
     Raises:
         UserError: An image is damaged or cannot get the form; the disk is full; the folder cannot be written.
@@ -56,7 +62,7 @@ def write_store(folder: Path, rows: Rows, form: Form) -> Shards:
     with written_alone(folder):
         if stored := open_store(folder):  # another process has written it in the meantime
             return stored
-        plan = _Plan(len(rows), form.height * form.width * form.channels)
+        plan = _Plan(len(rows), _mean_size(rows) if is_encoded else form.height * form.width * form.channels)
         paths = [folder / name for name in plan.names]
         missing = [number for number, path in enumerate(paths) if not _is_whole(path, plan.rows(number))]
         count = sum(len(plan.rows(number)) for number in missing)
@@ -65,7 +71,8 @@ def write_store(folder: Path, rows: Rows, form: Form) -> Shards:
         with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as threads:
             warnings.simplefilter("ignore")  # Pillow's remarks on metadata; what matters raises an error
             for number in missing:
-                write_shard(paths[number], _batches(rows, plan, number, form, threads, progress))
+                make = partial(_files if is_encoded else _pixels, rows, form, threads)
+                write_shard(paths[number], _batches(plan, number, make, progress))
         with write_whole(folder / DONE) as aside:
             aside.write_text(
                 json.dumps({"source": rows.place, "files": {path.name: path.stat().st_size for path in paths}})
@@ -105,13 +112,36 @@ def _is_whole(path: Path, rows: range) -> bool:
         return False
 
 
-def _batches(
-    rows: Rows, plan: _Plan, number: int, form: Form, threads: ThreadPoolExecutor, progress: Progress
-) -> Iterator[pa.Array]:
-    kind, chosen = pa.binary(plan.bytes), plan.rows(number)
+def _batches(plan: _Plan, number: int, make: Callable[[range], pa.Array], progress: Progress) -> Iterator[pa.Array]:
+    chosen = plan.rows(number)
     for start in range(chosen.start, chosen.stop, plan.together):
         few = range(start, min(start + plan.together, chosen.stop))
-        found = list(threads.map(lambda row: decode_row(rows, row, form), few))
-        pixels = np.ascontiguousarray(np.stack(found).transpose(0, 3, 1, 2))
-        yield pa.FixedSizeBinaryArray.from_buffers(kind, len(few), [None, pa.py_buffer(pixels)])
+        yield make(few)
         progress.add(len(few))
+
+
+def _pixels(rows: Rows, form: Form, threads: ThreadPoolExecutor, few: range) -> pa.Array:
+    found = list(threads.map(lambda row: decode_row(rows, row, form), few))
+    pixels = np.ascontiguousarray(np.stack(found).transpose(0, 3, 1, 2))
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(pixels[0].nbytes), len(few), [None, pa.py_buffer(pixels)])
+
+
+def _files(rows: Rows, form: Form, threads: ThreadPoolExecutor, few: range) -> pa.Array:
+    def read(row: int) -> bytes:
+        decode_row(rows, row, form)
+        return encoded(rows.images[row])
+
+    return pa.array(list(threads.map(read, few)), pa.binary())
+
+
+def _mean_size(rows: Rows) -> int:
+    """Return the mean number of bytes of encoded images, of a sample."""
+    sample = np.unique(np.linspace(0, len(rows) - 1, SAMPLE).astype(int)).tolist()
+    return max(1, sum(_size(rows.images[row]) for row in sample) // len(sample))
+
+
+def _size(stored: Stored) -> int:
+    if isinstance(stored, ImageFile):
+        with suppress(OSError, ValueError):
+            return (stored.root / stored.path).stat().st_size
+    return stored.nbytes if isinstance(stored, np.ndarray) else len(stored) if isinstance(stored, bytes) else 0
