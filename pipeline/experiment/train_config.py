@@ -66,6 +66,9 @@ class Data(Strict):
     validation: Split | Literal["split"] | None = None
     """Fraction of the training data that is held out for the scheduler's validation accuracy, or `split`, which takes
     the validation part of the data. If not given: `split` if there is one, else 0.1."""
+    validation_source: Path | None = None
+    """Folder, table or name on the hub with the validation images, if `source` does not hold them: its validation part,
+    or all of it if it has no parts."""
     test: Split | Literal["validation"] | None = None
     """Test data in place of the test part: a fraction of the training data, the same for every seed, or `validation`,
     which takes the validation part."""
@@ -82,6 +85,15 @@ class Data(Strict):
     rules: Literal[1, 2] = 2
     """Rules of reading. 1 is that of Zenfront 0.1, for its runs: the orientation in EXIF is ignored, and a class may be
     absent from the validation images."""
+
+    @model_validator(mode="after")
+    def _one_validation(self) -> "Data":
+        if self.validation_source is not None and isinstance(self.validation, float):
+            raise ValueError(
+                "`validation_source` names the validation images, but `validation` holds out a fraction of the "
+                f"training images (validation={self.validation}). Remove one of them"
+            )
+        return self
 
     @model_validator(mode="after")
     def _random_crops_are_stored(self) -> "Data":

@@ -16,7 +16,7 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.training.images._convert import check_mode, in_form
 from zenfront.pipeline.training.images._form import LARGEST, LARGEST_FILE, Form
 from zenfront.pipeline.training.images._part import Part
-from zenfront.pipeline.training.images._rows import ImageFile, Stored
+from zenfront.pipeline.training.images._rows import ImageFile, Stored, fetched
 
 FORMATS = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg"), "BMP": (".bmp",), "WEBP": (".webp",)}
 """Pillow's names of the formats that are decoded, with their file extensions.
@@ -59,6 +59,7 @@ def read_header(stored: Stored, rules: int = 2, largest: int = LARGEST_FILE) -> 
     Raises:
         UserError: There is no image, or none that can be decoded.
     """
+    stored = fetched(stored)
     if isinstance(stored, np.ndarray):
         return Header(stored.shape[0], stored.shape[1], Image.fromarray(stored).mode)
     with _opened(stored, largest) as (file, size), _image(file) as image:
@@ -78,6 +79,7 @@ def decode(stored: Stored, form: Form, draw: Callable[[int, int], Part] | None =
     Raises:
         UserError: The image is damaged, or cannot get that form.
     """
+    stored = fetched(stored)
     if isinstance(stored, np.ndarray):
         image = Image.fromarray(stored)
         check_form(Header(image.height, image.width, image.mode), form)
@@ -131,6 +133,7 @@ def encoded(stored: Stored) -> bytes:
     Raises:
         UserError: There is no image, or its file cannot be read.
     """
+    stored = fetched(stored)
     if isinstance(stored, np.ndarray):
         file = io.BytesIO()
         Image.fromarray(stored).save(file, "PNG")

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,9 @@ from urllib.request import urlopen
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Data
-from zenfront.pipeline.training.images._layout import NAMES, Layout
+from zenfront.pipeline.training.images._layout import IN_MEMORY, NAMES, Layout
 from zenfront.pipeline.training.images._parquet import missing_column
-from zenfront.pipeline.training.images._rows import ImageFile, Role, Rows, Stored
+from zenfront.pipeline.training.images._rows import Cell, ImageFile, Role, Rows, Stored
 
 PATIENCE = 10
 """Seconds to wait for an answer of the hub."""
@@ -44,7 +45,7 @@ def columns(name: str) -> dict[str, str]:
     return uses | (named or {column: "labels" for column in features if column not in uses})
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)  # of the training and of the validation images
 def _load(name: str) -> Mapping[str, Any]:
     _stay_offline_if_unreachable(name)
     from datasets import load_dataset
@@ -80,11 +81,15 @@ def _rows(data: Data, rows: Any) -> Rows:
         if column not in rows.column_names:
             raise UserError(missing_column(Path(place), rows.column_names, key, column))
     cache = Path(config.HF_CACHE_HOME)
+    encoded = rows.cast_column(data.image, Encoding(decode=False))
     images: list[Stored] = []
-    labels: list[Any] = []
-    for batch in rows.cast_column(data.image, Encoding(decode=False)).iter(batch_size=1000):
-        images += [_stored(image, cache) for image in batch[data.image]]
-        labels += batch[data.label]
+    if encoded.data.nbytes > IN_MEMORY:
+        table = HubTable(encoded.select_columns(data.image), data.image, cache)
+        images = [Cell(table, row) for row in range(len(encoded))]
+    else:
+        for batch in encoded.select_columns(data.image).iter(batch_size=1000):
+            images += [_stored(image, cache) for image in batch[data.image]]
+    labels = list(encoded[data.label])
     names = getattr(rows.features[data.label], "names", None)
     return Rows(
         place=place,
@@ -95,6 +100,29 @@ def _rows(data: Data, rows: Any) -> Rows:
         column=data.image,
         names=tuple(names) if names else None,
     )
+
+
+@dataclass(frozen=True)
+class HubTable:
+    """Images of a part of a data set, which `datasets` keeps on the disk.
+
+    Attributes:
+        table: The part as `datasets.Dataset`.
+        image: Column of the images.
+        cache: Folder of the files that it names.
+    """
+
+    table: Any
+    image: str
+    cache: Path
+
+    def identity(self) -> str:
+        """Return the fingerprint that `datasets` gives the part."""
+        return str(self.table._fingerprint)
+
+    def read(self, place: int) -> Stored:
+        """Return the image of a row."""
+        return _stored(self.table[place][self.image], self.cache)
 
 
 def _stored(image: Mapping[str, Any] | None, cache: Path) -> Stored:

@@ -10,8 +10,9 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.training.images._csv import FILE_NAME, read_paths, read_table
 from zenfront.pipeline.training.images._folders import entries, folders, is_folder, is_image, read_classes
-from zenfront.pipeline.training.images._parquet import class_names, read_parquet
+from zenfront.pipeline.training.images._parquet import class_names, read_large_parquet, read_parquet
 from zenfront.pipeline.training.images._rows import Role, Rows
+from zenfront.pipeline.training.images._tar import read_tar
 
 NAMES: Mapping[Role, tuple[str, ...]] = {
     "train": ("train", "training"),
@@ -19,7 +20,9 @@ NAMES: Mapping[Role, tuple[str, ...]] = {
     "test": ("test", "testing"),
 }
 """Names of the parts, whatever their case."""
-TABLES = (".parquet", ".csv", ".tsv")
+TABLES = (".parquet", ".tar", ".csv", ".tsv")
+IN_MEMORY = 2**28
+"""Bytes of the parquet files of a part up to which their images are kept in memory until they are decoded."""
 METADATA = ("metadata.csv", "metadata.jsonl")
 FORMS = (
     "Zenfront reads class folders (train/CLASS/*.png and test/CLASS/*.png, or CLASS/*.png alone), parquet files "
@@ -32,7 +35,6 @@ FOREIGN = {
     ".mat": "Write each array as PIL.Image.fromarray(image).save(f'train/{label}/{i}.png')",
     ".h5": "Write each array as PIL.Image.fromarray(image).save(f'train/{label}/{i}.png')",
     ".zip": "Unpack it",
-    ".tar": "Unpack it",
     ".gz": "Unpack it",
     ".tgz": "Unpack it",
     ".tfrecord": "Write each image as a PNG in a folder of its class",
@@ -95,7 +97,7 @@ def _tables(folder: Path) -> dict[Role, list[Path]]:
                     f"{folder}: there is a table for {' and '.join(found)}, but none for train. Restore it."
                 )
             return found
-        if same and (suffix == ".parquet" or len(same) == 1):
+        if same and (suffix in (".parquet", ".tar") or len(same) == 1):
             return {"train": same}
     return {}
 
@@ -112,9 +114,10 @@ def first_table(path: Path) -> Path | None:
 
 
 def _role(name: str) -> Role | None:
-    """Return the part that a file name stands for: its first word."""
-    word = re.split(r"[-_.\s]", name.lower(), maxsplit=1)[0]
-    return next((role for role, names in NAMES.items() if word in names), None)
+    """Return the part that a file name stands for: its first word, or of a shard of WebDataset any word."""
+    words = re.split(r"[-_.\s]", name.lower())
+    looked_at = words if words[-1] == "tar" else words[:1]
+    return next((role for role, names in NAMES.items() if set(looked_at) & set(names)), None)
 
 
 def _part_folders(path: Path) -> dict[Role, Path]:
@@ -132,8 +135,8 @@ def _part_folders(path: Path) -> dict[Role, Path]:
 
 def _folder_reader(folder: Path, root: Path, data: Data) -> Callable[[], Rows]:
     def read() -> Rows:
-        files = [folder / entry.name for entry in entries(folder) if entry.name.lower().endswith(".parquet")]
-        if files:
+        names_ = [entry.name for entry in entries(folder)]
+        if files := [folder / name for name in names_ if name.lower().endswith((".parquet", ".tar"))]:
             return _table_reader(files, root, data)()
         table = next((folder / name for name in METADATA if (folder / name).is_file()), None)
         if table is None:
@@ -163,15 +166,30 @@ def _table_reader(files: Sequence[Path], root: Path, data: Data) -> Callable[[],
         for file in files:
             if not file.name.lower().endswith(TABLES):
                 raise UserError(f"{file}: the file is no table that is read. {conversion([file.name])}")
+        if files[0].name.lower().endswith(".tar"):
+            return _joined([_tar_rows(file, data) for file in files])
         if not files[0].name.lower().endswith(".parquet"):
             return _joined([read_paths(file, root.resolve(), data.image, data.label) for file in files])
-        return _joined([_parquet_rows(file, root, data) for file in files])
+        large = sum(file.stat().st_size for file in files) > IN_MEMORY
+        return _joined([_parquet_rows(file, root, data, large) for file in files])
 
     return read
 
 
-def _parquet_rows(file: Path, root: Path, data: Data) -> Rows:
-    images, labels = read_parquet(file, file.parent, root, data.image, data.label)
+def _tar_rows(file: Path, data: Data) -> Rows:
+    images, labels, keys = read_tar(file, data.image, data.label)
+    return Rows(
+        place=str(file),
+        images=images,
+        labels=labels,
+        where=lambda row: f"{file}, sample {keys[row]}",
+        key=f"{data.label!r} of the samples",
+    )
+
+
+def _parquet_rows(file: Path, root: Path, data: Data, large: bool) -> Rows:
+    read = read_large_parquet if large else read_parquet
+    images, labels = read(file, file.parent, root, data.image, data.label)
     return Rows(
         place=str(file),
         images=images,

@@ -10,10 +10,13 @@ import pyarrow.parquet as pq
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.training.images._arrays import is_array, pixels_of
-from zenfront.pipeline.training.images._rows import ImageFile, Stored
+from zenfront.pipeline.training.images._large_parquet import LargeParquet
+from zenfront.pipeline.training.images._rows import Cell, ImageFile, Stored
 
 BATCH = 256
 """Rows that are read at a time."""
+FEW = 32
+"""Rows of a large file that are read at a time."""
 SMALL = 2**28
 """Bytes that a file of any size may unpack to."""
 RATIO = 100
@@ -70,6 +73,31 @@ def read_parquet(path: Path, folder: Path, root: Path, image: str, label: str) -
             _require_limit(path, size, limit)
             labels += _values(batch.column(label))
     return images, labels
+
+
+def read_large_parquet(path: Path, folder: Path, root: Path, image: str, label: str) -> tuple[list[Stored], list[Any]]:
+    """Return the images and the raw labels of a parquet file as `read_parquet`; images are read when they are needed.
+
+    Arrays of pixels are read at once.
+    """
+    _require_content(path)
+    with pq.ParquetFile(path) as file:
+        leaves = _leaves(path, file.schema_arrow, image, label)
+        texts = [column.path for column in _columns(file.schema) if column.physical_type == "BYTE_ARRAY"]
+        if is_array(file.schema_arrow.field(image).type):
+            return read_parquet(path, folder, root, image, label)
+        limit = max(SMALL, RATIO * path.stat().st_size)
+        _require_limit(path, _stated_size(file, leaves), limit)
+    with pq.ParquetFile(path, read_dictionary=texts) as file:
+        labels = [value for batch in _batches(file, [label]) for value in _values(batch.column(label))]
+
+    def images(batch: pa.RecordBatch) -> list[Stored]:
+        values = _images(batch.column(image))
+        _require_limit(path, sum({id(value): len(value) for value in values if value}.values()), limit)
+        return [ImageFile(root, str(folder / value)) if isinstance(value, str) else value for value in values]
+
+    large = LargeParquet(path, leaves[:-1], texts, FEW, images)
+    return [Cell(large, row) for row in range(len(labels))], labels
 
 
 def columns(path: Path) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -23,8 +23,37 @@ class ImageFile(NamedTuple):
     path: str
 
 
-Stored = bytes | ImageFile | np.ndarray | None
-"""An encoded image, its file, its pixels as (H, W) or (H, W, C) uint8, or nothing."""
+class Container(Protocol):
+    """A file with many images, which are read when they are needed."""
+
+    def identity(self) -> str:
+        """Return a text that changes with the file."""
+
+    def read(self, place: int) -> "Stored":
+        """Return the image at a place."""
+
+
+class Cell(NamedTuple):
+    """An image in a container.
+
+    Attributes:
+        container: The container.
+        place: Place of the image in it.
+    """
+
+    container: Container
+    place: int
+
+
+Stored = bytes | ImageFile | Cell | np.ndarray | None
+"""An encoded image, its file or its place in one, its pixels as (H, W) or (H, W, C) uint8, or nothing."""
+
+
+def fetched(stored: Stored) -> bytes | ImageFile | np.ndarray | None:
+    """Return an image after it was read from its container, if it is in one."""
+    while isinstance(stored, Cell):
+        stored = stored.container.read(stored.place)
+    return stored
 
 
 @dataclass(frozen=True)

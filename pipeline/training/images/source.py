@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -175,8 +175,17 @@ def local_path(data: Data) -> Path | None:
 
 def resolved(data: Data) -> Data:
     """Return the data with an absolute path: a process in another folder may read the test data."""
-    path = local_path(data)
-    return data.model_copy(update={"source": str(path.resolve())}) if path else data
+    path, apart = local_path(data), _apart(data)
+    other = local_path(apart) if apart else None
+    update = {"source": path and str(path.resolve()), "validation_source": other and str(other.resolve())}
+    return data.model_copy(update={key: place for key, place in update.items() if place})
+
+
+def _apart(data: Data) -> Data | None:
+    """Return the data that `train.data.validation_source` names."""
+    if data.validation_source is None:
+        return None
+    return data.model_copy(update={"source": data.validation_source, "validation_source": None})
 
 
 def find(data: Data) -> Layout:
@@ -188,7 +197,17 @@ def find(data: Data) -> Layout:
     if data.source == DIGITS:
         return Layout({"train": lambda: _digits("train"), "test": lambda: _digits("test")}, DIGITS)
     path = local_path(data)
-    return _guarded(data, "source", lambda: find_layout(path, data) if path else find_on_hub(data))
+    layout = _guarded(data, "source", lambda: find_layout(path, data) if path else find_on_hub(data))
+    if apart := _apart(data):
+        try:
+            other = find(apart).parts
+        except UserError as error:
+            raise UserError(str(error).replace("train.data.source", "train.data.validation_source")) from error
+        parts: dict[Role, Callable[[], Rows]] = dict(layout.parts) | {
+            "validation": other.get("validation", other["train"])
+        }
+        layout = replace(layout, parts=parts)
+    return layout
 
 
 def _read(data: Data, role: Role) -> Rows:

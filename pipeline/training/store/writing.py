@@ -16,7 +16,7 @@ import pyarrow as pa
 from zenfront.pipeline.record.files.whole_file import write_whole
 from zenfront.pipeline.training.images._decoder import encoded
 from zenfront.pipeline.training.images._form import Form
-from zenfront.pipeline.training.images._rows import ImageFile, Rows, Stored
+from zenfront.pipeline.training.images._rows import ImageFile, Rows, Stored, fetched
 from zenfront.pipeline.training.images.source import decode_row
 from zenfront.pipeline.training.store._place import require_room, written_alone
 from zenfront.pipeline.training.store._progress import Progress
@@ -141,6 +141,7 @@ def _mean_size(rows: Rows) -> int:
 
 
 def _size(stored: Stored) -> int:
+    stored = fetched(stored)
     if isinstance(stored, ImageFile):
         with suppress(OSError, ValueError):
             return (stored.root / stored.path).stat().st_size

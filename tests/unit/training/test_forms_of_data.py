@@ -4,7 +4,9 @@ import csv
 import io
 import json
 import os
+import tarfile
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.training.data import load
+from zenfront.pipeline.training.images import _layout, _parquet
+from zenfront.pipeline.training.images._rows import fetched
 from zenfront.pipeline.training.images.look import look
 
 PAGE = Path(__file__).parents[3] / "docs/data.md"
@@ -122,6 +127,20 @@ def shards(folder: Path, where: str) -> None:
             rows(file, range(numbers.start + shard, numbers.stop, 2), encoded, text_label)
 
 
+def tars(folder: Path, where: str, label: str = "cls") -> None:
+    for part, numbers in (("train", range(10)), ("test", range(100, 104))):
+        for shard in range(2):
+            file = folder / where.format(part=part, shard=f"{shard:06}")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with tarfile.open(file, "w") as tar:
+                for number in range(numbers.start + shard, numbers.stop, 2):
+                    class_ = text_label(number) if label == "cls" else json.dumps({"label": text_label(number)})
+                    for suffix, content in ((label, class_.encode()), ("png", png(number)), ("txt", b"an insect")):
+                        member = tarfile.TarInfo(f"all/{number:04}.{suffix}")
+                        member.size = len(content)
+                        tar.addfile(member, io.BytesIO(content))
+
+
 def hub_clone(folder: Path) -> None:
     """Write what `git clone` of a data set of the hub gives; the cache of the hub has links to files elsewhere."""
     shards(folder / "blobs", "{part}-{shard}.parquet")
@@ -164,6 +183,9 @@ FORMS: dict[str, tuple[Callable[[Path], object], dict[str, Any]]] = {
     "a folder of shards": (lambda f: shards(f, "{part}-{shard}-of-2.parquet"), {}),
     "train/*.parquet and test/*.parquet": (lambda f: shards(f, "{part}/{shard}.parquet"), {}),
     "a folder of shards without parts": (lambda f: shards(f, "{part}s-{shard}.parquet"), {"test": 0.25}),
+    "shards of WebDataset": (lambda f: tars(f, "insects-{part}-{shard}.tar"), {}),
+    "train/*.tar and test/*.tar": (lambda f: tars(f, "{part}/{shard}.tar"), {}),
+    "shards of WebDataset with classes in JSON": (lambda f: tars(f, "{part}-{shard}.tar", "json"), {}),
     "a local clone of a data set of the hub": (hub_clone, {"source": "clone"}),
     "encoded bytes": (lambda f: tables(f, png), {}),
     "arrays of whole numbers": (lambda f: tables(f, lambda n: picture(n).tolist()), {}),
@@ -203,6 +225,43 @@ def test_a_form_is_read(form: str, tmp_path: Path) -> None:
     assert counts["train"] + counts["test"] == 14
     assert len(images.train) + len(images.validation) == counts["train"]
     assert len(images.test()) == counts["test"]
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if "parquet" in form or "shards" in form])
+def test_large_tables_are_read_a_few_rows_at_a_time(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_layout, "IN_MEMORY", 0)
+    monkeypatch.setattr(_parquet, "FEW", 2)
+    test_a_form_is_read(form, tmp_path)
+
+
+def test_large_parquet_is_read_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_parquet, "FEW", 3)
+    column = pa.array([{"bytes": bytes([number] * 9), "path": None} for number in range(50)])
+    table = pa.table({"img": column, "label": [number % 2 for number in range(50)]})
+    pq.write_table(table, tmp_path / "all.parquet", row_group_size=11)
+    images, labels = _parquet.read_large_parquet(tmp_path / "all.parquet", tmp_path, tmp_path, "img", "label")
+    assert labels == [number % 2 for number in range(50)]
+    order = [*range(50), *range(49, -1, -1), *np.random.default_rng(0).permutation(50).tolist()]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(lambda row: fetched(images[row]), order)) == [bytes([row] * 9) for row in order]
+
+
+def test_validation_images_of_ones_own(tmp_path: Path) -> None:
+    parts(tmp_path / "data", ("train", "test"))
+    classes(tmp_path / "mine", 6, 200)
+    data = Data(source=str(tmp_path / "data"), validation_source=str(tmp_path / "mine"))
+    found = look(data, None)
+    assert [(part.role, part.counts) for part in found.parts] == [
+        ("train", (5, 5)),
+        ("validation", (3, 3)),
+        ("test", (2, 2)),
+    ]
+    images = load(data, found.task, 0)
+    assert sorted(images.validation.images[:, 0, 0, 0].tolist()) == list(range(200, 206))
+    assert len(images.train) == 10
+    missing = data.model_copy(update={"validation_source": str(tmp_path / "gone")})
+    with pytest.raises(UserError, match=r"train\.data\.validation_source .*gone: there is no such file or folder"):
+        load(missing, found.task, 0)
 
 
 def test_the_page_names_every_form() -> None:
