@@ -2,7 +2,8 @@
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -176,7 +177,8 @@ def local_path(data: Data) -> Path | None:
 def resolved(data: Data) -> Data:
     """Return the data with an absolute path: a process in another folder may read the test data."""
     path, apart = local_path(data), _apart(data)
-    other = local_path(apart) if apart else None
+    with _naming_validation_source():
+        other = local_path(apart) if apart else None
     update = {"source": path and str(path.resolve()), "validation_source": other and str(other.resolve())}
     return data.model_copy(update={key: place for key, place in update.items() if place})
 
@@ -186,6 +188,15 @@ def _apart(data: Data) -> Data | None:
     if data.validation_source is None:
         return None
     return data.model_copy(update={"source": data.validation_source, "validation_source": None})
+
+
+@contextmanager
+def _naming_validation_source() -> Iterator[None]:
+    """Let errors name the key that they are about."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(str(error).replace("train.data.source", "train.data.validation_source")) from error
 
 
 def find(data: Data) -> Layout:
@@ -199,10 +210,8 @@ def find(data: Data) -> Layout:
     path = local_path(data)
     layout = _guarded(data, "source", lambda: find_layout(path, data) if path else find_on_hub(data))
     if apart := _apart(data):
-        try:
+        with _naming_validation_source():
             other = find(apart).parts
-        except UserError as error:
-            raise UserError(str(error).replace("train.data.source", "train.data.validation_source")) from error
         parts: dict[Role, Callable[[], Rows]] = dict(layout.parts) | {
             "validation": other.get("validation", other["train"])
         }

@@ -42,14 +42,16 @@ class StoredImages:
 
     def __init__(self, name: str, form: Form, count: int, chosen: np.ndarray, rows: Callable[[], Rows]) -> None:
         self._name, self._form, self._count, self._chosen, self._rows = name, form, count, chosen, rows
+        self._place = place()
 
     def __getstate__(self) -> dict[str, object]:
         return {name: value for name, value in vars(self).items() if name != "_stored"}
 
     @property
     def folder(self) -> Path:
-        """Folder of the store on this machine."""
-        return place() / self._name
+        """Folder of the store: that of the process which made it, or on another machine that of this one."""
+        there = self._place / self._name
+        return there if there.exists() else place() / self._name
 
     @property
     def shape(self) -> torch.Size:

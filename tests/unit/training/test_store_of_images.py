@@ -193,7 +193,11 @@ def test_pickled_images_are_found_or_written_on_the_other_machine(
     assert same(pickle.loads(sent).train, images.train)
     monkeypatch.setenv("ZENFRONT_CACHE", str(tmp_path / "other"))
     assert same(pickle.loads(sent).train, images.train)
+    assert not (tmp_path / "other").exists()  # Ray was started with another environment
+    cache.rename(tmp_path / "elsewhere")
+    assert same(pickle.loads(sent).train, images.train)
     assert same(pickle.loads(sent).test(), images.test())
+    assert len(list((tmp_path / "other").glob("images/*/store.json"))) == 2
     next(photos.glob("train/b/*.jpg")).unlink()
     monkeypatch.setenv("ZENFRONT_CACHE", str(tmp_path / "third"))
     with pytest.raises(UserError, match="there are 29 images on this machine, but 30"):
