@@ -1,6 +1,6 @@
 """Section `train` of an experiment: images, recipe, scheduler and objectives of the training."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
@@ -105,6 +105,21 @@ class Data(Strict):
         return self
 
 
+AUGMENTATION = (
+    "flip",
+    "crop_padding",
+    "cutout",
+    "mixup",
+    "trivial_augment",
+    "colour_jitter",
+    "random_erasing",
+    "cutmix",
+)
+"""Keys of a recipe that change images and targets."""
+NEWER = ("trivial_augment", "colour_jitter", "random_erasing", "cutmix")
+"""Keys of a recipe that checkpoints of earlier versions do not have."""
+
+
 class Recipe(Strict):
     """Training recipe: SGD with Nesterov momentum, linear warm-up and cosine decay."""
 
@@ -128,10 +143,28 @@ class Recipe(Strict):
     """Side in pixels of the square that is cut out; 0 disables it."""
     mixup: Rate = 0.0
     """Parameter alpha of mixup's Beta distribution; 0 disables it."""
+    trivial_augment: bool = False
+    """Apply one of 14 operations to each image, of a strength that is drawn: TrivialAugment's wide space."""
+    colour_jitter: Fraction = 0.0
+    """Range around 1 of the factors by which brightness, contrast and saturation are changed; 0 disables it."""
+    random_erasing: Fraction = 0.0
+    """Probability with which a rectangle of an image is erased; 0 disables it."""
+    cutmix: Rate = 0.0
+    """Parameter alpha of CutMix's Beta distribution; with `mixup`, either is applied to half of the mini-batches; 0
+    disables it."""
     ema: Fraction = 0.0
     """Decay of the moving average of the weights, which is evaluated in place of the weights; 0 disables it."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """`auto` uses bfloat16 autocast on GPUs that support it and float32 elsewhere."""
+
+    def without_augmentation(self) -> "Recipe":
+        """Return the recipe without changes to images and targets."""
+        return self.model_copy(update={name: Recipe.model_fields[name].default for name in AUGMENTATION})
+
+    def identity(self) -> dict[str, Any]:
+        """Return the JSON form for checkpoints, without keys that earlier versions lack and that change nothing."""
+        newer = {name for name in NEWER if getattr(self, name) == Recipe.model_fields[name].default}
+        return self.model_dump(mode="json", exclude=newer)
 
     def misfit(self, side: int) -> str | None:
         """Return which key does not fit images with a shorter side of that many pixels and why, or None."""

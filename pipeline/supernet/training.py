@@ -193,7 +193,13 @@ class _Run:
             return self._evaluator.accuracies(alive)
 
     def _recalibrated(self, architectures: list[Architecture], count: int) -> np.ndarray:
+<<<<<<< HEAD
         batches = calibration_batches(self._course, self._images, self._train, count)
+=======
+        generator = numpy_generator(self._course.seed, "recalibration")
+        plain = self._course.recipe.without_augmentation()
+        batches = [x for x, _ in _first(count, self._train, self._images, plain, generator)]
+>>>>>>> 2590858 (TrivialAugment, colour jitter, random erasing and CutMix)
         prepare = self._supernet.path
         return self._evaluator.one_by_one(architectures, lambda each: recalibrate(prepare(each), batches))
 
@@ -227,7 +233,7 @@ class _Run:
             "evaluations": course.config.model_dump(
                 mode="json", include={"last", "every", "ema", "swa", "recalibrate", "finetune"}
             ),
-            "recipe": course.recipe.model_dump(mode="json"),
+            "recipe": course.recipe.identity(),
             "epochs": course.epochs,
             "seeds": [course.seed, course.order_seed],
             "images": {"train": len(images.train), "mean": images.mean.tolist(), "std": images.std.tolist()},

@@ -21,7 +21,7 @@ _ERASE = RandomErasing(p=0.5)
 
 
 def augment(images: Tensor, recipe: Recipe, generator: np.random.Generator) -> Tensor:
-    """Apply the crops, flips and cutout of the recipe.
+    """Apply the crops, flips, cutout and random erasing of the recipe.
 
     Args:
         images: Normalised images (N, C, H, W), float32; padding and cutouts are filled with 0, the mean.
@@ -37,7 +37,26 @@ def augment(images: Tensor, recipe: Recipe, generator: np.random.Generator) -> T
         images = flip(images, generator)
     if recipe.cutout:
         images = cutout(images, recipe.cutout, generator)
+    if recipe.random_erasing:
+        images = erase(images, recipe.random_erasing, generator)
     return images
+
+
+def mix(images: Tensor, targets: Tensor, recipe: Recipe, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Apply mixup or CutMix of the recipe; with both, one of them to each mini-batch, with probability 1/2.
+
+    Args:
+        images: Images (N, C, H, W).
+        targets: Class probabilities (N, K).
+        recipe: Recipe that selects them and their strength.
+        generator: Source of all randomness.
+
+    Returns:
+        Images (N, C, H, W) and targets (N, K).
+    """
+    if recipe.cutmix and (not recipe.mixup or generator.random() < 0.5):
+        return cutmix(images, targets, recipe.cutmix, generator)
+    return mixup(images, targets, recipe.mixup, generator) if recipe.mixup else (images, targets)
 
 
 def crop(images: Tensor, padding: int, generator: np.random.Generator) -> Tensor:
@@ -66,6 +85,55 @@ def cutout(images: Tensor, side: int, generator: np.random.Generator) -> Tensor:
     box = {"xs": x, "ys": y, "widths": length, "heights": length, "values": torch.zeros(count)}
     everywhere = torch.ones(count, dtype=torch.bool)
     return _ERASE(images, params=_parameters(images, everywhere, **box))  # type: ignore[no-any-return]
+
+
+def erase(images: Tensor, probability: float, generator: np.random.Generator) -> Tensor:
+    """Set a rectangle of an image to 0, with a probability; it has 2 to 40 % of the area and sides from 3:10 to 10:3.
+
+    Source: Zhong et al., AAAI 2020, arXiv:1708.04896, alg. 1, with the mean as value. A side that is drawn too long
+    for the image is cut instead of drawn again.
+    """
+    count, _, height, width = images.shape
+    area = generator.uniform(0.02, 0.4, count) * height * width
+    ratio = generator.uniform(0.3, 1 / 0.3, count)
+    sides = [np.clip(np.sqrt(area * each).round(), 1, most) for each, most in ((ratio, height), (1 / ratio, width))]
+    starts = [
+        np.floor(generator.random(count) * (most - side + 1)) for side, most in zip(sides, (height, width), strict=True)
+    ]
+    (h, w), (y, x) = ([torch.from_numpy(each).float() for each in pair] for pair in (sides, starts))
+    applied = torch.from_numpy(generator.random(count) < probability)
+    box = {"xs": x, "ys": y, "widths": w, "heights": h, "values": torch.zeros(count)}
+    return _ERASE(images, params=_parameters(images, applied, **box))  # type: ignore[no-any-return]
+
+
+def cutmix(images: Tensor, targets: Tensor, alpha: float, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Replace a rectangle of each image by that of another one, at the same place; mix targets by the areas.
+
+    The rectangle has the share 1 - lambda of the area, lambda ~ Beta(alpha, alpha), and a uniformly drawn centre; it is
+    clipped at the border.
+
+    Args:
+        images: Images (N, C, H, W).
+        targets: Class probabilities (N, K).
+        alpha: Parameter of the Beta distribution, above 0.
+        generator: Source of all randomness.
+
+    Returns:
+        Images (N, C, H, W) and targets (N, K).
+
+    Source: Yun et al., ICCV 2019, arXiv:1905.04899, sec. 3.2 and the authors' code (one rectangle per mini-batch).
+    """
+    height, width = images.shape[2:]
+    share = np.sqrt(1 - generator.beta(alpha, alpha))
+    limits = []
+    for length in (height, width):
+        side, middle = int(length * share), int(generator.integers(length))
+        limits.append(slice(max(0, middle - side // 2), min(length, middle + side // 2)))
+    other = torch.from_numpy(generator.permutation(len(images))).to(images.device)
+    mixed = images.clone()
+    mixed[:, :, limits[0], limits[1]] = images[other][:, :, limits[0], limits[1]]
+    weight = 1 - mixed[0, 0, limits[0], limits[1]].numel() / (height * width)
+    return mixed, weight * targets + (1 - weight) * targets[other]
 
 
 def mixup(images: Tensor, targets: Tensor, alpha: float, generator: np.random.Generator) -> tuple[Tensor, Tensor]:

@@ -22,8 +22,9 @@ from zenfront.pipeline.experiment.train_config import Recipe
 from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.seeds import numpy_generator, torch_generator
 from zenfront.pipeline.training import checkpoint as checkpoints
-from zenfront.pipeline.training.augment import augment, mixup
+from zenfront.pipeline.training.augment import augment, mix
 from zenfront.pipeline.training.data import Images, ImageSet
+from zenfront.pipeline.training.recolour import recolour
 from zenfront.spaces import Network, initialise
 
 EVALUATED, LARGE, EVALUATED_PIXELS = 500, 128 * 128, 2**21
@@ -223,11 +224,9 @@ def draw_batches(
     whole = order[: len(order) // size * size]  # no smaller last mini-batch: BN would learn noise, or fail
     key = int(generator.integers(2**63)) if image_set.is_cut_at_random else None
     for pixels, labels in image_set.batches(whole, size, key):
-        x = augment(images.normalise(pixels), recipe, generator)
+        x = augment(images.normalise(recolour(pixels, recipe, generator)), recipe, generator)
         y = F.one_hot(labels, images.classes).float()
-        if recipe.mixup:
-            x, y = mixup(x, y, recipe.mixup, generator)
-        yield x, y
+        yield mix(x, y, recipe, generator)
 
 
 def train_step(network: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
@@ -267,7 +266,7 @@ def _identity(network: Network, images: Images, recipe: Recipe, epochs: int, see
     """Return everything that the run depends on, as JSON values."""
     return {
         "network": hashlib.sha256(repr(network).encode()).hexdigest()[:16],
-        "recipe": recipe.model_dump(mode="json"),
+        "recipe": recipe.identity(),
         "epochs": epochs,
         "seed": seed,
         "images": {"train": len(images.train), "mean": images.mean.tolist(), "std": images.std.tolist()},

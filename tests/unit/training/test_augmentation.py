@@ -6,10 +6,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from zenfront.pipeline.experiment.train_config import Recipe
-from zenfront.pipeline.training.augment import augment, crop, cutout, flip, mixup
+from zenfront.pipeline.training.augment import augment, crop, cutmix, cutout, erase, flip, mix, mixup
+from zenfront.pipeline.training.recolour import OPERATIONS, jitter, recolour, trivial_augment
 
 MANY = 4000
 
@@ -74,10 +76,88 @@ def test_mixup_mixes_images_and_targets_alike(alpha: float) -> None:
     assert abs(np.var(weights) - variance) < 6 * np.sqrt(variance / 4 / len(weights))
 
 
+def test_an_erased_rectangle_has_the_shares_of_the_paper() -> None:
+    erased = erase(torch.ones(3000, 1, 50, 80), 0.25, np.random.default_rng(0))[:, 0] == 0
+    changed = erased.flatten(1).any(1)
+    assert abs(changed.double().mean() - 0.25) < 6 * np.sqrt(0.25 * 0.75 / 3000)
+    heights, widths = (erased.any(axis).sum(1)[changed].double() for axis in (2, 1))
+    assert torch.equal(erased.flatten(1).sum(1)[changed].double(), heights * widths)  # a whole rectangle
+    share = heights * widths / 4000
+    assert 0.015 < share.min() < 0.04
+    assert 0.35 < share.max() < 0.42
+    assert (heights / widths).max() < 1.1 / 0.3
+
+
+def test_cutmix_takes_a_rectangle_of_another_image_and_its_share_of_the_target() -> None:
+    generator, shares = np.random.default_rng(0), []
+    images = torch.arange(6.0)[:, None, None, None].expand(6, 1, 40, 30).clone()
+    for _ in range(500):
+        mixed, targets = cutmix(images, torch.eye(6), 1.0, generator)
+        found = torch.stack([(mixed == number).flatten(1).double().mean(1) for number in range(6)], 1)
+        assert torch.allclose(found, targets.double(), atol=1e-6)
+        shares += [1 - value for value in targets.diagonal()[targets.diagonal() < 1].tolist()[:1]]
+    # The mean of a uniform share is 1/2, and what the border clips makes it smaller.
+    assert 0.25 < np.mean(shares) < 0.5
+    assert torch.equal(images[:, 0, 0, 0], torch.arange(6.0))
+
+
+def test_with_mixup_and_cutmix_half_of_the_mini_batches_have_each() -> None:
+    recipe, generator = Recipe(mixup=1.0, cutmix=1.0), np.random.default_rng(0)
+    images = torch.arange(4.0)[:, None, None, None].expand(4, 1, 9, 9)
+    whole = sum(bool((mix(images, torch.eye(4), recipe, generator)[0] == images.long()).all()) for _ in range(400))
+    kinds = [mix(images, torch.eye(4), recipe, generator)[0].frac().any().item() for _ in range(400)]
+    assert abs(sum(kinds) - 200) < 6 * 10
+    assert whole < 100
+
+
+def coloured(count: int) -> Tensor:
+    return torch.randint(0, 256, (count, 3, 9, 7), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+
+
+def test_colour_jitter_changes_brightness_contrast_and_saturation() -> None:
+    grey = torch.full((500, 3, 4, 4), 100, dtype=torch.uint8)
+    found = jitter(grey, 0.4, np.random.default_rng(0))
+    assert torch.allclose(found, found[:, :1, :1, :1].expand_as(found), atol=1e-3)  # brightness alone can change it
+    assert 60 <= found.min() < 61
+    assert 139 < found.max() <= 140
+    pixels = coloured(200)
+    assert torch.allclose(jitter(pixels, 0.0, np.random.default_rng(0)), pixels.float(), atol=1e-3)
+    assert jitter(pixels, 0.9, np.random.default_rng(0)).max() <= 255
+    two = jitter(grey[:, :2], 0.4, np.random.default_rng(0))
+    assert torch.allclose(two, found[:, :2], atol=1e-3)
+
+
+def test_trivial_augment_applies_each_operation_equally_often() -> None:
+    one = coloured(1)
+    found = trivial_augment(one.expand(3000, -1, -1, -1), np.random.default_rng(0))
+    unchanged = (found == one).flatten(1).all(1).double().mean().item()
+    # One of 14 operations is the identity; 10 others are in 1 of 31 strengths, posterising in 3, which round to 8 bits.
+    expected = (1 + 10 / 31 + 3 / 31) / 14
+    assert abs(unchanged - expected) < 6 * np.sqrt(expected / 3000) + 0.02
+    assert len({image.numpy().tobytes() for image in found}) > 300
+    assert found.shape == (3000, 3, 9, 7)
+    assert trivial_augment(one[:, :1], np.random.default_rng(0)).shape == (1, 1, 9, 7)
+
+
+@pytest.mark.parametrize("number", [n for n in range(len(OPERATIONS)) if n not in (1, 2)])
+def test_an_operation_of_no_strength_changes_nothing(number: int) -> None:
+    image = Image.fromarray(coloured(1)[0].permute(1, 2, 0).numpy())
+    assert np.array_equal(np.asarray(OPERATIONS[number](image, 0.0, 1.0)), np.asarray(image))
+    strongest = np.asarray(OPERATIONS[number](image, 1.0, -1.0))
+    assert number == 0 or not np.array_equal(strongest, np.asarray(image))
+
+
 @pytest.mark.parametrize(
     "change",
-    [lambda x, g: crop(x, 1, g), flip, lambda x, g: cutout(x, 2, g)],
-    ids=["crop", "flip", "cutout"],
+    [
+        lambda x, g: crop(x, 1, g),
+        flip,
+        lambda x, g: cutout(x, 2, g),
+        lambda x, g: erase(x, 0.5, g),
+        lambda x, g: recolour(x.to(torch.uint8), Recipe(trivial_augment=True, colour_jitter=0.4), g),
+        lambda x, g: mix(x, torch.eye(64), Recipe(cutmix=1.0), g)[0],
+    ],
+    ids=["crop", "flip", "cutout", "erase", "recolour", "cutmix"],
 )
 def test_the_generator_decides_and_nothing_else(change: Callable[[Tensor, np.random.Generator], Tensor]) -> None:
     before, state = batch(64), torch.get_rng_state()
@@ -93,6 +173,6 @@ def test_a_recipe_without_augmentation_changes_nothing() -> None:
 
 
 def test_a_recipe_enables_each_augmentation() -> None:
-    for change in ({"flip": True}, {"crop_padding": 1}, {"cutout": 2}):
+    for change in ({"flip": True}, {"crop_padding": 1}, {"cutout": 2}, {"random_erasing": 0.5}):
         changed = augment(batch(64), Recipe.model_validate(change), np.random.default_rng(0))
         assert not torch.equal(changed, batch(64))

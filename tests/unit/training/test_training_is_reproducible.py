@@ -25,6 +25,10 @@ EVERYTHING = Recipe(
     crop_padding=1,
     cutout=3,
     mixup=0.2,
+    trivial_augment=True,
+    colour_jitter=0.2,
+    random_erasing=0.3,
+    cutmix=1.0,
     ema=0.9,
 )
 
@@ -75,6 +79,14 @@ def test_the_weights_at_the_last_epoch_are_those_of_its_metrics(
         if result.epoch == 2:
             loss, accuracy, _ = evaluate(network, digits.validation, digits)
             assert (loss, accuracy) == (result.metrics["val_loss"], result.metrics["val_accuracy"])
+
+
+def test_checkpoints_of_earlier_versions_have_no_newer_keys() -> None:
+    """Return the keys of version 0.1, which the checkpoints of its runs have."""
+    first = {"batch_size", "learning_rate", "momentum", "weight_decay", "warmup_epochs", "label_smoothing", "flip"}
+    first |= {"crop_padding", "cutout", "mixup", "ema", "precision"}
+    assert Recipe().identity().keys() == first
+    assert EVERYTHING.identity().keys() == first | {"trivial_augment", "colour_jitter", "random_erasing", "cutmix"}
 
 
 def test_the_seed_decides(digits: Images, new_network: Callable[[], Network]) -> None:
