@@ -16,10 +16,12 @@ import argparse
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -36,9 +38,11 @@ from zenfront.pipeline.cluster.memory import peak
 from zenfront.pipeline.experiment.train_config import Data, Recipe, Resize
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.training.data import Images, load
+from zenfront.pipeline.training.images.look import look
 from zenfront.pipeline.training.loop import draw_batches, train
 from zenfront.spaces import Network, Task
 
+ROLES = ("driver", "worker")
 PARTS = ("reading", "training", "memory")
 DISTINCT = 200
 """Different images among the generated ones; the others are links to their files."""
@@ -136,28 +140,26 @@ def measure_training(folder: Path) -> dict[str, Any]:
 def measure_memory(folder: Path, counts: list[int]) -> dict[str, Any]:
     found = {}
     for count in counts:
-        source = write_photos(folder / f"memory-{count}", count, (256, 256))
-        run = [sys.executable, __file__, "--process"]
-        begin = time.perf_counter()
-        driver = json.loads(subprocess.check_output([*run, f"driver {source}"]))
-        middle = time.perf_counter()
-        worker = json.loads(subprocess.check_output([*run, f"worker {source}"]))
-        found[str(count)] = {
-            "driver": driver,
-            "worker": worker,
-            "seconds": [middle - begin, time.perf_counter() - middle],
-        }
-        print(count, found[str(count)], flush=True)
+        place = folder / f"memory-{count}"
+        if not (place / "whole").exists():  # what an interrupted measurement in a folder of one's own left
+            shutil.rmtree(place, ignore_errors=True)
+            write_photos(place, count, (256, 256))
+            (place / "whole").touch()
+        for role in ROLES:
+            if not (place / role).exists():
+                subprocess.run([sys.executable, __file__, "--process", role, place], check=True)
+        found[str(count)] = {role: int((place / role).read_text()) for role in ROLES}
     return found
 
 
-def one_process(role: str, source: str) -> None:
-    """Load the images as a driver, or train an epoch and test as a worker does; print the peak of the memory."""
+def one_process(role: str, place: Path) -> None:
+    """Look at the images and load them as a driver, or train an epoch and test as a worker; write the peak in bytes."""
     torch.set_num_threads(1)
-    sent = Path(source).with_name("images.pickle")
-    task = Task(3, 256, 256, 2)
+    sent, task = place / "images.pickle", Task(3, 256, 256, 2)
+    data = Data(source=str(place / "data"), validation=0.02)
     if role == "driver":
-        images = load(Data(source=source, validation=0.02), task, 0)
+        look(data, task)
+        images = load(data, task, 0)
         sent.write_bytes(pickle.dumps(images))
     else:
         images = pickle.loads(sent.read_bytes())
@@ -167,21 +169,23 @@ def one_process(role: str, source: str) -> None:
         recipe = Recipe(batch_size=64, warmup_epochs=0, flip=True, crop_padding=4)
         next(train(Network(stem, head), images, recipe, epochs=1, seed=0, device=CPU))
         len(images.test())
-    print(peak("cpu"))
+    (place / role).write_text(str(peak("cpu")))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--counts", nargs="+", type=int, default=[5_000, 20_000, 50_000], help="images of `memory`")
-    parser.add_argument("--folder", type=Path, help="where images are generated and stored, 25 GiB; a temporary one")
-    parser.add_argument("--process", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--folder", type=Path, help="kept folder for generated images, 15 GiB; a temporary one if absent"
+    )
+    parser.add_argument("--process", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.process:
-        return one_process(*options.process.split(" ", 1))
+        return one_process(options.process[0], Path(options.process[1]))
     kept = Path(__file__).with_suffix(".json")
     found: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
-    with TemporaryDirectory(dir=options.folder) as name:
+    with TemporaryDirectory() if options.folder is None else nullcontext(options.folder) as name:
         folder = Path(name)
         os.environ["ZENFRONT_CACHE"] = str(folder / "cache")
         if "reading" in options.parts:

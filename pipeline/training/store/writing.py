@@ -40,7 +40,7 @@ def open_store(folder: Path) -> Shards | None:
         sizes: dict[str, int] = json.loads((folder / DONE).read_text())["files"]
         if all((folder / name).stat().st_size == size for name, size in sizes.items()):
             return Shards([folder / name for name in sizes])
-    except (OSError, ValueError, KeyError):  # pyarrow's errors are both of the first two
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # pyarrow's errors are both of the first two
         pass
     return None
 
