@@ -46,7 +46,7 @@ ROLES = ("driver", "worker")
 PARTS = ("reading", "training", "memory")
 DISTINCT = 200
 """Different images among the generated ones; the others are links to their files."""
-ROUNDS = 5
+ROUNDS = 3
 CPU = torch.device("cpu")
 SMALL, LARGE = Task(3, 32, 32, 10), Task(3, 224, 224, 2)
 
@@ -84,7 +84,7 @@ def rates(arms: dict[str, Callable[[], int]]) -> dict[str, dict[str, float]]:
 
 
 def measure_reading(folder: Path) -> dict[str, Any]:
-    source = write_photos(folder / "reading", 600, (400, 300))
+    source = write_photos(folder / "reading", 320, (400, 300))
     found = {}
     for threads in (1, 2):
         torch.set_num_threads(threads)
@@ -109,7 +109,7 @@ def measure_reading(folder: Path) -> dict[str, Any]:
 
 def measure_training(folder: Path) -> dict[str, Any]:
     torch.set_num_threads(1)
-    source = write_photos(folder / "training", 1280, (32, 32))
+    source = write_photos(folder / "training", 660, (32, 32))
     recipe = Recipe(batch_size=128, warmup_epochs=0, flip=True, crop_padding=4)
     space = spaces.load("resnet")
     genes = {f"{gene}{i}": value for i in (1, 2, 3) for gene, value in (("d", 3), ("w", 8 * 2**i))}
@@ -188,15 +188,15 @@ def main() -> None:
     with TemporaryDirectory() if options.folder is None else nullcontext(options.folder) as name:
         folder = Path(name)
         os.environ["ZENFRONT_CACHE"] = str(folder / "cache")
-        if "reading" in options.parts:
-            found["reading"] = measure_reading(folder)
-        if "training" in options.parts:
-            found["training"] = measure_training(folder)
-        if "memory" in options.parts:
-            found["memory"] = found.get("memory", {}) | measure_memory(folder, options.counts)
-    found["processors"] = os.cpu_count()
-    kept.write_text(json.dumps(found, indent=1) + "\n")
-    print(json.dumps({part: found[part] for part in options.parts}, indent=1))
+        for part in options.parts:
+            measured = (
+                measure_memory(folder, options.counts)
+                if part == "memory"
+                else {"reading": measure_reading, "training": measure_training}[part](folder)
+            )
+            found[part] = measured
+            kept.write_text(json.dumps(found | {"processors": os.cpu_count()}, indent=1) + "\n")
+            print(json.dumps(measured, indent=1), flush=True)
     return None
 
 
