@@ -10,8 +10,9 @@ from PIL import Image
 from torch import Tensor
 
 from zenfront.pipeline.experiment.train_config import Recipe
+from zenfront.pipeline.training import recolour as recolouring
 from zenfront.pipeline.training.augment import augment, crop, cutmix, cutout, erase, flip, mix, mixup
-from zenfront.pipeline.training.recolour import OPERATIONS, jitter, recolour, trivial_augment
+from zenfront.pipeline.training.recolour import OPERATIONS, Operation, jitter, recolour, trivial_augment
 
 MANY = 4000
 
@@ -127,16 +128,32 @@ def test_colour_jitter_changes_brightness_contrast_and_saturation() -> None:
     assert torch.allclose(two, found[:, :2], atol=1e-3)
 
 
-def test_trivial_augment_applies_each_operation_equally_often() -> None:
-    one = coloured(1)
-    found = trivial_augment(one.expand(3000, -1, -1, -1), np.random.default_rng(0))
-    unchanged = (found == one).flatten(1).all(1).double().mean().item()
-    # One of 14 operations is the identity; 10 others are in 1 of 31 strengths, posterising in 3, which round to 8 bits.
-    expected = (1 + 10 / 31 + 3 / 31) / 14
-    assert abs(unchanged - expected) < 6 * np.sqrt(expected / 3000) + 0.02
-    assert len({image.numpy().tobytes() for image in found}) > 300
-    assert found.shape == (3000, 3, 9, 7)
-    assert trivial_augment(one[:, :1], np.random.default_rng(0)).shape == (1, 1, 9, 7)
+def test_trivial_augment_draws_operation_strength_and_sign_uniformly(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+
+    def operation(number: int) -> Operation:
+        def apply(image: Image.Image, strength: float, sign: float) -> Image.Image:
+            drawn.append((number, round(30 * strength), sign))
+            return Image.new("RGB", image.size, (number, 0, 0))
+
+        return apply
+
+    monkeypatch.setattr(recolouring, "OPERATIONS", tuple(map(operation, range(14))))
+    found = trivial_augment(coloured(4000), np.random.default_rng(0))
+    assert found[:, 0, 0, 0].tolist() == [number for number, _, _ in drawn]
+    for position, values in enumerate((range(14), range(31), (-1.0, 1.0))):
+        counts = Counter(each[position] for each in drawn)
+        assert set(counts) == set(values)
+        p = 1 / len(values)
+        assert all(abs(count - 4000 * p) < 6 * np.sqrt(4000 * p * (1 - p)) for count in counts.values())
+
+
+def test_trivial_augment_takes_grey_images_and_leaves_others() -> None:
+    pixels = coloured(60)
+    grey = trivial_augment(pixels[:, :1], np.random.default_rng(0))
+    assert grey.shape == (60, 1, 9, 7)
+    assert not torch.equal(grey, pixels[:, :1])
+    assert torch.equal(trivial_augment(pixels[:, :2], np.random.default_rng(0)), pixels[:, :2])
 
 
 @pytest.mark.parametrize("number", [n for n in range(len(OPERATIONS)) if n not in (1, 2)])
@@ -155,7 +172,7 @@ def test_an_operation_of_no_strength_changes_nothing(number: int) -> None:
         lambda x, g: cutout(x, 2, g),
         lambda x, g: erase(x, 0.5, g),
         lambda x, g: recolour(x.to(torch.uint8), Recipe(trivial_augment=True, colour_jitter=0.4), g),
-        lambda x, g: mix(x, torch.eye(64), Recipe(cutmix=1.0), g)[0],
+        lambda x, g: mix(x + torch.arange(64.0)[:, None, None, None], torch.eye(64), Recipe(cutmix=1.0), g)[0],
     ],
     ids=["crop", "flip", "cutout", "erase", "recolour", "cutmix"],
 )
