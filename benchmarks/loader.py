@@ -166,7 +166,7 @@ def one_process(role: str, place: Path) -> None:
         with torch.device("meta"):
             stem = nn.Sequential(nn.Conv2d(3, 32, 8, 8), nn.BatchNorm2d(32), nn.ReLU())
             head = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(512, 2))
-        recipe = Recipe(batch_size=64, warmup_epochs=0, flip=True, crop_padding=4)
+        recipe = Recipe(batch_size=64, warmup_epochs=0)
         next(train(Network(stem, head), images, recipe, epochs=1, seed=0, device=CPU))
         len(images.test())
     (place / role).write_text(str(peak("cpu")))

@@ -76,7 +76,7 @@ class Data(Strict):
     """Number of training images to use, drawn with the search's seed; all if not given."""
     store: Literal["auto", "memory", "disk"] = "auto"
     """Place of the decoded images: `memory`, one copy for all workers of a machine, or `disk`, Arrow files in the
-    user's cache. `auto` takes the memory up to 1 GiB. It does not change the result."""
+    user's cache. `auto` takes the memory up to 512 MiB. It does not change the result."""
     resize: Resize | None = None
     """Resizing of images of any size; if not given, all must have the size of the task."""
     convert: bool | Literal["lossless"] = "lossless"

@@ -18,7 +18,7 @@ from zenfront.pipeline.training.store.key import store_name
 from zenfront.pipeline.training.store.stored_images import StoredImages
 from zenfront.pipeline.training.store.writing import write_store
 
-IN_MEMORY = 2**30
+IN_MEMORY = 2**29
 """Bytes of decoded images that `auto` keeps in memory, on a machine with eight times as much; an eighth on others."""
 Pixels = Tensor | StoredImages
 
