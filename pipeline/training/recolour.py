@@ -46,11 +46,12 @@ def jitter(pixels: Tensor, strength: float, generator: np.random.Generator) -> T
     brightness, contrast, saturation = factors.to(pixels.device)[..., None, None, None]
     bright = (pixels * brightness).clamp(0, 255)
     mean = _grey(bright).mean((2, 3), keepdim=True)
-    contrasted = (mean + contrast * (bright - mean)).clamp(0, 255)
+    contrasted: Tensor = (mean + contrast * (bright - mean)).clamp(0, 255)
     if pixels.shape[1] != 3:
         return contrasted
     grey = _grey(contrasted)
-    return (grey + saturation * (contrasted - grey)).clamp(0, 255)
+    saturated: Tensor = (grey + saturation * (contrasted - grey)).clamp(0, 255)
+    return saturated
 
 
 def _grey(pixels: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ def draw_part(height: int, width: int, least: float, generator: np.random.Genera
     `RandomResizedCrop`.
     """
     shares = generator.uniform(least, 1, ATTEMPTS)
-    ratios = np.exp(generator.uniform(*map(math.log, RATIO), ATTEMPTS))
+    ratios = np.exp(generator.uniform(math.log(RATIO[0]), math.log(RATIO[1]), ATTEMPTS))
     position = generator.random(2)
     for share, ratio in zip(shares, ratios, strict=True):
         h, w = (round(math.sqrt(share * height * width * each)) for each in (1 / ratio, ratio))

@@ -87,7 +87,7 @@ def read_tar(path: Path, image: str, label: str) -> tuple[list[Stored], list[Any
 def _members(file: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     """Yield the regular files; a member is forgotten when the next one is read, since a shard can hold millions."""
     while (member := file.next()) is not None:
-        file.members.clear()
+        file.members.clear()  # type: ignore[attr-defined]  # of TarFile, though typeshed does not list it
         if member.isreg() and not member.issparse() and not Path(member.name).name.startswith("."):
             yield member
 
