@@ -11,6 +11,7 @@ from typing import Any
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.training.images._csv import INTEGER
 from zenfront.pipeline.training.images._folders import EXTENSIONS
+from zenfront.pipeline.training.images._form import LARGEST_FILE
 from zenfront.pipeline.training.images._rows import Cell, Stored
 
 LARGEST_LABEL = 2**16
@@ -37,7 +38,13 @@ class TarFile:
         return f"{self.path} {found.st_size} {found.st_mtime_ns}"
 
     def read(self, place: int) -> Stored:
-        """Return the member at a position."""
+        """Return the member at a position.
+
+        Raises:
+            UserError: It is too large for an image.
+        """
+        if self.sizes[place] > LARGEST_FILE:
+            raise UserError(f"an encoded image has at most {LARGEST_FILE:,} bytes, but this one {self.sizes[place]:,}.")
         with self.path.open("rb") as file:
             return os.pread(file.fileno(), self.sizes[place], place)
 

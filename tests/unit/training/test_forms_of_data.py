@@ -19,7 +19,7 @@ from PIL import Image
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.training.data import load
-from zenfront.pipeline.training.images import _layout, _parquet
+from zenfront.pipeline.training.images import _layout, _parquet, _tar
 from zenfront.pipeline.training.images._rows import fetched
 from zenfront.pipeline.training.images.look import look
 
@@ -244,6 +244,18 @@ def test_large_parquet_is_read_in_any_order(tmp_path: Path, monkeypatch: pytest.
     order = [*range(50), *range(49, -1, -1), *np.random.default_rng(0).permutation(50).tolist()]
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(lambda row: fetched(images[row]), order)) == [bytes([row] * 9) for row in order]
+
+
+def test_a_shard_with_a_huge_member_or_without_a_class_is_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tars(tmp_path / "json", "{part}-{shard}.tar", "json")
+    with pytest.raises(UserError, match=r"sample all/0000: there is no class, and so it is for 5 of 5 samples"):
+        look(Data(source=str(tmp_path / "json"), label="species"), None)
+    tars(tmp_path, "{part}-{shard}.tar")
+    monkeypatch.setattr(_tar, "LARGEST_FILE", 50)
+    with pytest.raises(UserError, match=r"train-000000\.tar, sample all/0000: an encoded image has at most 50 bytes"):
+        look(Data(source=str(tmp_path)), None)
 
 
 def test_validation_images_of_ones_own(tmp_path: Path) -> None:
