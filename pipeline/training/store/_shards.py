@@ -1,7 +1,7 @@
 """Arrow files with one column of images, read row by row."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -48,9 +48,9 @@ class Shards(Sequence[bytes]):
         self._file = np.repeat(np.arange(len(paths), dtype=np.int32), [len(start) for start, _ in found])
         self._descriptors = [os.open(path, os.O_RDONLY) for path in paths]
 
-    def __del__(self) -> None:
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:  # at the end of a process `os` may be gone
         for descriptor in getattr(self, "_descriptors", ()):
-            os.close(descriptor)
+            close(descriptor)
 
     def __len__(self) -> int:
         return len(self._start)
