@@ -109,7 +109,7 @@ def measure_reading(folder: Path) -> dict[str, Any]:
 
 def measure_training(folder: Path) -> dict[str, Any]:
     torch.set_num_threads(1)
-    source = write_photos(folder / "training", 660, (32, 32))
+    source = write_photos(folder / "training", 270, (32, 32))
     recipe = Recipe(batch_size=128, warmup_epochs=0, flip=True, crop_padding=4)
     space = spaces.load("resnet")
     genes = {f"{gene}{i}": value for i in (1, 2, 3) for gene, value in (("d", 3), ("w", 8 * 2**i))}
