@@ -6,7 +6,6 @@ import json
 import os
 import tarfile
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.training.data import load
-from zenfront.pipeline.training.images import _layout, _parquet, _tar
-from zenfront.pipeline.training.images._rows import fetched
+from zenfront.pipeline.training.images import _layout, _parquet
 from zenfront.pipeline.training.images.look import look
 
 PAGE = Path(__file__).parents[3] / "docs/data.md"
@@ -232,48 +229,6 @@ def test_large_tables_are_read_a_few_rows_at_a_time(form: str, tmp_path: Path, m
     monkeypatch.setattr(_layout, "IN_MEMORY", 0)
     monkeypatch.setattr(_parquet, "FEW", 2)
     test_a_form_is_read(form, tmp_path)
-
-
-def test_large_parquet_is_read_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_parquet, "FEW", 3)
-    column = pa.array([{"bytes": bytes([number] * 9), "path": None} for number in range(50)])
-    table = pa.table({"img": column, "label": [number % 2 for number in range(50)]})
-    pq.write_table(table, tmp_path / "all.parquet", row_group_size=11)
-    images, labels = _parquet.read_large_parquet(tmp_path / "all.parquet", tmp_path, tmp_path, "img", "label")
-    assert labels == [number % 2 for number in range(50)]
-    order = [*range(50), *range(49, -1, -1), *np.random.default_rng(0).permutation(50).tolist()]
-    with ThreadPoolExecutor(4) as threads:
-        assert list(threads.map(lambda row: fetched(images[row]), order)) == [bytes([row] * 9) for row in order]
-
-
-def test_a_shard_with_a_huge_member_or_without_a_class_is_one_message(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tars(tmp_path / "json", "{part}-{shard}.tar", "json")
-    with pytest.raises(UserError, match=r"sample all/0000: there is no class, and so it is for 5 of 5 samples"):
-        look(Data(source=str(tmp_path / "json"), label="species"), None)
-    tars(tmp_path, "{part}-{shard}.tar")
-    monkeypatch.setattr(_tar, "LARGEST_FILE", 50)
-    with pytest.raises(UserError, match=r"train-000000\.tar, sample all/0000: an encoded image has at most 50 bytes"):
-        look(Data(source=str(tmp_path)), None)
-
-
-def test_validation_images_of_ones_own(tmp_path: Path) -> None:
-    parts(tmp_path / "data", ("train", "test"))
-    classes(tmp_path / "mine", 6, 200)
-    data = Data(source=str(tmp_path / "data"), validation_source=str(tmp_path / "mine"))
-    found = look(data, None)
-    assert [(part.role, part.counts) for part in found.parts] == [
-        ("train", (5, 5)),
-        ("validation", (3, 3)),
-        ("test", (2, 2)),
-    ]
-    images = load(data, found.task, 0)
-    assert sorted(images.validation.images[:, 0, 0, 0].tolist()) == list(range(200, 206))
-    assert len(images.train) == 10
-    missing = data.model_copy(update={"validation_source": str(tmp_path / "gone")})
-    with pytest.raises(UserError, match=r"train\.data\.validation_source .*gone: there is no such file or folder"):
-        load(missing, found.task, 0)
 
 
 def test_the_page_names_every_form() -> None:
