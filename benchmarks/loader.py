@@ -8,8 +8,8 @@ Every figure is a ratio or a peak within one run on one machine:
 * reading: images a second of the loader alone at 224 x 224 from JPEG files of 400 x 300, cut at random anew in each
   epoch, against `torch.utils.data.DataLoader` over the same files with as many processes as there are threads here.
 * training: images a second of a ResNet-20 at 32 x 32 with the images in memory and on the disk, and of a plain loop.
-* memory: peak resident memory of the driver and of a worker that trains one epoch on generated JPEG files of
-  256 x 256 with a network of one megabyte, for several numbers of images.
+* memory: peak resident memory of the driver, which looks at generated JPEG files of 256 x 256 and stores them, and of
+  a worker, which trains some steps of a small network, evaluates it, and reads all mini-batches of an epoch and a test.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -36,17 +37,19 @@ from torch.utils.data import DataLoader
 from zenfront import spaces
 from zenfront.pipeline.cluster.memory import peak
 from zenfront.pipeline.experiment.train_config import Data, Recipe, Resize
-from zenfront.pipeline.seeds import numpy_generator
+from zenfront.pipeline.seeds import numpy_generator, torch_generator
 from zenfront.pipeline.training.data import Images, load
 from zenfront.pipeline.training.images.look import look
-from zenfront.pipeline.training.loop import draw_batches, train
-from zenfront.spaces import Network, Task
+from zenfront.pipeline.training.loop import draw_batches, evaluate, sgd, train, train_step
+from zenfront.spaces import Network, Task, initialise
 
 ROLES = ("driver", "worker")
 PARTS = ("reading", "training", "memory")
 DISTINCT = 200
 """Different images among the generated ones; the others are links to their files."""
 ROUNDS = 3
+STEPS = 10
+"""Training steps of the worker whose memory is measured."""
 CPU = torch.device("cpu")
 SMALL, LARGE = Task(3, 32, 32, 10), Task(3, 224, 224, 2)
 
@@ -153,7 +156,7 @@ def measure_memory(folder: Path, counts: list[int]) -> dict[str, Any]:
 
 
 def one_process(role: str, place: Path) -> None:
-    """Look at the images and load them as a driver, or train an epoch and test as a worker; write the peak in bytes."""
+    """Look at the images and load them as a driver, or train and read them as a worker; write the peak in bytes."""
     torch.set_num_threads(1)
     sent, task = place / "images.pickle", Task(3, 256, 256, 2)
     data = Data(source=str(place / "data"), validation=0.02)
@@ -166,9 +169,15 @@ def one_process(role: str, place: Path) -> None:
         with torch.device("meta"):
             stem = nn.Sequential(nn.Conv2d(3, 32, 8, 8), nn.BatchNorm2d(32), nn.ReLU())
             head = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(512, 2))
-        recipe = Recipe(batch_size=64, warmup_epochs=0)
-        next(train(Network(stem, head), images, recipe, epochs=1, seed=0, device=CPU))
-        len(images.test())
+        recipe, network = Recipe(batch_size=64, warmup_epochs=0), Network(stem, head)
+        initialise(network, torch_generator(0, "weights"), "kaiming", CPU)
+        optimizer = sgd(network, recipe)
+        for x, y in islice(draw_batches(images.train, images, recipe, numpy_generator(0, "epoch")), STEPS):
+            train_step(network, optimizer, x, y, recipe)
+        evaluate(network, images.validation, images)
+        for part in (images.train, images.test()):
+            for _ in part.batches(torch.randperm(len(part), generator=torch_generator(0, "order")), 64):
+                pass
     (place / role).write_text(str(peak("cpu")))
 
 
