@@ -193,13 +193,7 @@ class _Run:
             return self._evaluator.accuracies(alive)
 
     def _recalibrated(self, architectures: list[Architecture], count: int) -> np.ndarray:
-<<<<<<< HEAD
         batches = calibration_batches(self._course, self._images, self._train, count)
-=======
-        generator = numpy_generator(self._course.seed, "recalibration")
-        plain = self._course.recipe.without_augmentation()
-        batches = [x for x, _ in _first(count, self._train, self._images, plain, generator)]
->>>>>>> 2590858 (TrivialAugment, colour jitter, random erasing and CutMix)
         prepare = self._supernet.path
         return self._evaluator.one_by_one(architectures, lambda each: recalibrate(prepare(each), batches))
 
@@ -261,7 +255,7 @@ class _Run:
 def calibration_batches(course: Course, images: Images, part: ImageSet, count: int) -> list[Tensor]:
     """Return mini-batches of normalised images without augmentation, on which batch normalisation is recalibrated."""
     generator = numpy_generator(course.seed, "recalibration")
-    plain = course.recipe.model_copy(update={"crop_padding": 0, "flip": False, "cutout": 0, "mixup": 0.0})
+    plain = course.recipe.without_augmentation()
     return [x for x, _ in _first(count, part, images, plain, generator)]
 
 
