@@ -16,6 +16,7 @@ from zenfront.spaces._network import (
     initialise,
     without_auxiliaries,
 )
+from zenfront.spaces._outline import Block, run_block
 from zenfront.spaces._published import PUBLISHED
 from zenfront.spaces._space import Space
 from zenfront.spaces._task import Task
@@ -44,6 +45,7 @@ __all__ = [
     "SPACES",
     "Architecture",
     "Auxiliary",
+    "Block",
     "Gene",
     "Init",
     "Levels",
@@ -55,5 +57,6 @@ __all__ = [
     "initialise",
     "load",
     "names",
+    "run_block",
     "without_auxiliaries",
 ]

@@ -1,12 +1,13 @@
 """AnyNet: a stem, stages of identical blocks, and a head (Radosavovic et al., CVPR 2020, sec. 3.2; pycls)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
 from zenfront.spaces._blocks import Residual, SqueezeExcitation, classifier, conv_bn, conv_bn_relu, shortcut
 from zenfront.spaces._network import Network
+from zenfront.spaces._outline import outlined
 from zenfront.spaces._task import Task
 
 
@@ -34,17 +35,20 @@ class Stage:
 Block = Callable[[int, Stage, int], nn.Module]
 
 
+@outlined
 def vanilla(w_in: int, stage: Stage, stride: int) -> nn.Module:
     """Build two 3 x 3 convolutions, each followed by BN and ReLU, without a shortcut."""
     return nn.Sequential(*conv_bn_relu(w_in, stage.w, 3, stride), *conv_bn_relu(stage.w, stage.w))
 
 
+@outlined
 def basic(w_in: int, stage: Stage, stride: int) -> nn.Module:
     """Build the block of ResNet-18 and ResNet-56: two 3 x 3 convolutions with a shortcut around them."""
     branch = nn.Sequential(*conv_bn_relu(w_in, stage.w, 3, stride), *conv_bn(stage.w, stage.w))
     return nn.Sequential(Residual(branch, shortcut(w_in, stage.w, stride)), nn.ReLU())
 
 
+@outlined
 def bottleneck(w_in: int, stage: Stage, stride: int) -> nn.Module:
     """Build an X block (Y with squeeze-and-excitation): 1 x 1, grouped 3 x 3 and 1 x 1 convolutions with a shortcut."""
     w_b = stage.w // stage.b
@@ -58,16 +62,19 @@ def bottleneck(w_in: int, stage: Stage, stride: int) -> nn.Module:
     return nn.Sequential(Residual(branch, shortcut(w_in, stage.w, stride)), nn.ReLU())
 
 
+@outlined
 def cifar_stem(task: Task, w: int) -> nn.Module:
     """Build a 3 x 3 stem at full resolution (pycls' ``res_stem_cifar``)."""
     return nn.Sequential(*conv_bn_relu(task.channels, w))
 
 
+@outlined
 def simple_stem(task: Task, w: int) -> nn.Module:
     """Build a 3 x 3 stem with stride 2, which RegNet uses on ImageNet (pycls' ``simple_stem_in``)."""
     return nn.Sequential(*conv_bn_relu(task.channels, w, 3, 2))
 
 
+@outlined
 def imagenet_stem(task: Task, w: int) -> nn.Module:
     """Build a 7 x 7 stem with stride 2, followed by 3 x 3 max pooling with stride 2 (pycls' ``res_stem_in``)."""
     return nn.Sequential(*conv_bn_relu(task.channels, w, 7, 2), nn.MaxPool2d(3, 2, 1))
@@ -92,8 +99,9 @@ def anynet(
     layers = [stem(task, stem_w)]
     w_in = stem_w
     for stage in stages:
+        shape = replace(stage, d=1, stride=1)  # all that a block depends on: equal blocks are outlined once
         for position in range(stage.d):
-            layers.append(block(w_in, stage, stage.stride if position == 0 else 1))
+            layers.append(block(w_in, shape, stage.stride if position == 0 else 1))
             w_in = stage.w
     return Network(nn.Sequential(*layers), classifier(w_in, task.out_features))
 

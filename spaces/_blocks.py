@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from zenfront.spaces._layers import BatchNorm2d, Conv2d
 from zenfront.spaces._network import Auxiliary
+from zenfront.spaces._outline import outlined
 
 
 def conv_bn(w_in: int, w_out: int, k: int = 3, stride: int = 1, groups: int = 1) -> list[nn.Module]:
@@ -66,6 +67,7 @@ class SqueezeExcitation(Auxiliary):
         return x * self.excite(x) if self.active else x
 
 
-def classifier(w_in: int, classes: int) -> nn.Sequential:
+@outlined
+def classifier(w_in: int, classes: int) -> nn.Module:
     """Build a classifier (N, w_in, H, W) -> (N, classes): global average pooling and a linear layer."""
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(w_in, classes))

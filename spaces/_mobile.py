@@ -3,8 +3,10 @@
 from torch import nn
 
 from zenfront.spaces._blocks import Residual, conv_bn, conv_bn_relu
+from zenfront.spaces._outline import outlined
 
 
+@outlined
 def inverted_bottleneck(w_in: int, w_out: int, k: int, expansion: int, stride: int) -> nn.Module:
     """Build an inverted bottleneck.
 

@@ -8,12 +8,14 @@ from zenfront.spaces._blocks import Residual, classifier, conv_bn
 from zenfront.spaces._cell import Edge, EdgeCell, Zero, relu_conv_bn, select_edges
 from zenfront.spaces._layers import BatchNorm2d, Conv2d
 from zenfront.spaces._network import Network
+from zenfront.spaces._outline import outlined
 from zenfront.spaces._task import Task
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
 
-def _reduction(w_in: int, w_out: int) -> Residual:
+@outlined
+def _reduction(w_in: int, w_out: int) -> nn.Module:
     """Build the reduction block: two ReLU-conv-BN, the first of stride 2, with a shortcut.
 
     The shortcut is 2 x 2 average pooling followed by a 1 x 1 convolution without BN.
@@ -37,8 +39,9 @@ def _operation(name: str, w_in: int, w_out: int) -> nn.Module:
     return Zero()
 
 
-def _cell(names: Mapping[Edge, str], w_in: int, w_out: int) -> EdgeCell:
-    kept = select_edges(names)
+@outlined
+def _cell(names: tuple[tuple[Edge, str], ...], w_in: int, w_out: int) -> nn.Module:
+    kept = select_edges(dict(names))
     return EdgeCell({edge: _operation(kept[edge], w_in if edge[0] == 0 else w_out, w_out) for edge in kept})
 
 
@@ -54,13 +57,13 @@ def nats_network(names: Mapping[Edge, str], widths: Sequence[int], cells: int, t
         task: Image shape and number of classes.
     """
     layers: list[nn.Module] = [nn.Sequential(*conv_bn(task.channels, widths[0]))]
-    w = widths[0]
+    w, cell = widths[0], tuple(names.items())
     for stage, width in enumerate((widths[0], widths[2], widths[4])):
         if stage > 0:
             layers.append(_reduction(w, widths[2 * stage - 1]))
             w = widths[2 * stage - 1]
         for _ in range(cells):
-            layers.append(_cell(names, w, width))
+            layers.append(_cell(cell, w, width))
             w = width
     layers.append(nn.Sequential(BatchNorm2d(w), nn.ReLU()))
     return Network(nn.Sequential(*layers), classifier(w, task.out_features))

@@ -24,6 +24,7 @@ from zenfront.spaces._cell import FactorizedReduce, Zero, relu_conv_bn
 from zenfront.spaces._genotype import Cell, Edge, Genotype, canonical_cell, parse_genotype, print_genotype
 from zenfront.spaces._layers import BatchNorm2d, Conv2d
 from zenfront.spaces._network import Network
+from zenfront.spaces._outline import outlined
 from zenfront.spaces._pasted import require_known
 from zenfront.spaces._space import Space
 from zenfront.spaces._task import Task
@@ -114,6 +115,9 @@ class NodeCell(nn.Module):
         return torch.cat([nodes[node] for node in self.concat], 1)
 
 
+node_cell = outlined(NodeCell)
+
+
 def _built(edges: tuple[Edge, Edge]) -> list[Edge]:
     """Return the edges of a node except those with ``none``, or one of these if there are no others."""
     return [edge for edge in edges if edge[1] != "none"] or [(0, "none")]
@@ -127,7 +131,7 @@ def reads(cell: Cell) -> set[int]:
 class _Stack(nn.Module):
     """Stem and cells, where `cells` maps positions to those cells whose output is used."""
 
-    def __init__(self, stem: nn.Module, cells: Mapping[int, NodeCell]) -> None:
+    def __init__(self, stem: nn.Module, cells: Mapping[int, nn.Module]) -> None:
         super().__init__()
         self.stem = stem
         self.positions = list(cells)
@@ -148,12 +152,12 @@ def cell_network(genotype: Genotype, concat: Concat, task: Task) -> Network:
     stem = nn.Sequential(*conv_bn(task.channels, stem_width))
     reductions, plan = _reductions(genotype), _plan(genotype)
     used = _used(plan)
-    inputs, cells = (stem_width, stem_width), dict[int, NodeCell]()
+    inputs, cells = (stem_width, stem_width), dict[int, nn.Module]()
     for position, cell in enumerate(plan):
         w *= 2 if position in reductions else 1
         if position in used:
             reduce, after_reduce = position in reductions, position - 1 in reductions
-            cells[position] = NodeCell(cell, concat(cell), inputs, w, reduce, after_reduce)
+            cells[position] = node_cell(cell, tuple(concat(cell)), inputs, w, reduce, after_reduce)
         inputs = inputs[1], w * len(concat(cell))
     return Network(_Stack(stem, cells), classifier(inputs[1], task.out_features))
 

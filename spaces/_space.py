@@ -14,6 +14,7 @@ from zenfront.pipeline.errors import UserError
 from zenfront.spaces._architecture import Architecture, Gene
 from zenfront.spaces._levels import Levels
 from zenfront.spaces._network import Network
+from zenfront.spaces._outline import outlines
 from zenfront.spaces._pasted import literal
 from zenfront.spaces._task import Task
 
@@ -171,6 +172,15 @@ class Space:
             raise UserError(f"{self.notation(architecture)}: {reason}")
         with torch.device("meta"):
             return self.build(architecture, task)
+
+    def outline(self, architecture: Architecture, task: Task) -> Network:
+        """Return a stand-in for the network whose equal blocks are built once, for costs with `Proxy.adds_up`.
+
+        Raises:
+            UserError: The architecture cannot be built for the task.
+        """
+        with outlines():
+            return self.network(architecture, task)
 
     def as_ray(self) -> dict[str, Any]:
         """Return the space as a dictionary of Ray Tune domains."""

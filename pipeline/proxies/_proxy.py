@@ -61,6 +61,8 @@ class Proxy:
             kept; its option ``model`` says how many architectures are measured before a search that predicts it.
         of_supernet: Whether the network has the trained weights of the experiment's supernet in place of fresh ones,
             and the mini-batch is the validation images.
+        adds_up: Whether a cost is the same on an outline of the network, `Space.outline`, where equal blocks share
+            their layers.
         conflict: Callable (options) -> reason why options, each of which is right by itself, cannot be used together,
             or None.
     """
@@ -74,6 +76,7 @@ class Proxy:
     weights: Weights = "default"
     measured: bool = False
     of_supernet: bool = False
+    adds_up: bool = False
     conflict: Callable[[Mapping[str, Any]], str | None] | None = None
 
     @property

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from zenfront.pipeline.proxies._multiply_adds import CONVOLUTIONS, MATRIX_PRODUCTS, PRODUCTS, count
+from zenfront.spaces import Block, run_block
 
 # Functions with parameters that count no multiply-adds, by the convention of the field (pycls, NATS-Bench): norms,
 # look-ups, element-wise arithmetic and rearrangements.
@@ -26,6 +28,10 @@ SAME_SHAPE = frozenset({F.batch_norm, F.relu, F.relu6, F.silu, F.hardswish, F.ha
 ADDITIONS = frozenset({torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__})
 # Functions whose result does not depend on the values of their arguments.
 CONSTANTS = frozenset({torch.zeros_like, torch.ones_like, Tensor.new_zeros, Tensor.new_ones})
+
+
+BLOCKS = 2**14
+"""Number of different blocks whose calls are remembered, with about 10 kB each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +122,8 @@ class _Tracer(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        if func is run_block:
+            return self._run_block(*args)
         kwargs = kwargs or {}
         result = _shape_of(func, args, kwargs)
         tensors = list(_tensors((*args, *kwargs.values())))
@@ -132,6 +140,22 @@ class _Tracer(TorchFunctionMode):
         for output in outputs:
             output._call = call  # type: ignore[attr-defined]
         return result
+
+    def _run_block(self, block: Block, *inputs: Tensor) -> Tensor:
+        """Append the calls of an outlined block, without its parameters; return its output."""
+        if not all(hasattr(x, "_call") for x in inputs):
+            with self:
+                output: Tensor = block.on_meta()(*inputs)
+            return output
+        calls: list[Call] = [x._call for x in inputs]  # type: ignore[attr-defined]
+        steps, shape, last = _steps(block, *(call.shape for call in calls))
+        for step in steps:
+            calls.append(Call(step.function, tuple(calls[i] for i in step.inputs), (), step.shape, step.multiply_adds))
+        self.calls += calls[len(inputs) :]
+        output = torch.empty(shape, device="meta")
+        if last is not None:
+            output._call = calls[last]  # type: ignore[attr-defined]
+        return output
 
     def _record(
         self,
@@ -160,13 +184,41 @@ def trace(network: nn.Module, shape: Iterable[int]) -> Trace:
     Raises:
         NotImplementedError: A parameter is passed to a function whose cost is not known.
     """
-    source = Call(torch.empty, (), (), torch.Size((1, *shape)))
-    image = torch.empty(source.shape, device="meta")
-    image._call = source  # type: ignore[attr-defined]
+    calls, sources, logits = _follow(network, torch.Size((1, *shape)))
+    return Trace(calls, sources[0], getattr(logits, "_call", Call(torch.empty, (), (), logits.shape)))
+
+
+def _follow(module: nn.Module, *shapes: torch.Size) -> tuple[list[Call], list[Call], Tensor]:
+    """Return the calls of a module on inputs of these shapes, the inputs represented as calls, and the output."""
+    sources = [Call(torch.empty, (), (), shape) for shape in shapes]
+    inputs = [torch.empty(shape, device="meta") for shape in shapes]
+    for x, source in zip(inputs, sources, strict=True):
+        x._call = source  # type: ignore[attr-defined]
     tracer = _Tracer()
     with torch.no_grad(), tracer:
-        logits = network(image)
-    return Trace(tracer.calls, source, getattr(logits, "_call", Call(torch.empty, (), (), logits.shape)))
+        output = module(*inputs)
+    return tracer.calls, sources, output
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A call of a block, whose inputs are positions among the inputs of the block and the steps before."""
+
+    function: Callable[..., Any]
+    inputs: tuple[int, ...]
+    shape: torch.Size
+    multiply_adds: int
+
+
+@lru_cache(maxsize=BLOCKS)
+def _steps(block: Block, *shapes: torch.Size) -> tuple[list[_Step], torch.Size, int | None]:
+    """Return the calls of a block, the shape of its output, and which call computed it; None: a constant."""
+    calls, sources, output = _follow(block.on_meta(), *shapes)
+    places = {call: place for place, call in enumerate((*sources, *calls))}
+    steps = [
+        _Step(call.function, tuple(places[i] for i in call.inputs), call.shape, call.multiply_adds) for call in calls
+    ]
+    return steps, output.shape, places.get(getattr(output, "_call", None))  # type: ignore[arg-type]
 
 
 def _is_constant(func: Callable[..., Any], args: tuple[Any, ...]) -> bool:

@@ -25,4 +25,12 @@ def activations(network: Network, batch: Batch, generator: torch.Generator) -> f
     return float(sum(call.shape.numel() for call in trace(network, batch.images.shape[1:]).calls if call.is_product))
 
 
-PROXY = Proxy("activations", activations, "elements", "minimise", "pycls, net_complexity (CVPR 2020)", weights="none")
+PROXY = Proxy(
+    "activations",
+    activations,
+    "elements",
+    "minimise",
+    "pycls, net_complexity (CVPR 2020)",
+    weights="none",
+    adds_up=True,
+)

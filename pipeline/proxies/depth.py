@@ -25,4 +25,4 @@ def depth(network: Network, batch: Batch, generator: torch.Generator) -> float:
     return float(trace(network, batch.images.shape[1:]).longest(lambda call: int(call.is_convolution)))
 
 
-PROXY = Proxy("depth", depth, "convolutions", "minimise", "by definition", weights="none")
+PROXY = Proxy("depth", depth, "convolutions", "minimise", "by definition", weights="none", adds_up=True)

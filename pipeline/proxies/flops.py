@@ -30,4 +30,6 @@ def flops(network: Network, batch: Batch, generator: torch.Generator) -> float:
     return float(sum(call.multiply_adds for call in trace(network, batch.images.shape[1:]).calls))
 
 
-PROXY = Proxy("flops", flops, "multiply-adds", "minimise", "pycls, net_complexity (CVPR 2020)", weights="none")
+PROXY = Proxy(
+    "flops", flops, "multiply-adds", "minimise", "pycls, net_complexity (CVPR 2020)", weights="none", adds_up=True
+)

@@ -24,4 +24,4 @@ def params(network: Network, batch: Batch, generator: torch.Generator) -> float:
     return float(sum(parameter.numel() for parameter in network.parameters()))
 
 
-PROXY = Proxy("params", params, "parameters", "minimise", "by definition", weights="none")
+PROXY = Proxy("params", params, "parameters", "minimise", "by definition", weights="none", adds_up=True)

@@ -8,10 +8,12 @@ import sys
 import pytest
 
 from zenfront import spaces
-from zenfront.pipeline.seeds import numpy_generator
+from zenfront.pipeline import proxies
+from zenfront.pipeline.scoring import noise_batch
+from zenfront.pipeline.seeds import numpy_generator, torch_generator
 from zenfront.spaces import Space
 from zenfront.testing import SpaceTestCase
-from zenfront.testing._space_checks import assert_legal, samples
+from zenfront.testing._space_checks import assert_legal, samples, valid_samples
 
 IDS = """
 import json
@@ -40,6 +42,15 @@ class TestEverySpace(SpaceTestCase):
     def test_its_name_is_its_module(self, space: Space) -> None:
         assert space.name in spaces.names()
         assert spaces.load(space.name) is space
+
+    def test_an_outline_has_the_costs_of_the_network(self, space: Space) -> None:
+        empty = noise_batch(self.task, 2, 0).to("meta")
+        costs = [proxy for proxy in map(proxies.load, proxies.names()) if proxy.adds_up]
+        for architecture in valid_samples(space, 2, "outline", self.task):
+            network, outline = space.network(architecture, self.task), space.outline(architecture, self.task)
+            for cost in costs:
+                expected = cost.score(network, empty, torch_generator(0, "cost"))
+                assert cost.score(outline, empty, torch_generator(0, "cost")) == expected, cost.name
 
     def test_ids_are_equal_in_another_process(  # type: ignore[override]
         self, space: Space, ids_elsewhere: dict[str, list[str]]

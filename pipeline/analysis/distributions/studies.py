@@ -18,13 +18,13 @@ class Spread:
         size: Number of models.
         trials: Number of draws behind mean and deviation.
         mean: Mean.
-        deviation: Standard deviation; 0 with one draw.
+        deviation: Standard deviation; None with one draw.
     """
 
     size: int
     trials: int
     mean: float
-    deviation: float
+    deviation: float | None
 
 
 def powers_of_two(n: int) -> list[int]:
@@ -99,5 +99,5 @@ def best_range(values: np.ndarray, errors: np.ndarray, generator: np.random.Gene
 
 
 def _spread(size: int, found: np.ndarray) -> Spread:
-    deviation = float(found.std(ddof=1)) if len(found) > 1 else 0.0
+    deviation = float(found.std(ddof=1)) if len(found) > 1 else None
     return Spread(size, len(found), float(found.mean()), deviation)

@@ -74,6 +74,11 @@ def _draw(experiments: Sequence[Experiment], drawing: Drawing, request: Request,
         typer.echo(f"{each.name}: {drawing.trained} architectures to train, {drawing.scored} to score")
         with ConsoleView() as view:
             drawn.append(draw_space(each, drawing, request.asked.runs, view))
+        if (found := drawn[-1].size) < drawing.count:
+            typer.echo(
+                f"{each.space} has fewer than {drawing.count:,} different architectures within the limits: "
+                f"all {found:,} that random draws find are taken"
+            )
     if drawing.trained:
         costs = [space.costs() for space in drawn]
         make_comparable(costs, request.settings(costs, seed))

@@ -22,6 +22,9 @@ Scores = Annotated[
     str | None,
     typer.Option(metavar="NAMES", help="Proxies, separated by commas, whose scores take the place of errors."),
 ]
+Serial = Annotated[
+    bool, typer.Option("--serial", help="Take the scores in this process, without Ray; the values are the same.")
+]
 Vary = Annotated[
     list[str] | None,
     typer.Option(
@@ -80,6 +83,7 @@ def edf_command(
     train: Train = 0,
     sample: Count = 0,
     scores: Scores = None,
+    serial: Serial = False,
     vary: Vary = None,
     table: Tables = None,
     nds: Sweeps = None,
@@ -118,5 +122,5 @@ def edf_command(
     columns = Columns(error, accuracy, unit, by, chosen, tuple(ranges or ()))
     limits = parse_limits(preset, {"params": params, "flops": flops}, limit or [])
     asked = AskedExperiment(config, overrides or [], runs, address, allow_code, trust_config)
-    drawn = (spaces or [], train, sample, scores, vary or [])
+    drawn = (spaces or [], train, sample, scores, serial, vary or [])
     edf(Request(asked, *drawn, table or [], nds or [], columns, complexity, limits, bins, epsilon, resamples))

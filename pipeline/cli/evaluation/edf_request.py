@@ -17,6 +17,7 @@ from zenfront.pipeline.evaluation.design_spaces.settings import Settings
 from zenfront.pipeline.evaluation.sample import PROPERTIES
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.references import read_named, with_named
+from zenfront.pipeline.progress import Backend
 from zenfront.pipeline.wording import suggestion
 
 BETWEEN_VALUES = re.compile(r",(?![^\[{]*[\]}])")
@@ -32,6 +33,7 @@ class Request:
     train: int
     sample: int
     scores: str | None
+    serial: bool
     vary: Sequence[str]
     tables: Sequence[Path]
     sweeps: Sequence[Path]
@@ -64,7 +66,8 @@ class Request:
     def drawing(self) -> Drawing:
         """Samples of each space: the trained architectures are the first of those that are scored."""
         count = max(self.sample, self.train) if self.scores else 0
-        return Drawing(self.train, count, self.score_names, self.limits)
+        backend: Backend = "serial" if self.serial else "ray"
+        return Drawing(self.train, count, self.score_names, self.limits, backend)
 
     def check(self) -> None:
         """Check that the options belong together.
@@ -82,7 +85,7 @@ class Request:
     def _check_files(self) -> None:
         if len(self.spaces) > 1:
             raise UserError(f"--space: one space goes with --table, but got {', '.join(self.spaces)}.")
-        for option, given in (("--scores", self.scores), ("--vary", self.vary)):
+        for option, given in (("--scores", self.scores), ("--serial", self.serial), ("--vary", self.vary)):
             if given:
                 raise UserError(f"{option} goes with spaces (--space, --train, --sample), not with files.")
         if not self.tables and (column := self.columns.first_given()):
@@ -97,6 +100,8 @@ class Request:
             raise UserError(f"{option} goes with --table, not with spaces.")
         if bool(self.sample) > bool(self.scores):
             raise UserError("--sample N goes with --scores NAMES.")
+        if self.serial and self.train:
+            raise UserError("--serial goes with --sample N: networks are trained on Ray.")
         if self.vary and not self.train:
             raise UserError("--vary goes with --train N.")
         for option, count in (("--train", self.train), ("--sample", self.sample)):

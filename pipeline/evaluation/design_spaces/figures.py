@@ -117,9 +117,10 @@ def _histogram(found: Sequence[Distribution], name: str) -> list[Series]:
 
 def _spread(one: Distribution, spreads: Sequence[Spread]) -> Series:
     size = np.array([spread.size for spread in spreads])
-    mean, deviation = np.array([(spread.mean, spread.deviation) for spread in spreads]).T
-    band = np.array([mean - 2 * deviation, mean + 2 * deviation])
-    return Series(one.sample.name, size, mean, "line", band)
+    mean = np.array([spread.mean for spread in spreads])
+    known = [(s.size, s.mean - 2 * s.deviation, s.mean + 2 * s.deviation) for s in spreads if s.deviation is not None]
+    drawn, *band = np.array(known).T
+    return Series(one.sample.name, size, mean, "line", np.array(band), drawn)
 
 
 def colours(plot: Plot) -> dict[str, str]:

@@ -68,9 +68,18 @@ class Pair:
     @property
     def better(self) -> str | None:
         """Name of the sample that lies at lower errors, at equal complexity if known; None if neither does."""
-        test = self.normalised or self.plain
+        return self.ahead(self.test.p)
+
+    @property
+    def test(self) -> DifferenceTest:
+        """The test at equal complexity, if known, or else that of all models."""
+        return self.normalised or self.plain
+
+    def ahead(self, p: float) -> str | None:
+        """Return `better` by another p-value of the test, such as one that is corrected for the number of tests."""
+        test = self.test
         ahead, behind = test.difference.above, test.difference.below
-        if test.p >= SIGNIFICANT or min(ahead, behind) >= CROSSING * test.difference.d:
+        if p >= SIGNIFICANT or min(ahead, behind) >= CROSSING * test.difference.d:
             return None
         return self.first if ahead > behind else self.second
 
@@ -121,4 +130,4 @@ def _test(
     difference = pool.difference(*weights)
     generator = settings.generator("permutations", *names)
     p = permutation_p(pool, weights, cells, generator, settings.resamples)
-    return DifferenceTest(difference, Interval(difference.d, *interval_of_d(difference.d, resampled)), p)
+    return DifferenceTest(difference, Interval(difference.d, *interval_of_d(difference.d, resampled, p)), p)

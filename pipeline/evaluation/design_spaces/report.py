@@ -87,7 +87,8 @@ def order_tables(study: Study) -> dict[str, Table]:
     main, found = study.main, {}
     reference = main.measure.partition(",")[0] if study.is_score else "the errors"
     if study.scores:
-        found["Order by scores"] = order_table(main, study.scores, "score", reference)
+        scores = {reference: main, **study.scores} if study.is_score else study.scores
+        found["Order by scores"] = order_table(main, scores, "score", reference)
     if study.settings:
         found["Order under other settings"] = order_table(main, study.settings, "setting")
         found["Errors under other settings"] = setting_table(main, study.settings)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zenfront.pipeline.evaluation.design_spaces.model_sample import ModelSample
+from zenfront.pipeline.evaluation.design_spaces.model_sample import LEAST, ModelSample
 from zenfront.pipeline.evaluation.sample import (
     PROPERTIES,
     Sample,
@@ -19,7 +19,7 @@ from zenfront.pipeline.evaluation.sample import (
 from zenfront.pipeline.evaluation.truth_table import TruthTable
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.objectives import Constraint
-from zenfront.pipeline.progress import View
+from zenfront.pipeline.progress import Backend, View
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.stages.search.drawing import draw_architectures
 
@@ -39,12 +39,19 @@ class Drawing:
             train.
         scores: Names of the scores.
         limits: Limits of complexities.
+        backend: Where the scores are taken.
     """
 
     trained: int
     scored: int
     scores: Sequence[str]
     limits: Mapping[str, tuple[float, float]]
+    backend: Backend = "ray"
+
+    @property
+    def count(self) -> int:
+        """Number of architectures to draw; a space that holds fewer is taken as a whole, if all to train are there."""
+        return max(self.trained, self.scored)
 
     def without_scores(self) -> "Drawing":
         """Return what is taken under other settings of the training."""
@@ -67,6 +74,11 @@ class DrawnSpace:
     drawing: Drawing
     sample: Sample
 
+    @property
+    def size(self) -> int:
+        """Number of architectures."""
+        return len(self.sample.truth.architectures)
+
     def scores(self, name: str) -> ModelSample:
         """Return the models with a score, whose sign is changed where higher is better."""
         return self._models(self.sample, -orient(name, self.sample.scores[name], self.sample.code))
@@ -74,7 +86,7 @@ class DrawnSpace:
     def costs(self) -> ModelSample:
         """Return the models that are to be trained, all with the error 0."""
         to_train = self._to_train
-        return self._models(to_train, np.zeros(len(to_train.truth.accuracy)))
+        return self._models(to_train, np.zeros(len(to_train.truth.architectures)))
 
     def train(self, view: View) -> ModelSample:
         """Train the architectures, and return them with their test errors in percent; one that diverged has none.
@@ -118,7 +130,7 @@ def draw_space(experiment: Experiment, drawing: Drawing, runs: Path, view: View)
     study = evaluation_experiment(limited, drawing.scores, PROPERTIES)
     folder = RunFolder(runs / study.name)
     with folder.driving(with_scores_of(study, folder), score_by_score=True):
-        architectures = draw_architectures(limited, max(drawing.trained, drawing.scored))
+        architectures = draw_architectures(limited, drawing.count, least=max(drawing.trained, LEAST))
         unknown = np.full(len(architectures), np.nan)
         truth = TruthTable(architectures, unknown, np.empty((len(architectures), 0)), "test accuracy after training")
-        return DrawnSpace(study, folder, drawing, score_sample(study, folder, view, truth))
+        return DrawnSpace(study, folder, drawing, score_sample(study, folder, view, truth, drawing.backend))

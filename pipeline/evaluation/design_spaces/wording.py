@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from zenfront.pipeline.analysis.assessment import holm
+from zenfront.pipeline.analysis.distributions.studies import Spread
 from zenfront.pipeline.evaluation.design_spaces.comparison import Comparison
 from zenfront.pipeline.evaluation.design_spaces.pair import SIGNIFICANT, DifferenceTest, Interval, Pair
 from zenfront.pipeline.wording import number
@@ -11,7 +13,7 @@ READING = (
     "D is the Kolmogorov-Smirnov statistic, the largest distance of two curves, with the 95 % interval of a bootstrap "
     "over the models; p is the share of permutations of the models between the samples with at least the same D. At "
     "equal complexity, each bin of complexity has the same weight and permutations stay within the bins. The area is "
-    "1 - sum of w min(1, e / epsilon). No correction is made for the number of pairs."
+    "1 - sum of w min(1, e / epsilon). p is corrected (Holm) in tables of scores and settings, not for the pairs."
 )
 
 
@@ -22,7 +24,7 @@ def verdict(pair: Pair, *, score: bool = False) -> str:
         pair: The two samples.
         score: Whether a score in place of the error was compared, which is drawn with higher values on the right.
     """
-    test = pair.normalised or pair.plain
+    test = pair.test
     complexity = f", at equal complexity {_in_words(pair.normalised)}" if pair.normalised else ""
     numbers = f"{_in_words(pair.plain)}{complexity}"
     if pair.better:
@@ -89,11 +91,16 @@ def random_search_table(comparison: Comparison) -> tuple[list[str], list[list[ob
     by_size: dict[int, dict[str, str]] = {}
     for one in comparison.distributions:
         for spread in one.random_search:
-            by_size.setdefault(spread.size, {})[one.sample.name] = f"{spread.mean:.3g} ± {2 * spread.deviation:.2g}"
+            by_size.setdefault(spread.size, {})[one.sample.name] = _spread(spread)
     names = [one.sample.name for one in comparison.distributions]
     return ["models", *names], [
         [size, *(row.get(name, "-") for name in names)] for size, row in sorted(by_size.items())
     ]
+
+
+def _spread(spread: Spread) -> str:
+    """Return mean ± 2 sd; of a single draw, the value alone."""
+    return f"{spread.mean:.3g}" + ("" if spread.deviation is None else f" ± {2 * spread.deviation:.2g}")
 
 
 def range_table(found: Mapping[str, Mapping[str, tuple[float, float, float]]]) -> tuple[list[str], list[list[object]]]:
@@ -109,35 +116,31 @@ def order_table(
 ) -> tuple[list[str], list[list[object]]]:
     """Return the columns and the rows of the table that says whether the order of the samples stays.
 
+    The p-values are corrected for the number of rows (Holm); a sample that lies ahead is named, and its order judged,
+    by the corrected one.
+
     Args:
         main: The comparison that the others are held against.
-        others: Comparisons of the same samples by other scores, or under other settings.
+        others: Comparisons of the same samples by scores, or under other settings; `main` itself may be among them.
         kind: Name of the first column.
         reference: What the main comparison compares.
     """
+    found = [(name, *pairs) for name, each in others.items() for pairs in zip(each.pairs, main.pairs, strict=True)]
     rows: list[list[object]] = []
-    for name, comparison in others.items():
-        for pair, expected in zip(comparison.pairs, main.pairs, strict=True):
-            test = pair.normalised or pair.plain
-            rows.append(
-                [
-                    name,
-                    f"{pair.first}, {pair.second}",
-                    _interval(test.interval),
-                    f"{test.p:.3g}",
-                    pair.better or "undecided",
-                    _agreement(pair, expected),
-                ]
-            )
-    return [kind, "samples", "D", "p", "better", f"order of {reference}"], rows
+    for (name, pair, expected), p in zip(found, holm([pair.test.p for _, pair, _ in found]), strict=True):
+        samples, test, better = f"{pair.first}, {pair.second}", pair.test, pair.ahead(p)
+        agreement = "-" if pair is expected else _agreement(better, expected.better)
+        interval = _interval(test.interval)
+        rows.append([name, samples, interval, f"{test.p:.3g}", f"{p:.3g}", better or "undecided", agreement])
+    return [kind, "samples", "D", "p", "p, Holm", "better", f"order of {reference}"], rows
 
 
-def _agreement(pair: Pair, expected: Pair) -> str:
-    if expected.better is None:
+def _agreement(better: str | None, expected: str | None) -> str:
+    if expected is None:
         return "unknown: undecided there"
-    if pair.better is None:
+    if better is None:
         return "not shown"
-    return "kept" if pair.better == expected.better else "reversed"
+    return "kept" if better == expected else "reversed"
 
 
 def verdicts(comparison: Comparison, *, score: bool = False) -> list[str]:

@@ -15,7 +15,9 @@ TRIES = 10_000
 """Draws in a row without a new architecture after which the space counts as exhausted."""
 
 
-def draw_architectures(experiment: Experiment, count: int, purpose: str = "correlate") -> list[Architecture]:
+def draw_architectures(
+    experiment: Experiment, count: int, purpose: str = "correlate", least: int | None = None
+) -> list[Architecture]:
     """Draw distinct architectures of the space that can be built and whose costs the constraints allow.
 
     A larger count adds architectures to those of a smaller one.
@@ -24,6 +26,7 @@ def draw_architectures(experiment: Experiment, count: int, purpose: str = "corre
         experiment: The experiment.
         count: Number of architectures.
         purpose: What they are for: other purposes draw others.
+        least: Number that is enough if the space holds no more; None: `count`.
 
     Raises:
         UserError: The space does not hold as many.
@@ -35,6 +38,8 @@ def draw_architectures(experiment: Experiment, count: int, purpose: str = "corre
     while (n := sum(found.values())) < count:
         architecture, tries = space.sample(generator), tries + 1
         if tries > TRIES:
+            if least is not None and n >= least:
+                break
             raise UserError(
                 f"{space.name}: {count} architectures that fulfil the constraints are needed, but {TRIES:,} "
                 f"random ones in a row held no new one, after {n}. Ask for fewer, or widen the limits."

@@ -11,12 +11,16 @@ import pytest
 
 import zenfront as zf
 from zenfront.pipeline.cli.evaluation import edf
+from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.evaluation.design_spaces.comparison import Comparison, compare
 from zenfront.pipeline.evaluation.design_spaces.model_sample import ModelSample
 from zenfront.pipeline.evaluation.design_spaces.robustness import rank_correlation, setting_table, varied_ranges
 from zenfront.pipeline.evaluation.design_spaces.sampling import Drawing
 from zenfront.pipeline.evaluation.design_spaces.settings import Settings
+from zenfront.pipeline.evaluation.design_spaces.wording import order_table
 from zenfront.pipeline.experiment.config import Experiment
+from zenfront.pipeline.experiment.config_file import load_experiment
+from zenfront.pipeline.stages.search.drawing import draw_architectures
 
 Zenfront = Callable[..., tuple[int, str, str]]
 TWO = ("edf", "smoke", "--space", "nats_sss", "--space", "supernet64")
@@ -40,6 +44,7 @@ class MadeUpSpace:
     drawing: Drawing
     number: int
     trained: bool = False
+    size: int = N
 
     def costs(self) -> ModelSample:
         return self.scores("")
@@ -122,6 +127,7 @@ def test_spaces_without_overlap_are_not_trained(drawn: list[MadeUpSpace], zenfro
         ((*TRAIN, "--space", "restnet"), "restnet"),
         ((*TRAIN, "--scores", "zenn"), "Did you mean 'zen'?"),
         ((*TRAIN, "--by", "family"), "--by goes with --table, not with spaces."),
+        ((*TRAIN, "--serial"), "--serial goes with --sample N: networks are trained on Ray."),
         ((*TRAIN, "--range", "w"), "--range goes with --table"),
         ((*TRAIN, "--vary", "learning_rate"), "--vary: KEY=VALUE,VALUE is needed"),
         ((*TRAIN, "--vary", "train.recipe.rate=1,2"), "train.recipe.rate"),
@@ -139,6 +145,29 @@ def test_wrong_options_are_found_before_anything_is_drawn(
     code, out, err = zenfront(*words)
     assert (code, out, drawn) == (2, "", [])
     assert said in " ".join(err.split())
+
+
+def test_a_space_with_fewer_architectures_is_taken_as_a_whole(drawn: list[MadeUpSpace], zenfront: Zenfront) -> None:
+    _, out, _ = zenfront(*TWO, "--sample", "3000", "--scores", "zen")
+    assert f"nats_sss has fewer than 3,000 different architectures within the limits: all {N} that" in " ".join(
+        out.split()
+    )
+    experiment = load_experiment("smoke", ["space=supernet64"])
+    assert len(draw_architectures(experiment, 100, least=10)) == 64
+    with pytest.raises(UserError, match="after 64"):
+        draw_architectures(experiment, 100)
+
+
+def test_p_values_of_scores_are_corrected_for_their_number() -> None:
+    """Holm: of two tests, the smaller p is doubled; one that is then no longer below 0.05 decides nothing."""
+    near, far = compared(23), compared(10)
+    p = near.pairs[0].test.p
+    assert 0.025 < p < 0.05
+    columns, rows = order_table(far, {"far": far, "near": near, "again": near}, "score")
+    table = [dict(zip(columns, row, strict=True)) for row in rows]
+    assert [row["better"] for row in table] == ["a", "undecided", "undecided"]
+    assert [row["order of the errors"] for row in table] == ["-", "not shown", "not shown"]
+    assert [row["p, Holm"] for row in table][1] == f"{2 * p:.3g}"
 
 
 def compared(shift: float, seed: int = 0) -> Comparison:
