@@ -164,9 +164,9 @@ class Scoring:
 
         networks = Lender(build, draw, foreign=foreign)
         outlines = networks if foreign else Lender(lambda: self.space.outline(architecture, self.task), foreign=False)
-        costs = [proxy for proxy in self._proxies if proxy.is_cost]
-        taken.take_costs([proxy for proxy in costs if proxy.adds_up], outlines)
-        taken.take_costs([proxy for proxy in costs if not proxy.adds_up], networks)
+        for proxy in self._proxies:
+            if proxy.is_cost:
+                taken.take_costs([proxy], outlines if proxy.adds_up else networks)
         if not self._feasible(taken.values):
             return ()
         taken.take_samples([proxy for proxy in self._proxies if not (proxy.is_cost or proxy.of_supernet)], networks)

@@ -109,8 +109,6 @@ def _read(path: Path, space: Space, columns: Mapping[str, str]) -> dict[str, lis
     """Return the columns of a table by name; ``architecture`` has texts, or the genes by name."""
     table = load_table(path, columns.get(ARCHITECTURE, ARCHITECTURE))
     names = table.column_names
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise UserError(f"{path} has two columns {twice[0]!r}; a name must be that of one column.")
     found: dict[str, list[Any]] = table.to_pydict()
     found |= {ours: found[theirs] for ours, theirs in columns.items() if theirs in names}
     if ARCHITECTURE not in found and space.levels.keys() <= found.keys():
@@ -129,7 +127,7 @@ def load_table(path: Path, text: str | None = None) -> Any:
         text: Column of a CSV file that holds text, even where it looks like numbers: 0012 is not 12.
 
     Raises:
-        UserError: The file cannot be read.
+        UserError: The file cannot be read, or two columns have one name.
     """
     import pyarrow as pa
     from pyarrow import csv, parquet
@@ -137,10 +135,14 @@ def load_table(path: Path, text: str | None = None) -> Any:
     is_csv = path.suffix.lower() == ".csv"
     types = csv.ConvertOptions(column_types={text: pa.string()} if text else None, strings_can_be_null=False)
     try:
-        return csv.read_csv(path, convert_options=types) if is_csv else parquet.read_table(path)
+        table = csv.read_csv(path, convert_options=types) if is_csv else parquet.read_table(path)
     except (OSError, pa.ArrowException) as error:
         kind = "CSV" if is_csv else "parquet"
         raise UserError(f"cannot read {path} as {kind}: {str(error).splitlines()[0]}") from error
+    names = table.column_names
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"{path} has two columns {twice[0]!r}; a name must be that of one column.")
+    return table
 
 
 def _length(table: Mapping[str, Sequence[Any]]) -> int:

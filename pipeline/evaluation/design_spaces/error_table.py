@@ -1,10 +1,11 @@
 """Samples of models from tables of the user (parquet or CSV), and from the JSON files of the original sweeps."""
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -116,7 +117,7 @@ def _errors(table: Mapping[str, list[Any]], columns: Columns, path: Path) -> np.
     if name not in table:
         raise UserError(f"{path} has no column {name!r}.{suggestion(name, list(table))}")
     if not _are_numbers(table[name]):
-        wrong = next(value for value in table[name] if not isinstance(value, int | float | None))
+        wrong = next(value for value in table[name] if not (value is None or _is_number(value)))
         raise UserError(f"{path}, column {name!r}: numbers are needed, but got {wrong!r}.")
     values, top = _numbers(table[name]), UNITS[columns.unit]
     accuracy = columns.accuracy is not None or (columns.error is None and name in ACCURACIES)
@@ -170,7 +171,14 @@ def _properties(table: Mapping[str, list[Any]], space: Space | None, path: Path)
 
 
 def _are_numbers(values: Sequence[Any]) -> bool:
-    return all(value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in values)
+    return all(value is None or _is_number(value) for value in values)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    """Return whether a value is a number, of the size of a float; true and false are none."""
+    if isinstance(value, int):
+        return not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    return isinstance(value, float)
 
 
 def _numbers(values: Sequence[Any]) -> np.ndarray:
@@ -179,8 +187,8 @@ def _numbers(values: Sequence[Any]) -> np.ndarray:
 
 def _jobs(path: Path) -> list[Any]:
     try:
-        jobs = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        jobs = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"cannot read {path} as a sweep in JSON: {error}.") from error
     if not isinstance(jobs, list) or not jobs:
         raise UserError(f"{path}: a sweep is a list of jobs, but got {type(jobs).__name__}.")
@@ -193,13 +201,13 @@ def _job(job: Any, path: Path, number: int) -> dict[str, float]:
     row: dict[str, float] = {}
     for key, name in needed.items():
         value = job.get(key) if isinstance(job, Mapping) else None
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if not _is_number(value):
             raise UserError(f"{path}, job {number}: a number is needed in {key!r}, but got {value!r}.")
         row[name] = float(value)
     optim, net = (job.get(key) if isinstance(job.get(key), Mapping) else {} for key in ("optim", "net"))
     for key, value in [*optim.items(), *net.items()]:
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if _is_number(value):
             row[key] = float(value)
-        elif isinstance(value, list) and all(isinstance(v, int | float) for v in value):
+        elif isinstance(value, list) and all(map(_is_number, value)):
             row |= {f"{key}{position}": float(v) for position, v in enumerate(value, start=1)}
     return row

@@ -7,10 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from zenfront import spaces
 from zenfront.pipeline import proxies
 from zenfront.pipeline.proxies import Batch
 from zenfront.pipeline.seeds import torch_generator
-from zenfront.spaces import Network, initialise
+from zenfront.spaces import Network, Task, initialise
+from zenfront.spaces._outline import OutlinedBlock
 
 SIDE = 8
 
@@ -197,6 +199,29 @@ def test_nothing_is_allocated_or_left_on_the_network() -> None:
     tensors = [*network.parameters(), *network.buffers()]
     assert all(tensor.is_meta for tensor in tensors)
     assert [set(vars(tensor)) for tensor in tensors] == attributes
+
+
+def test_an_outline_of_constant_cells_has_the_costs_of_the_network() -> None:
+    """Cells without operations: the reduction blocks behind them read constants, and no path leads to the output."""
+    space, task = spaces.load("nasbench201"), Task(channels=3, height=SIDE, width=SIDE, classes=10)
+    architecture = space.architecture(dict.fromkeys(space.levels, "none"))
+    empty = Batch(torch.empty(2, 3, SIDE, SIDE, device="meta"), torch.empty(2, device="meta"))
+    found = [
+        [proxies.load(name).score(network, empty, torch_generator(0, "cost")) for name in ("flops", "params", "depth")]
+        for network in (space.network(architecture, task), space.outline(architecture, task))
+    ]
+    assert found[0] == found[1]
+    assert found[0][2] == 0
+
+
+def test_equal_blocks_of_an_outline_are_built_once() -> None:
+    space, task = spaces.load("resnet"), Task(channels=3, height=SIDE, width=SIDE, classes=10)
+    outline = space.outline(space.architecture({"d1": 24, "d2": 1, "d3": 1, "w1": 16, "w2": 16, "w3": 16}), task)
+    _stem, *blocks = [each for each in outline.features.children() if isinstance(each, OutlinedBlock)]
+    assert len(blocks) == 26
+    assert len({block.block for block in blocks}) == 2, "one of stride 1, and one of stride 2"
+    assert blocks[0].block.on_meta() is blocks[23].block.on_meta()
+    assert sum(parameter.numel() for parameter in blocks[5].parameters()) == 2 * (16 * 16 * 9 + 2 * 16)
 
 
 class Clock(nn.Module):

@@ -153,6 +153,7 @@ def test_a_sweep_of_the_original_study_is_read(tmp_path: Path) -> None:
         ({"family": ["a"] * 115 + ["b"] * 5}, [], "sample 'b': at least 10 models are needed, but got 5."),
         ({"family": ["a"] * 120}, [], "two or more samples are needed, but got a."),
         ({"params": np.r_[np.linspace(1, 2, 60), np.linspace(3, 4, 60)]}, [], "do not overlap in params: their ranges"),
+        ({"error": [True, False] * 60}, [], "column 'error': numbers are needed, but got True."),
         ({}, ["--by", "famly"], "has no column 'famly'. Did you mean 'family'?"),
         ({}, ["--only", "a,c"], "no model has family = 'c'."),
         ({}, ["--error", "eror"], "has no column 'eror'. Did you mean 'error'?"),
@@ -210,6 +211,8 @@ def test_wrong_arguments_of_python_are_one_message(
     ("text", "said"),
     [
         ("[", "as a sweep in JSON"),
+        ("[" * 100_000, "as a sweep in JSON"),
+        ('[{"params": 1' + "0" * 400 + "}]", "job 1: a number is needed in 'params', but got 1"),
         ("{}", "a sweep is a list of jobs, but got dict"),
         ('[{"params": 1, "flops": 2}]', "job 1: a number is needed in 'min_test_top1', but got None"),
         ('[{"params": 1, "flops": 2, "min_test_top1": -1}]', "min_test_top1, row 1: an error in percent lies from 0"),
