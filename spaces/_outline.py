@@ -1,7 +1,7 @@
 """Outlines of networks: equal blocks are built once for all networks, for costs that add up over the blocks."""
 
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache, wraps
@@ -78,7 +78,7 @@ def _outlines(on: bool) -> Iterator[None]:
         _outlining.reset(token)
 
 
-def outlines() -> Any:
+def outlines() -> AbstractContextManager[None]:
     """Return a context in which the blocks of networks are outlined."""
     return _outlines(True)
 

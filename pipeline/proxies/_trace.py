@@ -28,10 +28,7 @@ SAME_SHAPE = frozenset({F.batch_norm, F.relu, F.relu6, F.silu, F.hardswish, F.ha
 ADDITIONS = frozenset({torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__})
 # Functions whose result does not depend on the values of their arguments.
 CONSTANTS = frozenset({torch.zeros_like, torch.ones_like, Tensor.new_zeros, Tensor.new_ones})
-
-
-BLOCKS = 2**14
-"""Number of different blocks whose calls are remembered, with about 10 kB each."""
+BLOCKS = 2**14  # different ones whose calls are remembered, with about 10 kB each
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ READING = (
     "D is the Kolmogorov-Smirnov statistic, the largest distance of two curves, with the 95 % interval of a bootstrap "
     "over the models; p is the share of permutations of the models between the samples with at least the same D. At "
     "equal complexity, each bin of complexity has the same weight and permutations stay within the bins. The area is "
-    "1 - sum of w min(1, e / epsilon). p is corrected (Holm) in tables of scores and settings, not for the pairs."
+    "1 - sum of w min(1, e / epsilon). p is corrected (Holm) for the number of scores or settings, not of pairs."
 )
 
 
@@ -116,8 +116,8 @@ def order_table(
 ) -> tuple[list[str], list[list[object]]]:
     """Return the columns and the rows of the table that says whether the order of the samples stays.
 
-    The p-values are corrected for the number of rows (Holm); a sample that lies ahead is named, and its order judged,
-    by the corrected one.
+    The p-values are corrected (Holm) for the number of the others, not of the pairs; a sample that lies ahead is named,
+    and its order judged, by the corrected one.
 
     Args:
         main: The comparison that the others are held against.
@@ -125,14 +125,18 @@ def order_table(
         kind: Name of the first column.
         reference: What the main comparison compares.
     """
-    found = [(name, *pairs) for name, each in others.items() for pairs in zip(each.pairs, main.pairs, strict=True)]
-    rows: list[list[object]] = []
-    for (name, pair, expected), p in zip(found, holm([pair.test.p for _, pair, _ in found]), strict=True):
-        samples, test, better = f"{pair.first}, {pair.second}", pair.test, pair.ahead(p)
-        agreement = "-" if pair is expected else _agreement(better, expected.better)
-        interval = _interval(test.interval)
-        rows.append([name, samples, interval, f"{test.p:.3g}", f"{p:.3g}", better or "undecided", agreement])
-    return [kind, "samples", "D", "p", "p, Holm", "better", f"order of {reference}"], rows
+    rows: dict[tuple[str, int], list[object]] = {}
+    for position, expected in enumerate(main.pairs):
+        pairs = {name: comparison.pairs[position] for name, comparison in others.items()}
+        corrected = holm([pair.test.p for pair in pairs.values()])
+        for (name, pair), p in zip(pairs.items(), corrected, strict=True):
+            better, values = pair.ahead(p), (_interval(pair.test.interval), f"{pair.test.p:.3g}", f"{p:.3g}")
+            agreement = "-" if pair is expected else _agreement(better, expected.better)
+            samples = f"{pair.first}, {pair.second}"
+            rows[name, position] = [name, samples, *values, better or "undecided", agreement]
+    return [kind, "samples", "D", "p", "p, Holm", "better", f"order of {reference}"], [
+        rows[name, position] for name in others for position in range(len(main.pairs))
+    ]
 
 
 def _agreement(better: str | None, expected: str | None) -> str:
