@@ -138,10 +138,13 @@ def load_table(path: Path, text: str | None = None) -> Any:
         table = csv.read_csv(path, convert_options=types) if is_csv else parquet.read_table(path)
     except (OSError, pa.ArrowException) as error:
         kind = "CSV" if is_csv else "parquet"
-        raise UserError(f"cannot read {path} as {kind}: {str(error).splitlines()[0]}") from error
+        hint = "" if path.suffix.lower() in (".csv", ".parquet") else " A CSV file must have a name that ends in .csv."
+        raise UserError(f"cannot read {path} as {kind}: {str(error).splitlines()[0]}{hint}") from error
     names = table.column_names
     if twice := [name for name in names if names.count(name) > 1]:
         raise UserError(f"{path} has two columns {twice[0]!r}; a name must be that of one column.")
+    if coded := [field.name for field in table.schema if is_csv and pa.types.is_binary(field.type)]:
+        raise UserError(f"{path}, column {coded[0]!r}: a CSV file must be in UTF-8. Save it in this encoding.")
     return table
 
 

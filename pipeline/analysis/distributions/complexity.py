@@ -38,7 +38,7 @@ class Binning:
         Args:
             sample: Position of the sample.
             counts: (..., n), how often each model occurs; None: once. A cell whose models do not occur has no weight,
-                and the weights of the others grow, so that the sum stays 1.
+                and the weights of the others grow, so that the sum stays 1; NaN if no cell has any.
         """
         cells = self.cells[sample]
         members = (cells[:, None] == self.kept).astype(np.float64)
@@ -46,7 +46,8 @@ class Binning:
         totals = counts @ members
         shares = np.divide(1.0, totals, out=np.zeros_like(totals), where=totals > 0)
         filled = (totals > 0).sum(-1, keepdims=True)
-        return np.asarray(counts * (shares @ members.T) / filled)
+        each = np.divide(1.0, filled, out=np.full(filled.shape, np.nan), where=filled > 0)
+        return np.asarray(counts * (shares @ members.T) * each)
 
 
 def automatic_bins(samples: Sequence[np.ndarray]) -> int:

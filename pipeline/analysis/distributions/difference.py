@@ -130,8 +130,9 @@ def interval_of_d(d: float, resampled: np.ndarray, p: float) -> tuple[float, flo
     percentiles alone in 65 to 87 %. The bootstrap fails at the edge of the range, where the true D is 0. There the
     permutation test is exact: the interval holds 0 wherever it does not reject, p >= 0.05.
     """
-    low, high = np.percentile(resampled, (2.5, 97.5)) - 2 * max(0.0, float(resampled.mean()) - d)
-    return 0.0 if p >= 0.05 else max(0.0, float(low)), min(1.0, float(high))
+    known = resampled[np.isfinite(resampled)]  # a resample without models in the bins has no D
+    low, high = np.percentile(known, (2.5, 97.5)) - 2 * max(0.0, float(known.mean()) - d)
+    return 0.0 if p >= 0.05 else max(0.0, float(low)), min(1.0, max(d, float(high)))
 
 
 def _resamples(n: int, count: int, generator: np.random.Generator) -> np.ndarray:

@@ -85,6 +85,8 @@ class Request:
     def _check_files(self) -> None:
         if len(self.spaces) > 1:
             raise UserError(f"--space: one space goes with --table, but got {', '.join(self.spaces)}.")
+        if self.columns.only and not self.columns.by:
+            raise UserError("--only goes with --by COLUMN.")
         for option, given in (("--scores", self.scores), ("--serial", self.serial), ("--vary", self.vary)):
             if given:
                 raise UserError(f"{option} goes with spaces (--space, --train, --sample), not with files.")
@@ -213,6 +215,8 @@ def parse_limits(
             limits[name] = _limits(f"--{name}", text)
     for named in more:
         name, _, text = named.partition("=")
+        if not name.strip():
+            raise UserError(f"--limit: NAME=LOW:HIGH is needed, but got {named!r}.")
         limits[name.strip()] = _limits("--limit NAME=LOW:HIGH", text)
     return limits
 

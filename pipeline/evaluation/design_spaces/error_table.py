@@ -10,7 +10,7 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from zenfront.pipeline.analysis.conditions import Condition, Value, properties
-from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.errors import UserError, shortened
 from zenfront.pipeline.evaluation.design_spaces.model_sample import ModelSample
 from zenfront.pipeline.evaluation.truth_table import load_table
 from zenfront.pipeline.wording import suggestion
@@ -53,7 +53,7 @@ class Columns:
 def read_samples(path: Path, columns: Columns, space: Space | None = None) -> list[ModelSample]:
     """Read the samples of a table.
 
-    Every column of numbers is a complexity by which the models can be compared.
+    Every other column of numbers is a complexity by which the models can be compared.
 
     Args:
         path: Parquet file, or CSV file with a head.
@@ -64,9 +64,10 @@ def read_samples(path: Path, columns: Columns, space: Space | None = None) -> li
         UserError: The file or a column is missing; an error is not a number, negative, or above its unit.
     """
     table: dict[str, list[Any]] = load_table(path).to_pydict()
-    errors = _errors(table, columns, path)
+    column = _error_column(table, columns, path)
+    errors = _errors(table[column], column, columns, path)
     names = _group(table, columns, space, path)
-    numbers = {name: _numbers(values) for name, values in table.items() if _are_numbers(values)}
+    numbers = {name: _numbers(values) for name, values in table.items() if _are_numbers(values) and name != column}
     groups = list(columns.only) or list(dict.fromkeys(name for name in names if name is not None))
     if wrong := [name for name in columns.ranges if name not in numbers]:
         raise UserError(f"--range: {path} has no column of numbers {wrong[0]!r}.{suggestion(wrong[0], list(numbers))}")
@@ -102,12 +103,16 @@ def read_sweep(path: Path) -> ModelSample:
     return ModelSample(path.stem, errors, costs, complete)
 
 
-def _errors(table: Mapping[str, list[Any]], columns: Columns, path: Path) -> np.ndarray:
-    """Return the errors (n,) in percent."""
+def _error_column(table: Mapping[str, list[Any]], columns: Columns, path: Path) -> str:
+    """Return the name of the column of the error or the accuracy."""
     if columns.error and columns.accuracy:
         raise UserError("give either --error or --accuracy, not both.")
-    if columns.unit not in UNITS:
-        raise UserError(f"--unit: percent or fraction is needed, but got {columns.unit!r}.")
+    for option, given, others in (("error", columns.error, ACCURACIES), ("accuracy", columns.accuracy, ERRORS)):
+        if given in others:
+            other = "accuracy" if option == "error" else "error"
+            raise UserError(
+                f"--{option} {given}: this is the name of an {other}. Give --{other} {given}, or rename it."
+            )
     name = columns.error or columns.accuracy or next((n for n in (*ERRORS, *ACCURACIES) if n in table), None)
     if name is None:
         raise UserError(
@@ -116,10 +121,19 @@ def _errors(table: Mapping[str, list[Any]], columns: Columns, path: Path) -> np.
         )
     if name not in table:
         raise UserError(f"{path} has no column {name!r}.{suggestion(name, list(table))}")
-    if not _are_numbers(table[name]):
-        wrong = next(value for value in table[name] if not (value is None or _is_number(value)))
+    if not table[name]:
+        raise UserError(f"{path} has no rows.")
+    return name
+
+
+def _errors(found: Sequence[Any], name: str, columns: Columns, path: Path) -> np.ndarray:
+    """Return the errors (n,) in percent."""
+    if columns.unit not in UNITS:
+        raise UserError(f"--unit: percent or fraction is needed, but got {columns.unit!r}.")
+    if not _are_numbers(found):
+        wrong = next(value for value in found if not (value is None or _is_number(value)))
         raise UserError(f"{path}, column {name!r}: numbers are needed, but got {wrong!r}.")
-    values, top = _numbers(table[name]), UNITS[columns.unit]
+    values, top = _numbers(found), UNITS[columns.unit]
     accuracy = columns.accuracy is not None or (columns.error is None and name in ACCURACIES)
     _check_range(values, columns.unit, f"{path}, column {name!r}", accuracy)
     return np.asarray((top - values if accuracy else values) * (100 / top))
@@ -138,7 +152,7 @@ def _check_range(values: np.ndarray, unit: str, place: str, accuracy: bool) -> N
     if unit == "percent" and len(known) and known.max() <= 1 and known.max() > 0:
         raise UserError(
             f"{place}: no value is above 1 (largest: {known.max():g}), which is no range of percents. "
-            "Give --unit fraction if they are fractions."
+            "Errors of tables that are fractions need --unit fraction."
         )
 
 
@@ -191,7 +205,8 @@ def _jobs(path: Path) -> list[Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"cannot read {path} as a sweep in JSON: {error}.") from error
     if not isinstance(jobs, list) or not jobs:
-        raise UserError(f"{path}: a sweep is a list of jobs, but got {type(jobs).__name__}.")
+        got = "an empty list" if jobs == [] else type(jobs).__name__
+        raise UserError(f"{path}: a sweep is a list of jobs, but got {got}.")
     return jobs
 
 
@@ -202,7 +217,7 @@ def _job(job: Any, path: Path, number: int) -> dict[str, float]:
     for key, name in needed.items():
         value = job.get(key) if isinstance(job, Mapping) else None
         if not _is_number(value):
-            raise UserError(f"{path}, job {number}: a number is needed in {key!r}, but got {value!r}.")
+            raise UserError(f"{path}, job {number}: a number is needed in {key!r}, but got {shortened(repr(value))}.")
         row[name] = float(value)
     optim, net = (job.get(key) if isinstance(job.get(key), Mapping) else {} for key in ("optim", "net"))
     for key, value in [*optim.items(), *net.items()]:

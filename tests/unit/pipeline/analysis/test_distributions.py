@@ -175,6 +175,14 @@ def test_the_interval_of_d_of_equal_distributions_holds_0() -> None:
     assert np.mean(found) > 0.87
 
 
+def test_the_interval_holds_d_and_leaves_out_resamples_without_models() -> None:
+    """The sample of one bin may not occur in a resample; its weights are then not a number."""
+    assert interval_of_d(0.0, np.array([0.0, 0.1, np.nan, 0.2]), 1.0) == (0.0, 0.0)
+    binning = share_bins([np.array([[1.0], [2.0]]), np.array([[1.0], [2.0]])], 1, [(1.0, 1.5)])
+    assert np.isnan(binning.weights(0, np.array([0.0, 2.0]))).all()
+    assert binning.weights(0, np.array([2.0, 0.0])).tolist() == [1.0, 0.0]
+
+
 def test_the_best_of_two_of_four_errors() -> None:
     """With replacement, the minimum of two of 1, 2, 3, 4 is 1, 2, 3, 4 in 7, 5, 3, 1 of 16 cases: 1.875 on average."""
     errors = np.tile([1.0, 2, 3, 4], 5000)
