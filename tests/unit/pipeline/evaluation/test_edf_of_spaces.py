@@ -20,6 +20,7 @@ from zenfront.pipeline.evaluation.design_spaces.settings import Settings
 from zenfront.pipeline.evaluation.design_spaces.wording import order_table
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import load_experiment
+from zenfront.pipeline.stages.search import drawing
 from zenfront.pipeline.stages.search.drawing import draw_architectures
 
 Zenfront = Callable[..., tuple[int, str, str]]
@@ -147,7 +148,10 @@ def test_wrong_options_are_found_before_anything_is_drawn(
     assert said in " ".join(err.split())
 
 
-def test_a_space_with_fewer_architectures_is_taken_as_a_whole(drawn: list[MadeUpSpace], zenfront: Zenfront) -> None:
+def test_a_space_with_fewer_architectures_is_taken_as_a_whole(
+    drawn: list[MadeUpSpace], zenfront: Zenfront, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawing, "TRIES", 500)
     _, out, _ = zenfront(*TWO, "--sample", "3000", "--scores", "zen")
     assert f"nats_sss has fewer than 3,000 different architectures within the limits: all {N} that" in " ".join(
         out.split()
