@@ -20,14 +20,14 @@ NO_TRUTH = "GT-Tau, TnR and the bias need a ground truth: give --truth TABLE"
 
 def measure_table(measures: Sequence[Measures], k: int) -> Table:
     """Return the table of all measures: settings by weights, limits, and what costs less."""
-    columns = ["ranking", "weights", "S-Tau", "GT-Tau", *(f"T{n}R" for n in FIRST), "τ of best tenth"]
-    columns += [f"GT-Tau-Mean-{k} ± Std", "cost"]
+    columns = ["ranking", "weights", "S-Tau", "GT-Tau", *(f"T{n}R" for n in FIRST), "cost"]
+    columns += ["τ of best tenth", f"GT-Tau-Mean-{k} ± Std"]
     rows: list[list[object]] = []
     for each in measures:
         agreement = (spread(each.s_tau), spread(each.gt_tau), *(_mean(each.ranks.get(n), 1) for n in FIRST))
         last = (_mean(each.top_tau, 2), f"{_mean(each.last_mean, 3)} ± {_mean(each.last_sd, 3)}".replace("- ± -", "-"))
         cost = "-" if each.seconds is None else duration(each.seconds)
-        rows.append([each.name, each.weights or "-", *agreement, *last, cost])
+        rows.append([each.name, each.weights or "-", *agreement, cost, *last])
     return columns, rows
 
 
