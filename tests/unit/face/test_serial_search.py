@@ -86,7 +86,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 @pytest.mark.slow
 def test_a_search_on_ray_gives_the_same_bytes(tmp_path: Path, ray_session: None) -> None:
     """With lookahead, batches and a pilot; tests/faults/test_search_on_ray.py compares plain searches."""
-    experiment = experiment_of(population=4, evaluations=12, lookahead=2, repeats="auto", candidates_per_trial=3)
+    settings = experiment_of(lookahead=2, repeats="auto", candidates_per_trial=3).model_dump()
+    objectives = ({"score": "zen", "direction": "maximise"}, {"score": "flops", "direction": "minimise"})
+    experiment = Experiment.model_validate(settings | {"objectives": objectives})
     serial = searched(tmp_path / "serial", experiment)
     on_ray = searched(tmp_path / "ray", experiment, backend="ray")
     assert on_ray.front.read_bytes() == serial.front.read_bytes()
