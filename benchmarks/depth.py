@@ -19,7 +19,8 @@ import torch
 
 from zenfront.pipeline import algorithms
 from zenfront.pipeline.algorithms import Problem
-from zenfront.pipeline.experiment.train_config import Data, Recipe
+from zenfront.pipeline.experiment.recipe import Recipe
+from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.objectives import Constraint, Objective, losses, violations
 from zenfront.pipeline.pareto import front_indices
 from zenfront.pipeline.proxies import Batch

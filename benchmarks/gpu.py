@@ -26,7 +26,7 @@ from torch.nn import functional as F
 
 from zenfront import spaces
 from zenfront.pipeline import proxies
-from zenfront.pipeline.experiment.train_config import Recipe
+from zenfront.pipeline.experiment.recipe import Recipe
 from zenfront.pipeline.proxies import Batch
 from zenfront.pipeline.scoring import Scoring, noise_batch
 from zenfront.pipeline.seeds import numpy_generator, torch_generator

@@ -36,11 +36,13 @@ from torch.utils.data import DataLoader
 
 from zenfront import spaces
 from zenfront.pipeline.cluster.memory import peak
-from zenfront.pipeline.experiment.train_config import Data, Recipe, Resize
+from zenfront.pipeline.experiment.recipe import Recipe
+from zenfront.pipeline.experiment.train_config import Data, Resize
 from zenfront.pipeline.seeds import numpy_generator, torch_generator
 from zenfront.pipeline.training.data import Images, load
 from zenfront.pipeline.training.images.look import look
-from zenfront.pipeline.training.loop import draw_batches, evaluate, sgd, train, train_step
+from zenfront.pipeline.training.loop import draw_batches, evaluate, train, train_step
+from zenfront.pipeline.training.optimisation import new_optimizer
 from zenfront.spaces import Network, Task, initialise
 
 ROLES = ("driver", "worker")
@@ -171,7 +173,7 @@ def one_process(role: str, place: Path) -> None:
             head = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(512, 2))
         recipe, network = Recipe(batch_size=64, warmup_epochs=0), Network(stem, head)
         initialise(network, torch_generator(0, "weights"), "kaiming", CPU)
-        optimizer = sgd(network, recipe)
+        optimizer = new_optimizer(network, recipe)
         for x, y in islice(draw_batches(images.train, images, recipe, numpy_generator(0, "epoch")), STEPS):
             train_step(network, optimizer, x, y, recipe)
         evaluate(network, images.validation, images)

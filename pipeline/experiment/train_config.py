@@ -1,24 +1,21 @@
 """Section `train` of an experiment: images, recipe, scheduler and objectives of the training."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from zenfront.pipeline.experiment._types import (
     MEMBERS,
-    Count,
-    Fraction,
     Option,
     Path,
     Pixels,
     Positive,
-    Rate,
     Seed,
-    Several,
     Strict,
     TimeLimit,
     Word,
 )
+from zenfront.pipeline.experiment.recipe import NamedRecipe, Recipe
 from zenfront.pipeline.results.metric import ACCURACY, AccuracyName, Metric
 
 NamedMetric = Annotated[
@@ -105,75 +102,6 @@ class Data(Strict):
         return self
 
 
-AUGMENTATION = (
-    "flip",
-    "crop_padding",
-    "cutout",
-    "mixup",
-    "trivial_augment",
-    "colour_jitter",
-    "random_erasing",
-    "cutmix",
-)
-"""Keys of a recipe that change images and targets."""
-NEWER = ("trivial_augment", "colour_jitter", "random_erasing", "cutmix")
-"""Keys of a recipe that checkpoints of earlier versions do not have."""
-
-
-class Recipe(Strict):
-    """Training recipe: SGD with Nesterov momentum, linear warm-up and cosine decay."""
-
-    batch_size: Several = 128
-    """Number of images in a mini-batch."""
-    learning_rate: Annotated[float, Field(gt=0, le=1000)] = 0.1
-    """Peak learning rate for the given batch size."""
-    momentum: Fraction = 0.9
-    """Nesterov momentum."""
-    weight_decay: Rate = 5e-4
-    """L2 penalty, applied to all weights but those of norms and biases."""
-    warmup_epochs: Count = 5
-    """Number of epochs of linear warm-up."""
-    label_smoothing: Fraction = 0.0
-    """Weight of the uniform distribution in the target labels."""
-    flip: bool = False
-    """Flip images horizontally at random."""
-    crop_padding: Count = 0
-    """Pixels by which images are padded before a random crop; 0 disables it."""
-    cutout: Count = 0
-    """Side in pixels of the square that is cut out; 0 disables it."""
-    mixup: Rate = 0.0
-    """Parameter alpha of mixup's Beta distribution; 0 disables it."""
-    trivial_augment: bool = False
-    """Apply one of 14 operations to each image, of a strength that is drawn: TrivialAugment's wide space."""
-    colour_jitter: Fraction = 0.0
-    """Range around 1 of the factors by which brightness, contrast and saturation are changed; 0 disables it."""
-    random_erasing: Fraction = 0.0
-    """Probability with which a rectangle of an image is erased; 0 disables it."""
-    cutmix: Rate = 0.0
-    """Parameter alpha of CutMix's Beta distribution; with `mixup`, either is applied to half of the mini-batches; 0
-    disables it."""
-    ema: Fraction = 0.0
-    """Decay of the moving average of the weights, which is evaluated in place of the weights; 0 disables it."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """`auto` uses bfloat16 autocast on GPUs that support it and float32 elsewhere."""
-
-    def without_augmentation(self) -> "Recipe":
-        """Return the recipe without changes to images and targets."""
-        return self.model_copy(update={name: Recipe.model_fields[name].default for name in AUGMENTATION})
-
-    def identity(self) -> dict[str, Any]:
-        """Return the JSON form for checkpoints, without keys that earlier versions lack and that change nothing."""
-        newer = {name for name in NEWER if getattr(self, name) == Recipe.model_fields[name].default}
-        return self.model_dump(mode="json", exclude=newer)
-
-    def misfit(self, side: int) -> str | None:
-        """Return which key does not fit images with a shorter side of that many pixels and why, or None."""
-        for name in ("crop_padding", "cutout"):
-            if (value := getattr(self, name)) >= side:
-                return f"{name} must be less than the side of the images, {side} pixels, but got {value}"
-        return None
-
-
 class SchedulerConfig(Strict):
     """Early stopping of training runs."""
 
@@ -211,8 +139,8 @@ class Train(Strict):
 
     data: Data = Data()
     """Images. Proxies that need real images take them from the training images."""
-    recipe: Recipe = Recipe()
-    """Training recipe."""
+    recipe: NamedRecipe = Recipe()
+    """Training recipe: its keys, or the name of a published one (`preset`)."""
     epochs: Positive = 100
     """Number of epochs of a run that is not stopped."""
     scheduler: SchedulerConfig = SchedulerConfig()

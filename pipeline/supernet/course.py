@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.recipe import Recipe
 from zenfront.pipeline.experiment.supernet_config import Setting
 from zenfront.pipeline.experiment.supernet_config import Supernet as Config
-from zenfront.pipeline.experiment.train_config import Recipe
 from zenfront.pipeline.results.supernet_rows import Kind
 from zenfront.pipeline.training.data import Images
-from zenfront.pipeline.training.loop import batch_size, warmup_cosine
+from zenfront.pipeline.training.loop import batch_size
+from zenfront.pipeline.training.optimisation import rate_factor
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ class Course:
     def learning_rate(self, step: int, images: Images) -> float:
         """Return the learning rate of a step, from 0: that of `training.loop`."""
         steps = self.steps(images)
-        warmup, total = self.recipe.warmup_epochs * steps, self.epochs * steps
-        return self.recipe.learning_rate * warmup_cosine(step, warmup=warmup, total=total)
+        factor = rate_factor(step, recipe=self.recipe, epoch=steps, total=self.epochs * steps)
+        return self.recipe.learning_rate * factor
 
     def is_evaluated(self, step: int, images: Images) -> bool:
         """Check whether the architectures are evaluated after this number of steps."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from zenfront.pipeline.device import deterministic_algorithms
-from zenfront.pipeline.experiment.train_config import Recipe
+from zenfront.pipeline.experiment.recipe import Recipe
 from zenfront.pipeline.results.supernet_rows import Kind, SupernetStep
 from zenfront.pipeline.seeds import numpy_generator, torch_generator
 from zenfront.pipeline.supernet.averages import WeightAverage
@@ -22,7 +22,8 @@ from zenfront.pipeline.supernet.evaluation import Evaluator, recalibrate
 from zenfront.pipeline.supernet.supernet import Supernet
 from zenfront.pipeline.training import checkpoint as checkpoints
 from zenfront.pipeline.training.data import Images, ImageSet
-from zenfront.pipeline.training.loop import draw_batches, sgd, train_step
+from zenfront.pipeline.training.loop import draw_batches, train_step
+from zenfront.pipeline.training.optimisation import new_optimizer
 from zenfront.spaces import Architecture, Network
 
 
@@ -83,7 +84,7 @@ class _Run:
     def __init__(self, supernet: Supernet, images: Images, course: Course, device: torch.device) -> None:
         self._supernet, self._images, self._course = supernet, images, course
         supernet.initialise(torch_generator(course.seed, "weights"), device)
-        self._optimizer = sgd(supernet, course.recipe)
+        self._optimizer = new_optimizer(supernet, course.recipe)
         self._train, self._validation = images.train.to(device), images.validation.to(device)
         self._evaluator = Evaluator(supernet, self._validation, images)
         config = course.config
@@ -203,7 +204,7 @@ class _Run:
         assert tuning
         network = self._supernet.path(architecture).train()
         rate = course.learning_rate((self._progress.epochs - 1) * course.steps(self._images), self._images)
-        optimizer = sgd(network, course.recipe.model_copy(update={"learning_rate": rate}))
+        optimizer = new_optimizer(network, course.recipe.model_copy(update={"learning_rate": rate}))
         generator = numpy_generator(course.seed, "fine-tuning", architecture.id)
         for x, y in _first(tuning.batches, self._train, self._images, course.recipe, generator):
             train_step(network, optimizer, x, y, course.recipe)

@@ -14,7 +14,7 @@ from kornia.augmentation import RandomErasing, RandomHorizontalFlip
 from torch import Tensor
 from torch.nn import functional as F
 
-from zenfront.pipeline.experiment.train_config import Recipe
+from zenfront.pipeline.experiment.recipe import Recipe
 
 _FLIP = RandomHorizontalFlip(p=0.5)  # any p < 1 will do: the `batch_prob` that is passed decides
 _ERASE = RandomErasing(p=0.5)

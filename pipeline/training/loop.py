@@ -18,12 +18,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from zenfront.pipeline.device import deterministic_algorithms
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.experiment.train_config import Recipe
+from zenfront.pipeline.experiment.recipe import Recipe
 from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.seeds import numpy_generator, torch_generator
 from zenfront.pipeline.training import checkpoint as checkpoints
 from zenfront.pipeline.training.augment import augment, mix
 from zenfront.pipeline.training.data import Images, ImageSet
+from zenfront.pipeline.training.optimisation import new_optimizer, rate_factor
 from zenfront.pipeline.training.recolour import recolour
 from zenfront.spaces import Network, initialise
 
@@ -134,30 +135,13 @@ def _evaluated_together(part: ImageSet) -> int:
     return EVALUATED if pixels <= LARGE else max(1, EVALUATED_PIXELS // pixels)
 
 
-def sgd(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """Return SGD with Nesterov momentum; weight decay applies to matrices and filters, not to norms and biases."""
-    parameters = list(network.parameters())
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.SGD(groups, recipe.learning_rate, recipe.momentum, nesterov=recipe.momentum > 0)
-
-
-def warmup_cosine(step: int, *, warmup: int, total: int) -> float:
-    """Return the fraction of the peak learning rate in a step: linear to 1 during warm-up, then a half cosine to 0."""
-    if step < warmup:
-        return (step + 1) / warmup  # not step / warmup: the first step of a run must not be lost
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
-
-
 @dataclass(frozen=True)
 class _State:
     """Everything that changes during training."""
 
     network: Network
     averaged: AveragedModel | None
-    optimizer: torch.optim.SGD
+    optimizer: torch.optim.Optimizer
     schedule: LambdaLR
 
     @staticmethod
@@ -167,8 +151,8 @@ class _State:
         if recipe.ema:  # with the buffers: averaged weights need the BN statistics that belong to them
             average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
             averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
-        optimizer = sgd(network, recipe)
-        factor = partial(warmup_cosine, warmup=recipe.warmup_epochs * steps, total=epochs * steps)
+        optimizer = new_optimizer(network, recipe)
+        factor = partial(rate_factor, recipe=recipe, epoch=steps, total=epochs * steps)
         return _State(network, averaged, optimizer, LambdaLR(optimizer, factor))
 
     @property
@@ -231,12 +215,26 @@ def draw_batches(
 
 def train_step(network: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
     """Train a network in training mode on one mini-batch; return the loss, on the device, without its graph."""
+    optimizer.zero_grad()
+    losses = [_backward(network, *part, len(x), recipe) for part in _parts(x, y, recipe.accumulate)]
+    if recipe.clip_norm:
+        nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
+    optimizer.step()
+    return losses[0] if len(losses) == 1 else torch.stack(losses).sum()  # not read: each reading would wait for the GPU
+
+
+def _parts(x: Tensor, y: Tensor, count: int) -> Iterator[tuple[Tensor, Tensor]]:
+    return zip(x.chunk(count), y.chunk(count), strict=True)
+
+
+def _backward(network: nn.Module, x: Tensor, y: Tensor, size: int, recipe: Recipe) -> Tensor:
+    """Add the gradients of a part of a mini-batch of that size; return the part's share of the mean loss."""
     with torch.autocast(x.device.type, torch.bfloat16, enabled=_bfloat16(recipe, x.device)):
         loss = F.cross_entropy(network(x), y, label_smoothing=recipe.label_smoothing)
-    optimizer.zero_grad()
+    if len(x) < size:
+        loss = loss * (len(x) / size)
     loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
-    return loss.detach()  # not read here: each reading would wait for the GPU
+    return loss.detach()
 
 
 def batch_size(recipe: Recipe, images: Images) -> int:

@@ -10,7 +10,8 @@ import torch
 
 from zenfront import spaces
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.experiment.train_config import Data, Recipe
+from zenfront.pipeline.experiment.recipe import Recipe
+from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.stages.train.worker import RecipeTraining, Training, TrainingWorker
 from zenfront.pipeline.training import data, loop

@@ -3,7 +3,7 @@
 import pytest
 
 from zenfront.pipeline import algorithms, proxies, schedulers
-from zenfront.pipeline.experiment.train_config import Recipe
+from zenfront.pipeline.experiment.recipe import Recipe
 from zenfront.pipeline.wording import suggestion
 from zenfront.spaces import names
 

@@ -13,7 +13,7 @@ from zenfront.pipeline.cluster.time_limit import time_limit
 from zenfront.pipeline.cluster.workers import show
 from zenfront.pipeline.device import resolve
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.experiment.train_config import Recipe
+from zenfront.pipeline.experiment.recipe import Recipe
 from zenfront.pipeline.record.copies.checkpoints import CheckpointCopies
 from zenfront.pipeline.record.copies.storage import Storage
 from zenfront.pipeline.results.stage_rows import Epoch

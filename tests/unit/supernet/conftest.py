@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from zenfront import spaces
-from zenfront.pipeline.experiment.train_config import Recipe
+from zenfront.pipeline.experiment.recipe import Recipe
 from zenfront.pipeline.training.data import Images, ImageSet
 from zenfront.spaces import Architecture, Space, Task
 

@@ -9,11 +9,12 @@ from torch.nn import functional as F
 
 from zenfront import spaces
 from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.recipe import Recipe
 from zenfront.pipeline.experiment.supernet_config import Norm
-from zenfront.pipeline.experiment.train_config import Recipe
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.supernet.supernet import Supernet
-from zenfront.pipeline.training.loop import sgd, train_step
+from zenfront.pipeline.training.loop import train_step
+from zenfront.pipeline.training.optimisation import new_optimizer
 from zenfront.spaces import Architecture, Network, Space, Task, initialise
 
 TASK = Task(3, 8, 8, 3)
@@ -102,7 +103,7 @@ def test_equal_operations_on_equal_edges_share(space: Space) -> None:
 
 def test_a_step_changes_nothing_off_its_path(space: Space, every: list[Architecture], recipe: Recipe) -> None:
     supernet = initialised(Supernet(space, TASK, every))
-    optimizer = sgd(supernet, recipe)
+    optimizer = new_optimizer(supernet, recipe)
     x, y = _batch(16)
     for child in (every[3], every[60]):  # the second step has momentum and weight decay of the first
         on_path = {id(tensor) for tensor in supernet.path(child).state_dict(keep_vars=True).values()}

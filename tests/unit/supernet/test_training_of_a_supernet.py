@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.recipe import Recipe
 from zenfront.pipeline.experiment.supernet_config import FineTuning, Norm, Pruning, Setting
 from zenfront.pipeline.experiment.supernet_config import Supernet as Config
-from zenfront.pipeline.experiment.train_config import Recipe
 from zenfront.pipeline.results.supernet_rows import SupernetStep
 from zenfront.pipeline.supernet.course import Course
 from zenfront.pipeline.supernet.supernet import Supernet

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from zenfront.pipeline.experiment.train_config import Recipe
+from zenfront.pipeline.experiment.recipe import Recipe
 from zenfront.pipeline.training import recolour as recolouring
 from zenfront.pipeline.training.augment import augment, crop, cutmix, cutout, erase, flip, mix, mixup
 from zenfront.pipeline.training.recolour import OPERATIONS, Operation, jitter, recolour, trivial_augment

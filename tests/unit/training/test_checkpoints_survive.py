@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.experiment.train_config import Recipe
+from zenfront.pipeline.experiment.recipe import Recipe
 from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.training.checkpoint import evaluated_weights, load, save
 from zenfront.pipeline.training.data import Images

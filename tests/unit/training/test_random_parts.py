@@ -13,7 +13,8 @@ from scipy.stats import kstest
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config_file import load_experiment
-from zenfront.pipeline.experiment.train_config import Data, Recipe, Resize
+from zenfront.pipeline.experiment.recipe import Recipe
+from zenfront.pipeline.experiment.train_config import Data, Resize
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.training.data import Images, load
 from zenfront.pipeline.training.images._decoder import decode

@@ -15,7 +15,8 @@ from PIL import Image
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.experiment.train_config import Data, Recipe, Resize
+from zenfront.pipeline.experiment.recipe import Recipe
+from zenfront.pipeline.experiment.train_config import Data, Resize
 from zenfront.pipeline.training.data import Images, ImageSet, load
 from zenfront.pipeline.training.images import source
 from zenfront.pipeline.training.loop import train

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from zenfront.pipeline.experiment.train_config import Recipe
+from zenfront.pipeline.experiment.recipe import Recipe
 from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.training.data import Images
 from zenfront.pipeline.training.loop import evaluate, train

@@ -11,10 +11,12 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR
 
 from zenfront import spaces
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.experiment.train_config import Data, Recipe
+from zenfront.pipeline.experiment.recipe import Recipe
+from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.seeds import torch_generator
 from zenfront.pipeline.training.data import Images, ImageSet, load
-from zenfront.pipeline.training.loop import evaluate, sgd, train, warmup_cosine
+from zenfront.pipeline.training.loop import evaluate, train
+from zenfront.pipeline.training.optimisation import new_optimizer, rate_factor
 from zenfront.spaces import Network, Task, initialise
 
 CPU = torch.device("cpu")
@@ -92,7 +94,7 @@ def test_weight_decay_is_off_norms_and_biases(new_network: Callable[[], Network]
     before = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
     for parameter in network.parameters():
         parameter.grad = torch.zeros_like(parameter)
-    sgd(network, recipe).step()
+    new_optimizer(network, recipe).step()
     shrunk = set()
     for module_name, module in network.named_modules():
         for name, parameter in module.named_parameters(recurse=False):
@@ -144,7 +146,7 @@ def rates(factor: Callable[[int], float], steps: int) -> list[float]:
 
 
 def test_the_schedule_is_linear_then_torchs_cosine() -> None:
-    values = rates(lambda step: warmup_cosine(step, warmup=4, total=24), 25)
+    values = rates(lambda step: rate_factor(step, recipe=Recipe(warmup_epochs=2), epoch=2, total=24), 25)
     assert values[:4] == pytest.approx([0.25, 0.5, 0.75, 1.0])
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     cosine = CosineAnnealingLR(optimizer, T_max=20)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from zenfront import spaces
-from zenfront.pipeline.experiment.train_config import Data, Recipe
+from zenfront.pipeline.experiment.recipe import Recipe
+from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.record.copies.storage import Storage
 from zenfront.pipeline.results.metric import Metric
 from zenfront.pipeline.stages.train.worker import RecipeTraining, Training, TrainingWorker

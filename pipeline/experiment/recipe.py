@@ -1,0 +1,179 @@
+"""Section `train.recipe` of an experiment: how the weights of a network are trained."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema
+
+from zenfront.pipeline.experiment._types import Count, Fraction, Positive, Rate, Several, Strict
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Part = Annotated[float, Field(gt=0, lt=1)]
+_LIST = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
+"""Lets a tuple be a list after a validator of the whole section, where pydantic takes values for those of Python."""
+Preset = Literal["zennas_cifar", "pycls_cifar", "pycls_regnet"]
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "zennas_cifar": {
+        "batch_size": 64,
+        "learning_rate": 0.025,
+        "weight_decay": 5e-4,
+        "warmup_epochs": 5,
+        "label_smoothing": 0.1,
+        "flip": True,
+        "crop_padding": 4,
+        "mixup": 0.2,
+        "random_erasing": 0.5,
+    },
+    "pycls_cifar": {
+        "batch_size": 128,
+        "learning_rate": 0.1,
+        "weight_decay": 5e-4,
+        "warmup_epochs": 0,
+        "flip": True,
+        "crop_padding": 4,
+    },
+    "pycls_regnet": {
+        "batch_size": 128,
+        "learning_rate": 0.1,
+        "weight_decay": 5e-5,
+        "warmup_epochs": 5,
+        "flip": True,
+    },
+}
+"""Published recipes.
+
+* zennas_cifar: idstcv/ZenNAS, scripts/Zen_NAS_cifar_params1M.sh (1,440 epochs), without its AutoAugment.
+* pycls_cifar: facebookresearch/pycls, configs/archive/cifar/anynet/R-56_nds_1gpu.yaml (200 epochs).
+* pycls_regnet: facebookresearch/pycls, configs/dds_baselines/regnet/RegNetY-600MF_dds_1gpu.yaml (100 epochs), without
+  its random crops and colour noise.
+"""
+AUGMENTATION = (
+    "flip",
+    "crop_padding",
+    "cutout",
+    "random_erasing",
+    "trivial_augment",
+    "colour_jitter",
+    "mixup",
+    "cutmix",
+)
+"""Keys that change images and targets."""
+_SINCE_0_1: Mapping[str, Any] = {
+    "optimizer": "sgd",
+    "beta2": 0.999,
+    "schedule": "cosine",
+    "steps_at": [0.5, 0.75],
+    "step_factor": 0.1,
+    "clip_norm": 0.0,
+    "accumulate": 1,
+    "trivial_augment": False,
+    "colour_jitter": 0.0,
+    "random_erasing": 0.0,
+    "cutmix": 0.0,
+}
+"""Keys that version 0.1 did not have, with the value of what it did."""
+
+
+class Recipe(Strict):
+    """Training recipe; by default SGD with Nesterov momentum, linear warm-up and cosine decay."""
+
+    preset: Annotated[Preset | None, Field(exclude=True)] = None
+    """Published recipe whose values count for the keys that are not given. `zenfront config show` writes them out."""
+    batch_size: Several = 128
+    """Number of images in a mini-batch: those of one step of the optimiser."""
+    accumulate: Positive = 1
+    """Number of parts in which a mini-batch passes through the network, for memory. The gradients are those of the
+    whole mini-batch, but batch normalisation sees one part at a time."""
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    """`sgd` with Nesterov momentum, or `adamw`, which needs a far lower learning rate and a higher weight decay."""
+    learning_rate: Annotated[float, Field(gt=0, le=1000)] = 0.1
+    """Peak learning rate for the given batch size."""
+    momentum: Fraction = 0.9
+    """Nesterov momentum; of adamw, beta_1."""
+    beta2: Fraction = 0.999
+    """beta_2 of adamw."""
+    weight_decay: Rate = 5e-4
+    """L2 penalty, applied to all weights but those of norms and biases; with adamw decoupled from the gradient."""
+    schedule: Literal["cosine", "one_cycle", "step"] = "cosine"
+    """Course of the learning rate after the warm-up: `cosine` falls to 0; `step` is multiplied by `step_factor` at each
+    of `steps_at`; `one_cycle` rises for the first 30 % of the training in place of the warm-up (torch's OneCycleLR,
+    with constant momentum)."""
+    steps_at: Annotated[tuple[Part, ...], _LIST, Field(min_length=1, max_length=100)] = (0.5, 0.75)
+    """Fractions of the training at which `schedule: step` lowers the learning rate."""
+    step_factor: Part = 0.1
+    """Factor of each step of `schedule: step`."""
+    warmup_epochs: Count = 5
+    """Number of epochs of linear warm-up."""
+    clip_norm: Rate = 0.0
+    """Largest Euclidean norm of the gradient of a step, which is scaled down to it; 0 disables it."""
+    label_smoothing: Fraction = 0.0
+    """Weight of the uniform distribution in the target labels."""
+    flip: bool = False
+    """Flip images horizontally at random."""
+    crop_padding: Count = 0
+    """Pixels by which images are padded before a random crop; 0 disables it."""
+    cutout: Count = 0
+    """Side in pixels of the square that is cut out; 0 disables it."""
+    random_erasing: Probability = 0.0
+    """Probability with which a rectangle of an image is erased; 0 disables it."""
+    trivial_augment: bool = False
+    """Apply one of 14 operations to each image, of a strength that is drawn: TrivialAugment's wide space."""
+    colour_jitter: Fraction = 0.0
+    """Range around 1 of the factors by which brightness, contrast and saturation are changed; 0 disables it."""
+    mixup: Rate = 0.0
+    """Parameter alpha of mixup's Beta distribution; 0 disables it."""
+    cutmix: Rate = 0.0
+    """Parameter alpha of CutMix's Beta distribution; with `mixup`, either is applied to half of the mini-batches; 0
+    disables it."""
+    ema: Fraction = 0.0
+    """Decay of the moving average of the weights, which is evaluated in place of the weights; 0 disables it."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """`auto` uses bfloat16 autocast on GPUs that support it and float32 elsewhere."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_its_preset(cls, value: object) -> object:
+        """Return the values of the preset, changed by those that are given; a text is the name of a preset."""
+        given = {"preset": value} if isinstance(value, str) else value
+        name = given.get("preset") if isinstance(given, Mapping) else None
+        if not isinstance(given, Mapping) or not isinstance(name, str) or name not in PRESETS:
+            return given
+        return dict(PRESETS[name]) | {key: each for key, each in given.items() if key != "preset"}
+
+    @model_validator(mode="after")
+    def _steps_ascend(self) -> "Recipe":
+        if list(self.steps_at) != sorted(set(self.steps_at)):
+            raise ValueError(f"`steps_at` must ascend, but got {list(self.steps_at)}")
+        if self.accumulate > self.batch_size:
+            raise ValueError(
+                "`accumulate <= batch_size` must hold, "
+                f"but got (accumulate={self.accumulate}, batch_size={self.batch_size})"
+            )
+        return self
+
+    def misfit(self, side: int) -> str | None:
+        """Return which key does not fit images with a shorter side of that many pixels and why, or None."""
+        for name in ("crop_padding", "cutout"):
+            if (value := getattr(self, name)) >= side:
+                return f"{name} must be less than the side of the images, {side} pixels, but got {value}"
+        return None
+
+    def without_augmentation(self) -> "Recipe":
+        """Return the recipe without changes to images and targets."""
+        return self.model_copy(update={name: Recipe.model_fields[name].default for name in AUGMENTATION})
+
+    def identity(self) -> dict[str, Any]:
+        """Return the JSON form that checkpoints are compared by; keys that 0.1 did not have appear when they count."""
+        values = self.model_dump(mode="json")
+        return {key: value for key, value in values.items() if _SINCE_0_1.get(key, ...) != value}
+
+
+class _OrItsName:
+    """Adds the names of the presets to the JSON schema of a recipe."""
+
+    def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [handler(core_schema), {"enum": list(PRESETS), "type": "string"}]}
+
+
+NamedRecipe = Annotated[Recipe, _OrItsName()]
