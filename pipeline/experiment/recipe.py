@@ -99,7 +99,7 @@ class Recipe(Strict):
     """Course of the learning rate after the warm-up: `cosine` falls to 0; `step` is multiplied by `step_factor` at each
     of `steps_at`; `one_cycle` rises for the first 30 % of the training in place of the warm-up (torch's OneCycleLR,
     with constant momentum)."""
-    steps_at: Annotated[tuple[Part, ...], _LIST, Field(min_length=1, max_length=100)] = (0.5, 0.75)
+    steps_at: Annotated[tuple[Part, ...], Field(min_length=1, max_length=100), _LIST] = (0.5, 0.75)
     """Fractions of the training at which `schedule: step` lowers the learning rate."""
     step_factor: Part = 0.1
     """Factor of each step of `schedule: step`."""
