@@ -28,7 +28,7 @@ from zenfront.pipeline.training.images.source import (
 from zenfront.pipeline.training.images.split import stratified
 from zenfront.pipeline.training.store.encoded_images import EncodedImages
 from zenfront.pipeline.training.store.keeping import Keeping, Pixels
-from zenfront.pipeline.training.store.stored_images import StoredImages, histogram, parts_of
+from zenfront.pipeline.training.store.stored_images import StoredImages, as_decoded, histogram, parts_of
 from zenfront.spaces import Task
 
 VALIDATION = 0.1
@@ -95,7 +95,7 @@ class ImageSet:
 def _shared(pixels: np.ndarray | StoredImages, labels: np.ndarray) -> ImageSet:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an array in shared memory is not writable, and nothing writes to it
-        pixels_ = torch.from_numpy(pixels) if isinstance(pixels, np.ndarray) else pixels
+        pixels_ = as_decoded(pixels) if isinstance(pixels, np.ndarray) else pixels
         return ImageSet(pixels_, torch.from_numpy(labels))
 
 

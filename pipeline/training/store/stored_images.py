@@ -98,7 +98,7 @@ class StoredImages:
         pixels = np.empty((len(chosen), *self.shape[1:]), np.uint8)
         for row, into in zip(chosen.tolist(), pixels, strict=True):
             self._read_row(row, into, key)
-        return torch.from_numpy(pixels)
+        return as_decoded(pixels)
 
     def _read_row(self, row: int, into: np.ndarray, key: int | None) -> None:
         """Read a row of the store as (C, H, W); a key is for images that are cut at random."""
@@ -163,6 +163,17 @@ class StoredImages:
         with suppress(OSError), write_whole(kept) as aside:  # a store that others wrote cannot be written to
             aside.write_text(json.dumps(counts.tolist()))
         return counts
+
+
+def as_decoded(pixels: np.ndarray) -> Tensor:
+    """Return pixels (N, C, H, W) with the strides of `decode_rows`.
+
+    PyTorch takes its images of one channel for channels-last ones, which decides the order in which a convolution adds.
+    """
+    count, channels, height, width = pixels.shape
+    if channels == 1:
+        pixels = pixels.reshape(count, height, width, 1).transpose(0, 3, 1, 2)
+    return torch.from_numpy(pixels)
 
 
 def parts_of(order: Tensor, size: int) -> Iterator[Tensor]:

@@ -214,6 +214,14 @@ def test_images_in_memory_are_pickled_as_an_array_that_processes_can_share(cache
     assert same(pickle.loads(sent, buffers=shared), part)
 
 
+def test_grey_images_have_the_same_strides_in_every_store(cache: Path) -> None:
+    memory, disk = (load.__wrapped__(Data(limit=60, store=s), Task(1, 8, 8, 10), 0).train for s in ("memory", "disk"))
+    chosen = torch.tensor([3, 1])
+    expected = memory.pixels[chosen].stride()  # it decides the order of sums in a convolution
+    assert disk.pixels[chosen].stride() == expected
+    assert pickle.loads(pickle.dumps(memory)).pixels[chosen].stride() == expected
+
+
 def test_auto_takes_the_disk_for_many_images(cache: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     size = 30 * 3 * 8 * 8
     for limit, kind in ((size, torch.Tensor), (size - 1, StoredImages)):
