@@ -64,7 +64,7 @@ def _around(instance: Instance, last: int) -> np.ndarray | None:
 
 
 def groups_against_tau(measures: Sequence[Measures], groups: Sequence[tuple[str, str, int]]) -> Plot | None:
-    """Return GT-Tau against the number of groups, for each way of grouping.
+    """Return GT-Tau against the number of groups, for each way of grouping; one group belongs to every way.
 
     Args:
         measures: Of all settings.
@@ -72,11 +72,11 @@ def groups_against_tau(measures: Sequence[Measures], groups: Sequence[tuple[str,
     """
     values = {each.name: each.gt_tau for each in measures if each.weights == LAST and each.gt_tau}
     series = []
-    for way in dict.fromkeys(way for _, way, _ in groups):
+    for way in dict.fromkeys(way for _, way, m in groups if m > 1):
         points = [
             (m, values[name].mean.value, values[name].least, values[name].most)
             for name, own, m in sorted(groups, key=lambda group: group[2])
-            if own == way and name in values and values[name].mean.value is not None
+            if (own == way or m == 1) and name in values and values[name].mean.value is not None
         ]
         if points:
             m, mean, least, most = np.array(points, dtype=np.float64).T
