@@ -201,6 +201,6 @@ def _recorded(plan: StudyPlan, images: Images, folder: RunFolder, truth: GroundT
 
 def _show(study: Study) -> None:
     typer.echo()
-    for line in notes(study.arms, study.truth is not None):
+    for line in notes(study.arms, study.truth is not None, study.missing):
         typer.echo(f"{line}.")
     print_table(study.title, *measure_table(study.measures, study.k))

@@ -30,11 +30,13 @@ class Beside:
         measures: Of each score and of the learned models.
         properties: (n,) by name of a cost, for the bias.
         operations: (n,) by operation, on how many edges it is chosen.
+        missing: Names of the scores that are left out, since some architectures have no value.
     """
 
     measures: Sequence[Measures]
     properties: Mapping[str, np.ndarray]
     operations: Mapping[str, np.ndarray]
+    missing: Sequence[str] = ()
 
 
 NOTHING: Beside = Beside([], {}, {})
@@ -56,7 +58,7 @@ def score_beside(
         KeyboardInterrupt: Interrupted; the record is complete up to here.
     """
     sample = score_sample(experiment, folder, view, _table(architectures, truth), backend)
-    return _compare(sample, folder, truth, experiment.search.seed)
+    return _compare(sample, folder, truth, experiment)
 
 
 def recorded_beside(
@@ -64,14 +66,15 @@ def recorded_beside(
 ) -> Beside:
     """Do the same with the scores that are recorded; those that some architectures lack are left out."""
     sample = recorded_sample(experiment, folder, _table(architectures, truth))
-    return _compare(sample, folder, truth, experiment.search.seed) if "flops" in sample.scores else NOTHING
+    return _compare(sample, folder, truth, experiment) if "flops" in sample.scores else NOTHING
 
 
 def _table(architectures: Sequence[Architecture], truth: GroundTruth) -> TruthTable:
     return TruthTable(architectures, truth.accuracy, np.empty((len(architectures), 0)), truth.source)
 
 
-def _compare(sample: Sample, folder: RunFolder, truth: GroundTruth, seed: int) -> Beside:
+def _compare(sample: Sample, folder: RunFolder, truth: GroundTruth, experiment: Experiment) -> Beside:
+    seed, names = experiment.search.seed, experiment.score_names()
     seconds = _seconds(folder, sample.truth.architectures)
     complete = {name: values for name, values in sample.scores.items() if np.isfinite(values).all()}
     found = [
@@ -81,7 +84,8 @@ def _compare(sample: Sample, folder: RunFolder, truth: GroundTruth, seed: int) -
     for name, values in cross_validated(sample, seed, TRAINED).items():
         found.append(measure(f"{name} trained", values[None], truth, seed))
     properties = {name: complete[name] for name in PROPERTIES if name in complete}
-    return Beside(found, properties, _operations(sample))
+    missing = [name for name in names if name not in complete]
+    return Beside(found, properties, _operations(sample), missing)
 
 
 def _seconds(folder: RunFolder, architectures: Sequence[Architecture]) -> dict[str, float]:

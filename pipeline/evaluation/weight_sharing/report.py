@@ -41,6 +41,7 @@ class Study:
         truth: The ground truth; None without one.
         measures: Of the settings, of the limits, and of what costs less.
         biases: Of each setting; empty without a ground truth.
+        missing: Names of the scores that are left out, since some architectures have no value.
     """
 
     title: str
@@ -51,6 +52,7 @@ class Study:
     truth: GroundTruth | None
     measures: Sequence[Measures]
     biases: Sequence[Bias]
+    missing: Sequence[str] = ()
 
     def plots(self) -> list[Plot]:
         """Return the line figures, the most important first."""
@@ -83,7 +85,7 @@ def page(study: Study) -> str:
     """Return the markup of the page."""
     finished = [arm for arm in study.arms if arm.instances]
     body = [html.heading(study.title, 1)]
-    body += [html.paragraph(f"{line}.") for line in notes(study.arms, study.truth is not None)]
+    body += [html.paragraph(f"{line}.") for line in notes(study.arms, study.truth is not None, study.missing)]
     body += [html.heading("Agreement"), html.table(*measure_table(study.measures, study.k))]
     body += [html.paragraph(READING, soft=True)]
     for plot in study.plots():

@@ -89,4 +89,5 @@ def measure_study(plan: StudyPlan, arms: Sequence[Arm], truth: GroundTruth | Non
         truth=truth,
         measures=[*supernets, *limits(len(plan.architectures), truth, seed), *beside.measures],
         biases=measure_bias(arms, truth, beside.properties, beside.operations) if truth and beside.properties else [],
+        missing=beside.missing,
     )

@@ -84,7 +84,7 @@ def operation_table(biases: Sequence[Bias]) -> Table:
     return ["setting", "operation", "best by ranking", "best by truth", "everywhere"], rows
 
 
-def notes(arms: Sequence[Arm], has_truth: bool) -> Iterator[str]:
+def notes(arms: Sequence[Arm], has_truth: bool, missing: Sequence[str]) -> Iterator[str]:
     """Yield a sentence for whatever is missing."""
     for arm in arms:
         for number, reason in arm.failures.items():
@@ -93,5 +93,7 @@ def notes(arms: Sequence[Arm], has_truth: bool) -> Iterator[str]:
             yield f"setting {arm.name}: {arm.unfinished} instances are not finished"
         if len(arm.instances) == 1:
             yield f"setting {arm.name} has one instance: S-Tau compares two or more"
+    for name in missing:
+        yield f"score {name} is left out: it is undefined or not recorded for some architectures"
     if not has_truth:
         yield NO_TRUTH
