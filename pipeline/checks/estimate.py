@@ -40,7 +40,7 @@ def estimate(experiment: Experiment) -> Iterator[str]:
     resources, search, train = experiment.resources, experiment.search, experiment.train
     torch.set_num_threads(resources.search.cpus)
     each = _seconds_a_candidate(experiment, drawn)
-    workers = _workers(resources.search)
+    workers = local_workers(resources.search)
     yield (
         f"search: about {duration(search.evaluations * each / workers)} for {number(search.evaluations)} "
         f"architectures, {each:.2g} s each with {workers} worker{'' if workers == 1 else 's'} here"
@@ -51,7 +51,7 @@ def estimate(experiment: Experiment) -> Iterator[str]:
         return
     torch.set_num_threads(resources.train.cpus)
     epoch = _seconds_an_epoch(experiment, drawn)
-    runs, workers = training_runs(experiment), _workers(resources.train)
+    runs, workers = training_runs(experiment), local_workers(resources.train)
     total = epoch * train.epochs * runs / min(workers, runs)
     yield (
         f"training: at most {duration(total)} for {runs} runs of {train.epochs} epochs, {epoch:.2g} s an epoch with "
@@ -59,7 +59,8 @@ def estimate(experiment: Experiment) -> Iterator[str]:
     )
 
 
-def _workers(asked: Workers) -> int:
+def local_workers(asked: Workers) -> int:
+    """Return the number of workers for which this machine has processors, at most as many as are asked for."""
     fit = max(1, (os.cpu_count() or 1) // asked.cpus)
     return fit if asked.workers == "auto" else min(asked.workers, fit)
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from zenfront.pipeline.cli.config_commands import config_app
+from zenfront.pipeline.cli.doctor_command import DOCTOR, doctor_command
 from zenfront.pipeline.cli.evaluation.edf_command import EDF, edf_command
 from zenfront.pipeline.cli.evaluation.evaluate_commands import CORRELATE, REGRET, correlate_command, regret_command
 from zenfront.pipeline.cli.evaluation.supernet_command import SUPERNET, supernet_command
@@ -275,6 +276,7 @@ def algorithms_command(
     describe_algorithm(name) if name else list_algorithms()
 
 
+app.command("doctor", epilog=DOCTOR)(doctor_command)
 app.command("correlate", epilog=CORRELATE)(correlate_command)
 app.command("regret", epilog=REGRET)(regret_command)
 app.command("edf", epilog=EDF)(edf_command)
