@@ -66,7 +66,7 @@ def _default(key: str, value: Schema, found: Schema) -> str:
     default = value.get("default")
     if default is None and "default" in value:
         return ", optional"
-    return "" if default is None or "$ref" in value else f", default `{json.dumps(default)}`"
+    return "" if default is None or (isinstance(default, dict) and default) else f", default `{json.dumps(default)}`"
 
 
 def _kind(value: Schema) -> str:

@@ -13,7 +13,6 @@ from pydantic_core import ErrorDetails
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment._messages import unfit
-from zenfront.pipeline.experiment._types import MEMBERS
 from zenfront.pipeline.experiment._yaml_positions import MAX_DEPTH, Document, Place, SourcePlace, dump, parse, written
 from zenfront.pipeline.experiment.addresses import shown
 from zenfront.pipeline.experiment.config import Experiment
@@ -242,16 +241,15 @@ def _known_part(place: Place, document: Document) -> Place:
 def _place(detail: ErrorDetails, value: Any) -> Place:
     """Return the part of pydantic's location that is in the data, without the names of union members."""
     place: Place = ()
-    parts = tuple(part for part in detail["loc"] if part not in MEMBERS)
-    for part in parts:
+    for part in detail["loc"]:
         if isinstance(value, dict) and part in value:
             value = value[str(part)]
         elif isinstance(value, list) and isinstance(part, int):
             value = value[part]
         else:
-            break
+            continue
         place = (*place, part)
-    return parts if detail["type"] == "missing" else place
+    return (*place, detail["loc"][-1]) if detail["type"] == "missing" else place
 
 
 def _message(place: Place, mistake: str, document: Document) -> str:
@@ -280,7 +278,8 @@ def _schema(place: Place) -> dict[str, Any]:
     part = _whole_schema()
     for key in place:
         inside = _resolved(part)
-        part = inside["items"] if isinstance(key, int) else inside["properties"][key]
+        named = inside.get("properties", {}).get(key)
+        part = inside["items"] if isinstance(key, int) else named or inside["additionalProperties"]
     return part
 
 
@@ -290,7 +289,8 @@ def _whole_schema() -> dict[str, Any]:
 
 
 def _resolved(part: dict[str, Any]) -> dict[str, Any]:
-    """Return the definition that a part of the JSON schema refers to, or the part itself; of members, the mapping."""
+    """Return the definition that a part of the JSON schema refers to, or the part itself; of several, the mapping."""
     name = part.get("$ref", "").rpartition("/")[2]
     definition: dict[str, Any] = _whole_schema()["$defs"][name] if name else part
-    return next((_resolved(each) for each in definition.get("oneOf", ()) if "$ref" in each), definition)
+    members = (*definition.get("oneOf", ()), *definition.get("anyOf", ()))
+    return next((_resolved(each) for each in members if "$ref" in each), definition)

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config_file import load_experiment
+
 Zenfront = Callable[..., tuple[int, str, str]]
 RIGHT = """\
 name: right
@@ -69,3 +72,29 @@ def test_what_yaml_made_of_a_value_is_said(right: str, written: str, said: str, 
     code, _, err = zenfront("config", "check", "wrong.yaml")
     assert code == 2
     assert said in err
+
+
+@pytest.mark.parametrize(
+    ("place", "override"),
+    [
+        ("zzz", "zzz=1"),
+        ("task.zzz", "task.zzz=1"),
+        ("search.zzz", "search.zzz=1"),
+        ("train.recipe.zzz", "train.recipe.zzz=1"),
+        ("train.recipe.zzz", "train.recipe={preset: pycls_cifar, zzz: 1}"),
+        ("train.data.resize.zzz", "train.data.resize={size: 8, zzz: 1}"),
+        ("train.baselines[0].zzz", "train.baselines=[{random: 2, zzz: 1}]"),
+        ("train.metric.zzz", "train.metric={name: rmse, direction: minimise, zzz: 1}"),
+        ("objectives[1].zzz", "objectives[1]={score: flops, direction: minimise, zzz: 1}"),
+        ("constraints[0].zzz", "constraints=[{score: params, at_most: 1, zzz: 1}]"),
+        ("supernet.zzz", "supernet.zzz=1"),
+        ("supernet.norm.zzz", "supernet.norm.zzz=1"),
+        ("supernet.prune.zzz", "supernet.prune={every: 1, zzz: 1}"),
+        ("supernet.settings.mine.zzz", "supernet.settings.mine.zzz=1"),
+        ("supernet.settings.mine.norm.zzz", "supernet.settings.mine.norm.zzz=1"),
+    ],
+)
+def test_an_unknown_key_is_named_in_every_kind_of_section(place: str, override: str) -> None:
+    with pytest.raises(UserError) as raised:
+        load_experiment("smoke", [override])
+    assert f"{place}: unknown key. Known here: " in str(raised.value)

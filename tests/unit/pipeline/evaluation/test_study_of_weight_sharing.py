@@ -9,14 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zenfront.pipeline.analysis.resampling import Estimate
 from zenfront.pipeline.analysis.weight_sharing.agreement import gt_tau
-from zenfront.pipeline.analysis.weight_sharing.instances import Spread
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.evaluation.weight_sharing.figures import groups_against_tau
 from zenfront.pipeline.evaluation.weight_sharing.ground_truth import GroundTruth
 from zenfront.pipeline.evaluation.weight_sharing.instances import EACH, LAST, MEAN, Arm, assemble
-from zenfront.pipeline.evaluation.weight_sharing.measures import CEILING, FLOOR, Measures
+from zenfront.pipeline.evaluation.weight_sharing.measures import CEILING, FLOOR
 from zenfront.pipeline.evaluation.weight_sharing.report import Study, metrics, write_report
 from zenfront.pipeline.evaluation.weight_sharing.study import (
     measure_study,
@@ -299,18 +296,3 @@ def test_a_diverged_instance_is_left_out_with_its_reason(tmp_path: Path) -> None
     _train(wild, tmp_path)
     with pytest.raises(UserError, match="no instance of a supernet is complete: training diverged"):
         _recorded(wild, tmp_path)
-
-
-def test_one_group_belongs_to_every_way_of_grouping() -> None:
-    def measures(name: str, tau: float) -> Measures:
-        spread = Spread(Estimate(tau, None), 0.0, tau - 0.1, tau + 0.1, 2)
-        return Measures(name, LAST, spread, spread, None, {})
-
-    groups = [("one", "random", 1), ("alike", "lexicographic", 8), ("any", "random", 8)]
-    plot = groups_against_tau([measures("one", 0.4), measures("alike", 0.7), measures("any", 0.2)], groups)
-    assert plot is not None
-    assert {series.name: (list(series.x), list(series.y)) for series in plot.series} == {
-        "lexicographic": ([1, 8], [0.4, 0.7]),
-        "random": ([1, 8], [0.4, 0.2]),
-    }
-    assert groups_against_tau([measures("alike", 0.7)], groups[1:]) is None
