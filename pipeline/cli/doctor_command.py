@@ -6,7 +6,7 @@ import typer
 
 from zenfront.pipeline.cli.options import RUNS, AllowCode, Config, Overrides, Runs, TrustConfig
 
-DOCTOR = "Examples: zenfront doctor · zenfront doctor cifar10 --no-speed"
+DOCTOR = "Examples: zenfront doctor · zenfront doctor cifar10 --quick"
 
 
 def doctor_command(
@@ -15,17 +15,19 @@ def doctor_command(
     runs: Runs = RUNS,
     allow_code: AllowCode = False,
     trust_config: TrustConfig = False,
-    speed: Annotated[bool, typer.Option("--speed/--no-speed", help="Measure each device for some seconds.")] = True,
+    quick: Annotated[bool, typer.Option("--quick", help="Measure no speed, which takes seconds a device.")] = False,
 ) -> None:
-    """Describe this machine: versions, processors, memory, GPUs and their speed, and what an experiment would use.
+    """Describe this machine, and what an experiment would use of it.
 
-    Add the output to a report of a problem. It computes nothing of the experiment and starts no Ray.
+    Shows versions, processors, memory, GPUs or why there is none, and the speed of each device.
+
+    Computes nothing of the experiment and starts no Ray. Add the output to a report of a problem.
     """
     from zenfront.pipeline.checks import doctor, read_task
     from zenfront.pipeline.experiment.config_file import load_experiment
 
     parts = [doctor.describe_software(), doctor.describe_machine(runs), doctor.describe_gpus()]
-    if speed:
+    if not quick:
         parts.append(doctor.measure_devices())
     for line in (line for part in parts for line in part):
         typer.echo(line)

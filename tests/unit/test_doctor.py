@@ -106,13 +106,13 @@ def test_what_an_experiment_would_use_of_gpus(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_command(zenfront: Zenfront, tmp_path: Path) -> None:
-    code, out, _ = zenfront("doctor", "smoke", "--no-speed", "--runs", str(tmp_path))
+    code, out, _ = zenfront("doctor", "smoke", "--quick", "--runs", str(tmp_path))
     assert code == 0
     lines = out.splitlines()
     assert lines[0].startswith("zenfront ")
     assert f"torch {torch.__version__}" in lines[1]
     assert "experiment smoke:" in lines
     assert not list(tmp_path.iterdir())
-    code, _, error = zenfront("doctor", "no_such", "--no-speed")
+    code, _, error = zenfront("doctor", "no_such", "--quick")
     assert code == 2
     assert "no experiment 'no_such'" in error
