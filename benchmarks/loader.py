@@ -49,7 +49,7 @@ ROLES = ("driver", "worker")
 PARTS = ("reading", "training", "memory")
 DISTINCT = 200
 """Different images among the generated ones; the others are links to their files."""
-ROUNDS = 3
+ROUNDS = 8
 STEPS = 10
 """Training steps of the worker whose memory is measured."""
 CPU = torch.device("cpu")
