@@ -7,58 +7,29 @@ from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, model_validat
 from pydantic_core import CoreSchema
 
 from zenfront.pipeline.experiment._types import Count, Fraction, Positive, Rate, Several, Strict
+from zenfront.pipeline.experiment.presets import PRESETS, Preset
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Part = Annotated[float, Field(gt=0, lt=1)]
 _LIST = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
 """Lets a tuple be a list after a validator of the whole section, where pydantic takes values for those of Python."""
-Preset = Literal["zennas_cifar", "pycls_cifar", "pycls_regnet"]
-PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "zennas_cifar": {
-        "batch_size": 64,
-        "learning_rate": 0.025,
-        "weight_decay": 5e-4,
-        "warmup_epochs": 5,
-        "label_smoothing": 0.1,
-        "flip": True,
-        "crop_padding": 4,
-        "mixup": 0.2,
-        "random_erasing": 0.5,
-    },
-    "pycls_cifar": {
-        "batch_size": 128,
-        "learning_rate": 0.1,
-        "weight_decay": 5e-4,
-        "warmup_epochs": 0,
-        "flip": True,
-        "crop_padding": 4,
-    },
-    "pycls_regnet": {
-        "batch_size": 128,
-        "learning_rate": 0.1,
-        "weight_decay": 5e-5,
-        "warmup_epochs": 5,
-        "flip": True,
-    },
-}
-"""Published recipes.
-
-* zennas_cifar: idstcv/ZenNAS, scripts/Zen_NAS_cifar_params1M.sh (1,440 epochs), without its AutoAugment.
-* pycls_cifar: facebookresearch/pycls, configs/archive/cifar/anynet/R-56_nds_1gpu.yaml (200 epochs).
-* pycls_regnet: facebookresearch/pycls, configs/dds_baselines/regnet/RegNetY-600MF_dds_1gpu.yaml (100 epochs), without
-  its random crops and colour noise.
-"""
 AUGMENTATION = (
     "flip",
     "crop_padding",
     "cutout",
     "random_erasing",
     "trivial_augment",
+    "auto_augment",
+    "rand_augment",
     "colour_jitter",
+    "colour_noise",
     "mixup",
     "cutmix",
 )
 """Keys that change images and targets."""
+POLICIES = ("trivial_augment", "auto_augment", "rand_augment")
+"""Keys that apply drawn operations to images, of which only one counts."""
+AutoAugment = Literal["cifar10", "imagenet"]
 _SINCE_0_1: Mapping[str, Any] = {
     "optimizer": "sgd",
     "beta2": 0.999,
@@ -68,11 +39,41 @@ _SINCE_0_1: Mapping[str, Any] = {
     "clip_norm": 0.0,
     "accumulate": 1,
     "trivial_augment": False,
+    "auto_augment": None,
+    "rand_augment": None,
     "colour_jitter": 0.0,
+    "colour_noise": 0.0,
     "random_erasing": 0.0,
     "cutmix": 0.0,
 }
 """Keys that version 0.1 did not have, with the value of what it did."""
+
+
+class RandAugment(Strict):
+    """RandAugment: operations on each image that are drawn anew, all of one strength."""
+
+    operations: Annotated[int, Field(ge=1, le=16)] = 2
+    """Number of operations, one after the other."""
+    magnitude: Annotated[float, Field(ge=0, le=30)] = 9.0
+    """Strength on the scale of the form: 30 is the strongest of `paper`, 10 that of `timm`."""
+    noise: Annotated[float, Field(ge=0, le=30)] = 0.0
+    """Standard deviation of the magnitude, which is drawn anew for each operation; timm's `mstd`."""
+    form: Literal["paper", "timm"] = "paper"
+    """`paper`, with its 14 operations; or `timm`, with 15, of which each is applied with probability 1/2: timm's
+    `inc1`."""
+
+    @property
+    def strongest(self) -> float:
+        """Magnitude of the largest strength."""
+        return 10.0 if self.form == "timm" else 30.0
+
+    @model_validator(mode="after")
+    def _magnitude_is_on_the_scale(self) -> "RandAugment":
+        if self.magnitude > self.strongest:
+            raise ValueError(
+                f"`magnitude` must be at most {self.strongest:g} with `form: {self.form}`, but got {self.magnitude:g}"
+            )
+        return self
 
 
 class Recipe(Strict):
@@ -119,8 +120,15 @@ class Recipe(Strict):
     """Probability with which a rectangle of an image is erased; 0 disables it."""
     trivial_augment: bool = False
     """Apply one of 14 operations to each image, of a strength that is drawn: TrivialAugment's wide space."""
+    auto_augment: AutoAugment | None = None
+    """Apply two operations to each image, a pair of the policy that AutoAugment found for that data set."""
+    rand_augment: RandAugment | None = None
+    """Apply operations of one strength to each image."""
     colour_jitter: Fraction = 0.0
     """Range around 1 of the factors by which brightness, contrast and saturation are changed; 0 disables it."""
+    colour_noise: Rate = 0.0
+    """Standard deviation of a colour that is added to an image, along the principal components of the colours of
+    ImageNet; 0.1 is usual, 0 disables it."""
     mixup: Rate = 0.0
     """Parameter alpha of mixup's Beta distribution; 0 disables it."""
     cutmix: Rate = 0.0
@@ -150,6 +158,13 @@ class Recipe(Strict):
                 "`accumulate <= batch_size` must hold, "
                 f"but got (accumulate={self.accumulate}, batch_size={self.batch_size})"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _one_policy(self) -> "Recipe":
+        given = [name for name in POLICIES if getattr(self, name)]
+        if len(given) > 1:
+            raise ValueError(f"only one of {', '.join(POLICIES)} can be used, but got {' and '.join(given)}")
         return self
 
     def misfit(self, side: int) -> str | None:

@@ -6,13 +6,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor
 
-from zenfront.pipeline.experiment.recipe import Recipe
-from zenfront.pipeline.training import recolour as recolouring
+from zenfront.pipeline.experiment.recipe import RandAugment, Recipe
 from zenfront.pipeline.training.augment import augment, crop, cutmix, cutout, erase, flip, mix, mixup
-from zenfront.pipeline.training.recolour import OPERATIONS, Operation, jitter, recolour, trivial_augment
+from zenfront.pipeline.training.recolour import colour_noise, jitter, recolour, trivial_augment
 
 MANY = 4000
 
@@ -111,6 +109,10 @@ def test_with_mixup_and_cutmix_half_of_the_mini_batches_have_each() -> None:
     assert whole < 100
 
 
+def grey(images: Tensor) -> Tensor:
+    return images[:, :1].to(torch.uint8)
+
+
 def coloured(count: int) -> Tensor:
     return torch.randint(0, 256, (count, 3, 9, 7), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
 
@@ -128,24 +130,17 @@ def test_colour_jitter_changes_brightness_contrast_and_saturation() -> None:
     assert torch.allclose(two, found[:, :2], atol=1e-3)
 
 
-def test_trivial_augment_draws_operation_strength_and_sign_uniformly(monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = []
-
-    def operation(number: int) -> Operation:
-        def apply(image: Image.Image, strength: float, sign: float) -> Image.Image:
-            drawn.append((number, round(30 * strength), sign))
-            return Image.new("RGB", image.size, (number, 0, 0))
-
-        return apply
-
-    monkeypatch.setattr(recolouring, "OPERATIONS", tuple(map(operation, range(14))))
-    found = trivial_augment(coloured(4000), np.random.default_rng(0))
-    assert found[:, 0, 0, 0].tolist() == [number for number, _, _ in drawn]
-    for position, values in enumerate((range(14), range(31), (-1.0, 1.0))):
-        counts = Counter(each[position] for each in drawn)
-        assert set(counts) == set(values)
-        p = 1 / len(values)
-        assert all(abs(count - 4000 * p) < 6 * np.sqrt(4000 * p * (1 - p)) for count in counts.values())
+def test_colour_noise_is_one_colour_along_the_components_of_imagenet() -> None:
+    """Covariance of the colours: strength^2 V diag(eigenvalues^2) V^T, here with the numbers of pycls."""
+    pixels = coloured(1).repeat(4000, 1, 1, 1)
+    noise = colour_noise(pixels, 0.1, np.random.default_rng(0)) - pixels
+    assert torch.allclose(noise, noise[:, :, :1, :1].expand_as(noise), atol=1e-4)
+    found = np.cov(noise[:, :, 0, 0].double().numpy().T / 255)
+    strongest = 0.1**2 * 0.2175**2
+    red_red, red_blue = strongest * 0.5675**2, strongest * 0.5675 * 0.5836
+    assert found[0, 0] == pytest.approx(red_red, rel=0.15)
+    assert found[0, 2] == pytest.approx(red_blue, rel=0.15)
+    assert torch.equal(colour_noise(pixels[:, :2], 0.1, np.random.default_rng(0)), pixels[:, :2])
 
 
 def test_trivial_augment_takes_grey_images_and_leaves_others() -> None:
@@ -156,14 +151,6 @@ def test_trivial_augment_takes_grey_images_and_leaves_others() -> None:
     assert torch.equal(trivial_augment(pixels[:, :2], np.random.default_rng(0)), pixels[:, :2])
 
 
-@pytest.mark.parametrize("number", [n for n in range(len(OPERATIONS)) if n not in (1, 2)])
-def test_an_operation_of_no_strength_changes_nothing(number: int) -> None:
-    image = Image.fromarray(coloured(1)[0].permute(1, 2, 0).numpy())
-    assert np.array_equal(np.asarray(OPERATIONS[number](image, 0.0, 1.0)), np.asarray(image))
-    strongest = np.asarray(OPERATIONS[number](image, 1.0, -1.0))
-    assert number == 0 or not np.array_equal(strongest, np.asarray(image))
-
-
 @pytest.mark.parametrize(
     "change",
     [
@@ -172,9 +159,12 @@ def test_an_operation_of_no_strength_changes_nothing(number: int) -> None:
         lambda x, g: cutout(x, 2, g),
         lambda x, g: erase(x, 0.5, g),
         lambda x, g: recolour(x.to(torch.uint8), Recipe(trivial_augment=True, colour_jitter=0.4), g),
+        lambda x, g: recolour(grey(x), Recipe(auto_augment="cifar10"), g),
+        lambda x, g: recolour(grey(x), Recipe(rand_augment=RandAugment(form="timm", noise=0.5)), g),
+        lambda x, g: recolour(x.repeat(1, 2, 1, 1)[:, :3], Recipe(colour_noise=0.1), g),
         lambda x, g: mix(x + torch.arange(64.0)[:, None, None, None], torch.eye(64), Recipe(cutmix=1.0), g)[0],
     ],
-    ids=["crop", "flip", "cutout", "erase", "recolour", "cutmix"],
+    ids=["crop", "flip", "cutout", "erase", "recolour", "auto", "rand", "noise", "cutmix"],
 )
 def test_the_generator_decides_and_nothing_else(change: Callable[[Tensor, np.random.Generator], Tensor]) -> None:
     before, state = batch(64), torch.get_rng_state()

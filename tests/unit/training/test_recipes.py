@@ -10,7 +10,8 @@ from torch.optim.lr_scheduler import LRScheduler, MultiStepLR, OneCycleLR
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config_file import load_experiment, to_yaml
-from zenfront.pipeline.experiment.recipe import PRESETS, Preset, Recipe
+from zenfront.pipeline.experiment.presets import PRESETS, Preset
+from zenfront.pipeline.experiment.recipe import Recipe
 from zenfront.pipeline.seeds import torch_generator
 from zenfront.pipeline.training import checkpoint as checkpoints
 from zenfront.pipeline.training.data import Images
@@ -141,6 +142,12 @@ def test_a_preset_is_written_out(name: str) -> None:
         ("{preset: zennas}", "train.recipe.preset: must be 'zennas_cifar', 'pycls_cifar' or 'pycls_regnet'"),
         ("{schedule: step, steps_at: [0.5, 0.5]}", "`steps_at` must ascend, but got [0.5, 0.5]"),
         ("{accumulate: 200}", "`accumulate <= batch_size` must hold, but got (accumulate=200, batch_size=128)"),
+        ("{rand_augment: {form: timm, magnitude: 12}}", "`magnitude` must be at most 10 with `form: timm`, but got 12"),
+        ("{auto_augment: svhn}", "train.recipe.auto_augment: must be 'cifar10' or 'imagenet'"),
+        (
+            "{trivial_augment: true, rand_augment: {}}",
+            "only one of trivial_augment, auto_augment, rand_augment can be used, but got trivial_augment and rand_aug",
+        ),
         ("{random_erasing: 1.5}", "train.recipe.random_erasing: must be less than or equal to 1"),
     ],
 )
