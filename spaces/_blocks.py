@@ -26,9 +26,11 @@ class Residual(Auxiliary):
     Attributes:
         inplace: Whether the sum overwrites branch(x). The branch must allocate its output and must not keep it for the
             backward pass.
+        factor: Factors (N, 1, 1, 1) of branch(x) for stochastic depth, which a training sets for a mini-batch.
     """
 
     inplace = False
+    factor: Tensor | None = None
 
     def __init__(self, branch: nn.Module, shortcut: nn.Module) -> None:
         super().__init__()
@@ -40,6 +42,8 @@ class Residual(Auxiliary):
         y: Tensor = self.branch(x)
         if not self.active:
             return y
+        if self.factor is not None:
+            y = y * self.factor.to(y.dtype)
         return y.add_(self.shortcut(x)) if self.inplace else y + self.shortcut(x)
 
 

@@ -20,10 +20,14 @@ from zenfront.pipeline.record.training_result import compared_costs, search_cost
 from zenfront.pipeline.registry import Registry
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.stages.supernet.plan import score_plan
+from zenfront.pipeline.training.stochastic_depth import residuals
 from zenfront.pipeline.user_code import COMMANDS, UserCode, require_allowed
 from zenfront.pipeline.wording import suggestion
+from zenfront.spaces import Architecture
 
 SAMPLES = 100
+DEPTH_SAMPLES = 10
+"""Architectures among which one must have a residual branch."""
 MOST_NUMBERS = 2**30
 """Numbers in a mini-batch of images."""
 
@@ -58,7 +62,7 @@ def check(experiment: Experiment) -> None:
     if experiment.train.function is None and (problem := experiment.train.recipe.misfit(side)):
         raise UserError(f"train.recipe.{problem}.")
     check_store(experiment.tracking.uri)
-    _check_buildable(experiment)
+    _check_depth(experiment, _buildable(experiment))
     if wrong := list(wrong_baselines(experiment)):
         raise UserError("\n".join(wrong))
 
@@ -199,14 +203,32 @@ def _check_supernet(experiment: Experiment) -> None:
             raise UserError(f"{names[0]}: {error}") from error
 
 
-def _check_buildable(experiment: Experiment) -> None:
-    """Check that a sample of the space holds an architecture that can be built for the task."""
+def _buildable(experiment: Experiment) -> list[Architecture]:
+    """Return the architectures of a sample of the space that can be built for the task; there must be one."""
     space, task = spaces.load(experiment.space, experiment.code), experiment.task
     generator = numpy_generator(experiment.search.seed, "checks")
-    reasons = []
+    wanted = DEPTH_SAMPLES if experiment.train.recipe.stochastic_depth else 1
+    reasons, found = [], list[Architecture]()
     for _ in range(SAMPLES):
-        reason = space.violation(space.sample(generator), task)
-        if reason is None:
-            return
-        reasons.append(reason)
-    raise UserError(f"task: none of {SAMPLES} architectures of space {space.name!r} can be built: {reasons[0]}.")
+        architecture = space.sample(generator)
+        if reason := space.violation(architecture, task):
+            reasons.append(reason)
+        else:
+            found.append(architecture)
+        if len(found) == wanted:
+            break
+    if not found:
+        raise UserError(f"task: none of {SAMPLES} architectures of space {space.name!r} can be built: {reasons[0]}.")
+    return found
+
+
+def _check_depth(experiment: Experiment, architectures: Sequence[Architecture]) -> None:
+    """Check that the networks have the residual branches that stochastic depth drops."""
+    if not experiment.train.recipe.stochastic_depth:
+        return
+    space = spaces.load(experiment.space, experiment.code)
+    if not any(residuals(space.network(architecture, experiment.task)) for architecture in architectures):
+        raise UserError(
+            f"train.recipe.stochastic_depth: it drops residual branches, but networks of space {space.name!r} have "
+            "none. Remove it; a space of your own has them as `zenfront.spaces.Residual`."
+        )

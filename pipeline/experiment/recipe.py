@@ -45,6 +45,7 @@ _SINCE_0_1: Mapping[str, Any] = {
     "colour_noise": 0.0,
     "random_erasing": 0.0,
     "cutmix": 0.0,
+    "stochastic_depth": 0.0,
 }
 """Keys that version 0.1 did not have, with the value of what it did."""
 
@@ -110,6 +111,9 @@ class Recipe(Strict):
     """Largest Euclidean norm of the gradient of a step, which is scaled down to it; 0 disables it."""
     label_smoothing: Fraction = 0.0
     """Weight of the uniform distribution in the target labels."""
+    stochastic_depth: Fraction = 0.0
+    """Probability with which an image passes by the last residual branch of the network in training; those of the
+    branches before it fall linearly to 0."""
     flip: bool = False
     """Flip images horizontally at random."""
     crop_padding: Count = 0

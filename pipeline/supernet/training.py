@@ -106,7 +106,7 @@ class _Run:
         self._since = time.perf_counter()
         with deterministic_algorithms(self._train.labels.device.type):  # same seed, same bits
             for x, y in draw_batches(self._train, self._images, self._course.recipe, generator):
-                child = self._step(x, y)
+                child = self._step(x, y, generator)
                 if self._course.is_evaluated(self._progress.steps, self._images):
                     yield self._row("shared", child)
                     if self.history[-1].failure:
@@ -116,14 +116,14 @@ class _Run:
             for kind in self._course.remedies(epoch):
                 yield self._row(kind, child)
 
-    def _step(self, x: Tensor, y: Tensor) -> int:
+    def _step(self, x: Tensor, y: Tensor, generator: np.random.Generator) -> int:
         """Train the next architecture on a mini-batch; return its index."""
         progress = self._progress
         child = self._next_child()
         for group in self._optimizer.param_groups:
             group["lr"] = self._course.learning_rate(progress.steps, self._images)
         network = self._path(child).train()
-        self._losses.append(train_step(network, self._optimizer, x, y, self._course.recipe))
+        self._losses.append(train_step(network, self._optimizer, x, y, self._course.recipe, generator=generator))
         progress.steps += 1
         if self._ema:
             self._ema.update()
@@ -207,7 +207,7 @@ class _Run:
         optimizer = new_optimizer(network, course.recipe.model_copy(update={"learning_rate": rate}))
         generator = numpy_generator(course.seed, "fine-tuning", architecture.id)
         for x, y in _first(tuning.batches, self._train, self._images, course.recipe, generator):
-            train_step(network, optimizer, x, y, course.recipe)
+            train_step(network, optimizer, x, y, course.recipe, generator=generator)
 
     def _prune(self) -> None:
         """Drop the architectures with the lowest accuracy, if it is time."""

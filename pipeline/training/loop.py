@@ -26,6 +26,7 @@ from zenfront.pipeline.training.augment import augment, mix
 from zenfront.pipeline.training.data import Images, ImageSet
 from zenfront.pipeline.training.optimisation import new_optimizer, rate_factor
 from zenfront.pipeline.training.recolour import recolour
+from zenfront.pipeline.training.stochastic_depth import draw_factors, scaled_branches
 from zenfront.spaces import Network, initialise
 
 EVALUATED, LARGE, EVALUATED_PIXELS = 500, 128 * 128, 2**21
@@ -187,7 +188,7 @@ def _epoch(
     losses: list[Tensor] = []
     state.network.train()
     for x, y in draw_batches(image_set, images, recipe, generator):
-        losses.append(train_step(state.network, state.optimizer, x, y, recipe))
+        losses.append(train_step(state.network, state.optimizer, x, y, recipe, generator=generator))
         learning_rate = state.schedule.get_last_lr()[0]
         state.schedule.step()
         if state.averaged is not None:
@@ -213,18 +214,33 @@ def draw_batches(
         yield mix(x, y, recipe, generator)
 
 
-def train_step(network: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
-    """Train a network in training mode on one mini-batch; return the loss, on the device, without its graph."""
+def train_step(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    x: Tensor,
+    y: Tensor,
+    recipe: Recipe,
+    *,
+    generator: np.random.Generator | None = None,
+) -> Tensor:
+    """Train a network in training mode on one mini-batch; return the loss, on the device, without its graph.
+
+    Only stochastic depth needs a generator.
+    """
     optimizer.zero_grad()
-    losses = [_backward(network, *part, len(x), recipe) for part in _parts(x, y, recipe.accumulate)]
+    factors = draw_factors(network, recipe.stochastic_depth, len(x), generator).to(x.device)
+    losses = []
+    for *part, factor in _parts(x, y, factors, recipe.accumulate):
+        with scaled_branches(network, factor):
+            losses.append(_backward(network, *part, len(x), recipe))
     if recipe.clip_norm:
         nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
     optimizer.step()
     return losses[0] if len(losses) == 1 else torch.stack(losses).sum()  # not read: each reading would wait for the GPU
 
 
-def _parts(x: Tensor, y: Tensor, count: int) -> Iterator[tuple[Tensor, Tensor]]:
-    return zip(x.chunk(count), y.chunk(count), strict=True)
+def _parts(x: Tensor, y: Tensor, factors: Tensor, count: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    return zip(x.chunk(count), y.chunk(count), factors.chunk(count, 1), strict=True)
 
 
 def _backward(network: nn.Module, x: Tensor, y: Tensor, size: int, recipe: Recipe) -> Tensor:

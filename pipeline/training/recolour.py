@@ -87,7 +87,7 @@ def colour_noise(pixels: Tensor, strength: float, generator: np.random.Generator
 
     Source: Krizhevsky et al., NeurIPS 2012, sec. 4.1; the components are those of pycls (core/transforms.py).
     """
-    amounts = generator.normal(0.0, strength, (len(pixels), 3)) * VARIANCES
+    amounts = generator.normal(0.0, strength, (3, len(pixels))).T * VARIANCES
     if pixels.shape[1] != 3:
         return pixels
     colours = torch.from_numpy(255 * amounts @ np.transpose(COMPONENTS)).float().to(pixels.device)
@@ -133,8 +133,8 @@ def auto_augment(pixels: Tensor, policy: AutoAugment, generator: np.random.Gener
     """
     pairs = AUTO_AUGMENT[policy]
     chosen = generator.integers(len(pairs), size=len(pixels))
-    chances = generator.random((len(pixels), 2))
-    signs = _signs((len(pixels), 2), generator)
+    chances = generator.random((2, len(pixels))).T
+    signs = _signs((2, len(pixels)), generator).T
     drawn: list[list[Change]] = [
         [
             (name, LEARNED[name](strength / 9, sign))
@@ -161,14 +161,14 @@ def rand_augment(pixels: Tensor, form: RandAugment, generator: np.random.Generat
     probability 1/2, timm 1.0, data/auto_augment.py; deviation: pixels are taken from the nearest one.
     """
     table, probability = (INCREASING, 0.5) if form.form == "timm" else (RANDOM, 1.0)
-    names, shape = list(table), (len(pixels), form.operations)
+    names, shape = list(table), (form.operations, len(pixels))
     kinds = generator.integers(len(names), size=shape)
     applied = generator.random(shape) < probability
     strengths = np.clip(generator.normal(form.magnitude, form.noise, shape) / form.strongest, 0, 1)
     signs = _signs(shape, generator)
     drawn = [
         [(names[kind], table[names[kind]](strength, sign)) for kind, on, strength, sign in zip(*row, strict=True) if on]
-        for row in zip(kinds, applied, strengths, signs, strict=True)
+        for row in zip(kinds.T, applied.T, strengths.T, signs.T, strict=True)
     ]
     return change_each(pixels, drawn, MIDDLE)
 

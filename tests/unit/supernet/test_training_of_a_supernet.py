@@ -89,6 +89,15 @@ def test_the_same_seed_gives_the_same_rows(runs: Runs) -> None:
     assert _values(runs.rows()) == _values(runs.rows())
 
 
+def test_stochastic_depth_drops_branches_of_the_path(runs: Runs, tmp_path: Path) -> None:
+    plain = _values(runs.rows(stop=3))
+    runs.recipe = runs.recipe.model_copy(update={"stochastic_depth": 0.5})
+    whole = _values(runs.rows(stop=3))
+    assert whole != plain
+    runs.rows(folder=tmp_path, stop=3)
+    assert _values(runs.rows(folder=tmp_path, stop=3)) == whole
+
+
 @pytest.mark.parametrize("stop", [2, 4, 7])
 def test_an_interrupted_run_goes_on_to_the_same_rows(stop: int, runs: Runs, tmp_path: Path) -> None:
     setting = Setting(prune=Pruning(every=1, fraction=0.25))
