@@ -17,7 +17,7 @@ from zenfront.pipeline.supernet.supernet import Supernet
 from zenfront.pipeline.supernet.training import train_supernet
 from zenfront.pipeline.training.data import Images
 from zenfront.pipeline.training.loop import train
-from zenfront.spaces import Architecture, Space, Task
+from zenfront.spaces import Architecture, Space, Task, load
 
 CPU = torch.device("cpu")
 SMALL = Config(last=3, recalibrate=2, finetune=FineTuning(batches=2, after=(1, 3)))
@@ -89,13 +89,17 @@ def test_the_same_seed_gives_the_same_rows(runs: Runs) -> None:
     assert _values(runs.rows()) == _values(runs.rows())
 
 
-def test_stochastic_depth_drops_branches_of_the_path(runs: Runs, tmp_path: Path) -> None:
-    plain = _values(runs.rows(stop=3))
-    runs.recipe = runs.recipe.model_copy(update={"stochastic_depth": 0.5})
-    whole = _values(runs.rows(stop=3))
-    assert whole != plain
-    runs.rows(folder=tmp_path, stop=3)
-    assert _values(runs.rows(folder=tmp_path, stop=3)) == whole
+def test_stochastic_depth_drops_branches_of_the_path(
+    task: Task, recipe: Recipe, images: Images, tmp_path: Path
+) -> None:
+    space, few = load("nasbench_macro"), Config(last=1, ema=0, swa=0, recalibrate=0)
+    architectures = [space.architecture(space.parse(text)) for text in ("11111111", "01101101")]
+    runs = Runs(space, architectures, task, recipe.model_copy(update={"stochastic_depth": 0.5}), images)
+    whole = _values(runs.rows(config=few))
+    runs.rows(config=few, folder=tmp_path, stop=1)
+    assert _values(runs.rows(config=few, folder=tmp_path)) == whole
+    runs.recipe = recipe
+    assert _values(runs.rows(config=few)) != whole
 
 
 @pytest.mark.parametrize("stop", [2, 4, 7])
