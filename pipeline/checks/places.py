@@ -83,11 +83,11 @@ def training_runs(experiment: Experiment) -> int:
 def checkpoint_bytes(experiment: Experiment) -> int:
     """Return the bytes of the checkpoints of all training runs, for networks of the median size of a sample.
 
-    A checkpoint has the weights and their momentum in float32, with adamw a second moment, and with `recipe.ema` a
-    moving average of the weights.
+    A checkpoint has the weights and their momentum in float32, with adamw and lamb a second moment, and with
+    `recipe.ema` a moving average of the weights.
     """
     recipe = experiment.train.recipe
-    each = 4 * (2 + (recipe.optimizer == "adamw") + bool(recipe.ema)) * KEPT
+    each = 4 * (2 + (recipe.optimizer != "sgd") + bool(recipe.ema)) * KEPT
     return round(each * training_runs(experiment) * _median_params(experiment))
 
 

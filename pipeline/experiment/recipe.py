@@ -46,6 +46,8 @@ _SINCE_0_1: Mapping[str, Any] = {
     "random_erasing": 0.0,
     "cutmix": 0.0,
     "stochastic_depth": 0.0,
+    "loss": "cross_entropy",
+    "target_threshold": 0.0,
 }
 """Keys that version 0.1 did not have, with the value of what it did."""
 
@@ -87,14 +89,15 @@ class Recipe(Strict):
     accumulate: Positive = 1
     """Number of parts in which a mini-batch passes through the network, for memory. The gradients are those of the
     whole mini-batch, but batch normalisation sees one part at a time."""
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    """`sgd` with Nesterov momentum, or `adamw`, which needs a far lower learning rate and a higher weight decay."""
+    optimizer: Literal["sgd", "adamw", "lamb"] = "sgd"
+    """`sgd` with Nesterov momentum; `adamw`, which needs a far lower learning rate and a higher weight decay; or `lamb`
+    for large mini-batches."""
     learning_rate: Annotated[float, Field(gt=0, le=1000)] = 0.1
     """Peak learning rate for the given batch size."""
     momentum: Fraction = 0.9
-    """Nesterov momentum; of adamw, beta_1."""
+    """Nesterov momentum; of adamw and lamb, beta_1."""
     beta2: Fraction = 0.999
-    """beta_2 of adamw."""
+    """beta_2 of adamw and lamb."""
     weight_decay: Rate = 5e-4
     """L2 penalty, applied to all weights but those of norms and biases; with adamw decoupled from the gradient."""
     schedule: Literal["cosine", "one_cycle", "step"] = "cosine"
@@ -109,6 +112,11 @@ class Recipe(Strict):
     """Number of epochs of linear warm-up."""
     clip_norm: Rate = 0.0
     """Largest Euclidean norm of the gradient of a step, which is scaled down to it; 0 disables it."""
+    loss: Literal["cross_entropy", "binary_cross_entropy"] = "cross_entropy"
+    """`cross_entropy`, or `binary_cross_entropy`, the mean over the classes of the loss of each class by itself."""
+    target_threshold: Fraction = 0.0
+    """Target above which a class counts as present with `binary_cross_entropy`, as after mixing images; 0 keeps the
+    targets."""
     label_smoothing: Fraction = 0.0
     """Weight of the uniform distribution in the target labels."""
     stochastic_depth: Fraction = 0.0
@@ -161,6 +169,14 @@ class Recipe(Strict):
             raise ValueError(
                 "`accumulate <= batch_size` must hold, "
                 f"but got (accumulate={self.accumulate}, batch_size={self.batch_size})"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _threshold_counts(self) -> "Recipe":
+        if self.target_threshold and self.loss == "cross_entropy":
+            raise ValueError(
+                f"`target_threshold` counts with `loss: binary_cross_entropy` alone, but got {self.target_threshold}"
             )
         return self
 

@@ -24,6 +24,7 @@ from zenfront.pipeline.seeds import numpy_generator, torch_generator
 from zenfront.pipeline.training import checkpoint as checkpoints
 from zenfront.pipeline.training.augment import augment, mix
 from zenfront.pipeline.training.data import Images, ImageSet
+from zenfront.pipeline.training.losses import loss_of
 from zenfront.pipeline.training.optimisation import new_optimizer, rate_factor
 from zenfront.pipeline.training.recolour import recolour
 from zenfront.pipeline.training.stochastic_depth import draw_factors, scaled_branches
@@ -246,7 +247,7 @@ def _parts(x: Tensor, y: Tensor, factors: Tensor, count: int) -> Iterator[tuple[
 def _backward(network: nn.Module, x: Tensor, y: Tensor, size: int, recipe: Recipe) -> Tensor:
     """Add the gradients of a part of a mini-batch of that size; return the part's share of the mean loss."""
     with torch.autocast(x.device.type, torch.bfloat16, enabled=_bfloat16(recipe, x.device)):
-        loss = F.cross_entropy(network(x), y, label_smoothing=recipe.label_smoothing)
+        loss = loss_of(network(x), y, recipe)
     if len(x) < size:
         loss = loss * (len(x) / size)
     loss.backward()  # type: ignore[no-untyped-call]

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from zenfront.pipeline.experiment.recipe import Recipe
+from zenfront.pipeline.training.lamb import Lamb
 
 RISE = 0.3
 """Fraction of a one-cycle schedule in which the learning rate rises."""
@@ -20,6 +21,8 @@ def new_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": recipe.weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
+    if recipe.optimizer == "lamb":
+        return Lamb(groups, recipe.learning_rate, (recipe.momentum, recipe.beta2))
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(groups, recipe.learning_rate, (recipe.momentum, recipe.beta2))
     return torch.optim.SGD(groups, recipe.learning_rate, recipe.momentum, nesterov=recipe.momentum > 0)

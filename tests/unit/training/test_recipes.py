@@ -15,7 +15,9 @@ from zenfront.pipeline.experiment.recipe import Recipe
 from zenfront.pipeline.seeds import torch_generator
 from zenfront.pipeline.training import checkpoint as checkpoints
 from zenfront.pipeline.training.data import Images
+from zenfront.pipeline.training.lamb import Lamb
 from zenfront.pipeline.training.loop import train, train_step
+from zenfront.pipeline.training.losses import loss_of
 from zenfront.pipeline.training.optimisation import new_optimizer, rate_factor
 from zenfront.spaces import Network, initialise
 
@@ -64,8 +66,47 @@ def test_adamw_decays_matrices_alone(new_network: Callable[[], Network]) -> None
         torch.testing.assert_close(parameter, before[name] * (1 - 0.5 * 0.1 * (parameter.ndim >= 2)))
 
 
-@pytest.mark.parametrize("recipe", [Recipe(optimizer="adamw", learning_rate=3e-3, warmup_epochs=0, batch_size=16)])
-def test_a_run_with_adamw_goes_on_after_an_interruption(
+def test_lamb_is_that_of_timm() -> None:
+    """Values of timm 1.0.31 after five steps on a matrix, a bias without decay, and a matrix of zeros."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = (3, 4), (4,), (2, 2)
+    values = [torch.randn(shape, generator=generator) for shape in shapes[:2]]
+    matrix, bias, zeros = parameters = [nn.Parameter(each) for each in (*values, torch.zeros(2, 2))]
+    groups = [{"params": [matrix, zeros], "weight_decay": 0.02}, {"params": [bias], "weight_decay": 0.0}]
+    optimizer = Lamb(groups, 0.1)
+    for step in range(5):
+        for parameter in parameters:
+            parameter.grad = torch.randn(parameter.shape, generator=generator) * (step + 1)
+        optimizer.step()
+    assert matrix.flatten().tolist() == pytest.approx(
+        [2.1148374, -0.2666616, -2.087254, 1.2284969, -1.2879695, -2.0169821, -0.0281355, 0.5434864, -0.2111953,
+         -0.7594017, 0.0515887, 0.3649256], abs=1e-5,
+    )  # fmt: skip
+    assert bias.tolist() == pytest.approx([-1.0091696, 1.2030274, -1.2475687, 0.4961365], abs=1e-5)
+    assert zeros.flatten().tolist() == pytest.approx([-0.0958357, -0.1543805, 0.1068704, -0.0492586], abs=1e-5)
+
+
+def test_the_binary_cross_entropy_counts_each_class_by_itself() -> None:
+    """-log s(z) where the class is present and -log s(-z) where not, s the logistic function."""
+    logits, targets = torch.tensor([[2.0, -1.0, 0.5]]), torch.tensor([[0.3, 0.7, 0.0]])
+    present, absent = -nn.functional.logsigmoid(logits), -nn.functional.logsigmoid(-logits)
+    recipe = Recipe(loss="binary_cross_entropy", label_smoothing=0.3)
+    smooth = torch.tensor([[0.31, 0.59, 0.1]])
+    torch.testing.assert_close(loss_of(logits, targets, recipe), (smooth * present + (1 - smooth) * absent).mean())
+    counted = recipe.model_copy(update={"target_threshold": 0.2})
+    wanted = (present[0, 0] + present[0, 1] + absent[0, 2]) / 3
+    torch.testing.assert_close(loss_of(logits, targets, counted), wanted)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(optimizer="adamw", learning_rate=3e-3, warmup_epochs=0, batch_size=16),
+        Recipe(optimizer="lamb", learning_rate=0.02, warmup_epochs=0, batch_size=16, loss="binary_cross_entropy"),
+    ],
+    ids=["adamw", "lamb"],
+)
+def test_a_run_goes_on_after_an_interruption(
     recipe: Recipe, digits: Images, new_network: Callable[[], Network], tmp_path: Path
 ) -> None:
     def losses(folder: Path, count: int) -> list[float]:
@@ -139,7 +180,8 @@ def test_a_preset_is_written_out(name: str) -> None:
     ("recipe", "said"),
     [
         ("zennas", "but got 'zennas'. Did you mean 'zennas_cifar'?"),
-        ("{preset: zennas}", "train.recipe.preset: must be 'zennas_cifar', 'pycls_cifar' or 'pycls_regnet'"),
+        ("{preset: zennas}", "train.recipe.preset: must be 'zennas_cifar', 'pycls_cifar', 'pycls_regnet' or 'timm_a3'"),
+        ("{target_threshold: 0.2}", "`target_threshold` counts with `loss: binary_cross_entropy` alone, but got 0.2"),
         ("{schedule: step, steps_at: [0.5, 0.5]}", "`steps_at` must ascend, but got [0.5, 0.5]"),
         ("{accumulate: 200}", "`accumulate <= batch_size` must hold, but got (accumulate=200, batch_size=128)"),
         ("{rand_augment: {form: timm, magnitude: 12}}", "`magnitude` must be at most 10 with `form: timm`, but got 12"),
