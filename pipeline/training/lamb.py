@@ -42,16 +42,16 @@ class Lamb(torch.optim.Optimizer):
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    update = self._moments(parameter, *group["betas"], group["eps"])
+                    update = self._adam_step(parameter, group["betas"], group["eps"])
                     if group["weight_decay"]:
                         update.add_(parameter, alpha=group["weight_decay"])
                         update.mul_(_trust(parameter, update))
                     parameter.sub_(update, alpha=group["lr"])
         return loss
 
-    def _moments(self, parameter: nn.Parameter, beta1: float, beta2: float, eps: float) -> Tensor:
+    def _adam_step(self, parameter: nn.Parameter, betas: tuple[float, float], eps: float) -> Tensor:
         """Update the moments of a parameter and return Adam's step."""
-        state, gradient = self.state[parameter], parameter.grad
+        (beta1, beta2), state, gradient = betas, self.state[parameter], parameter.grad
         assert gradient is not None
         if not state:
             state |= {"step": 0, "first": torch.zeros_like(parameter), "second": torch.zeros_like(parameter)}
@@ -59,7 +59,8 @@ class Lamb(torch.optim.Optimizer):
         state["first"].lerp_(gradient, 1 - beta1)
         state["second"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
         scale = (state["second"] / (1 - beta2 ** state["step"])).sqrt_().add_(eps)
-        return (state["first"] / (1 - beta1 ** state["step"])).div_(scale)
+        step: Tensor = state["first"] / (1 - beta1 ** state["step"])
+        return step.div_(scale)
 
 
 def _trust(parameter: Tensor, update: Tensor) -> Tensor:

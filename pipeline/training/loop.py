@@ -231,9 +231,9 @@ def train_step(
     optimizer.zero_grad()
     factors = draw_factors(network, recipe.stochastic_depth, len(x), generator).to(x.device)
     losses = []
-    for *part, factor in _parts(x, y, factors, recipe.accumulate):
-        with scaled_branches(network, factor):
-            losses.append(_backward(network, *part, len(x), recipe))
+    for own_x, own_y, own_factors in _parts(x, y, factors, recipe.accumulate):
+        with scaled_branches(network, own_factors):
+            losses.append(_backward(network, own_x, own_y, len(x), recipe))
     if recipe.clip_norm:
         nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
     optimizer.step()
