@@ -48,6 +48,7 @@ _SINCE_0_1: Mapping[str, Any] = {
     "stochastic_depth": 0.0,
     "loss": "cross_entropy",
     "target_threshold": 0.0,
+    "sync_batch_norm": False,
 }
 """Keys that version 0.1 did not have, with the value of what it did."""
 
@@ -148,6 +149,9 @@ class Recipe(Strict):
     disables it."""
     ema: Fraction = 0.0
     """Decay of the moving average of the weights, which is evaluated in place of the weights; 0 disables it."""
+    sync_batch_norm: bool = False
+    """Let batch normalisation see the whole mini-batch when `resources.train.devices` share it; otherwise each device
+    normalises its own share."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """`auto` uses bfloat16 autocast on GPUs that support it and float32 elsewhere."""
 

@@ -4,8 +4,6 @@ import hashlib
 import math
 import time
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,8 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from zenfront.pipeline.device import deterministic_algorithms
 from zenfront.pipeline.errors import UserError
@@ -23,10 +19,13 @@ from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.seeds import numpy_generator, torch_generator
 from zenfront.pipeline.training import checkpoint as checkpoints
 from zenfront.pipeline.training.augment import augment, mix
+from zenfront.pipeline.training.batch_norm import synchronise
 from zenfront.pipeline.training.data import Images, ImageSet
 from zenfront.pipeline.training.losses import loss_of
-from zenfront.pipeline.training.optimisation import new_optimizer, rate_factor
+from zenfront.pipeline.training.ranks import ALONE, Ranks
 from zenfront.pipeline.training.recolour import recolour
+from zenfront.pipeline.training.shares import Share, misfit, whole
+from zenfront.pipeline.training.state import State
 from zenfront.pipeline.training.stochastic_depth import draw_factors, scaled_branches
 from zenfront.spaces import Network, initialise
 
@@ -44,6 +43,7 @@ def train(
     device: torch.device,
     checkpoint: Path | None = None,
     balanced: bool = False,
+    ranks: Ranks = ALONE,
 ) -> Generator[Epoch, None, None]:
     """Train a network from new weights, or resume its checkpoint with the same bits as without the interruption.
 
@@ -60,16 +60,22 @@ def train(
         checkpoint: Folder of the run's checkpoints, which are written before each epoch is yielded. If it has one, the
             results of its epochs are yielded first, as recorded, without training them again.
         balanced: Record ``val_balanced_accuracy`` as well.
+        ranks: Processes that train the network together, each with a share of every mini-batch. All call this
+            function with the same arguments, and only the first one reads and writes checkpoints.
 
     Raises:
         UserError: The checkpoint belongs to another run or cannot be written; the recipe does not fit the images.
     """
-    _check(recipe, images)
+    _check(recipe, images, ranks)
     identity = _identity(network, images, recipe, epochs, seed)
     network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # numbers are drawn in memory order
     initialise(network, torch_generator(seed, "weights"), "kaiming", device)
-    state = _State.start(network, recipe, epochs, len(images.train) // batch_size(recipe, images))
-    history = state.resume(checkpoints.load(checkpoint, identity)) if checkpoint else []
+    ranks.copy_first(network)  # processors of two kinds can draw numbers that differ in the last bit
+    if recipe.sync_batch_norm and ranks.count > 1:
+        synchronise(network, device)
+    share = Share(ranks, batch_size(recipe, images), recipe.accumulate)
+    state = State.start(network, recipe, epochs, len(images.train) // share.size)
+    history = state.resume(ranks.same(lambda: checkpoints.load(checkpoint, identity) if checkpoint else None))
     if len(history) == epochs:
         state.hand_over()
     yield from history
@@ -79,8 +85,9 @@ def train(
         start = time.perf_counter()
         generator = numpy_generator(seed, "epoch", str(epoch))
         with deterministic_algorithms(device.type):  # same seed, same bits
-            train_loss, learning_rate = _epoch(state, train_set, images, recipe, generator)
-            quality = evaluate(state.evaluated, validation, images)
+            train_loss, learning_rate = _epoch(state, train_set, images, recipe, generator, share)
+            ranks.copy_first(state.evaluated)  # each rank has its own running statistics
+            quality = evaluate(state.evaluated, validation, images, ranks)
         metrics = {"train_loss": train_loss, "val_loss": quality.loss, "val_accuracy": quality.accuracy}
         if balanced:
             metrics["val_balanced_accuracy"] = quality.balanced_accuracy
@@ -89,7 +96,7 @@ def train(
             return
         metrics |= {"learning_rate": learning_rate, "seconds": time.perf_counter() - start}
         history.append(Epoch("", epoch, metrics))
-        if checkpoint:
+        if checkpoint and ranks.is_first:
             checkpoints.save(checkpoint, epoch, identity, state.state_dict(history))
         if epoch == epochs:
             state.hand_over()
@@ -108,25 +115,27 @@ class Quality(NamedTuple):
 
 
 @torch.inference_mode()
-def evaluate(network: nn.Module, part: ImageSet, images: Images) -> Quality:
+def evaluate(network: nn.Module, part: ImageSet, images: Images, ranks: Ranks = ALONE) -> Quality:
     """Return loss and accuracies in float32, without augmentation.
 
     Args:
         network: Network on any device; left in evaluation mode.
         part: Images to classify.
         images: Data that the network was trained on; it has the normalisation.
+        ranks: Processes that share the images; the result is the same in all of them.
     """
     network.eval()
     device = next(network.parameters()).device
     loss = torch.zeros((), dtype=torch.float64, device=device)
     right, size = torch.zeros((2, images.classes), dtype=torch.int64, device=device)
-    order = torch.arange(len(part), device=part.labels.device)
-    for pixels, labels in part.batches(order, _evaluated_together(part)):
+    own = torch.arange(len(part), device=part.labels.device).tensor_split(ranks.count)[ranks.rank]
+    for pixels, labels in part.batches(own, _evaluated_together(part)):
         labels = labels.to(device)
         logits = network(images.normalise(pixels.to(device)))
         loss = loss + F.cross_entropy(logits, labels, reduction="sum")
         right = right + torch.bincount(labels[logits.argmax(1) == labels], minlength=images.classes)
         size = size + torch.bincount(labels, minlength=images.classes)
+    ranks.add(loss, right, size)
     occurs = size > 0
     balanced = (right[occurs].double() / size[occurs]).mean().item()
     return Quality(loss.item() / len(part), right.sum().item() / len(part), balanced)
@@ -137,82 +146,56 @@ def _evaluated_together(part: ImageSet) -> int:
     return EVALUATED if pixels <= LARGE else max(1, EVALUATED_PIXELS // pixels)
 
 
-@dataclass(frozen=True)
-class _State:
-    """Everything that changes during training."""
-
-    network: Network
-    averaged: AveragedModel | None
-    optimizer: torch.optim.Optimizer
-    schedule: LambdaLR
-
-    @staticmethod
-    def start(network: Network, recipe: Recipe, epochs: int, steps: int) -> "_State":
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster on CPUs
-        averaged = None
-        if recipe.ema:  # with the buffers: averaged weights need the BN statistics that belong to them
-            average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
-            averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
-        optimizer = new_optimizer(network, recipe)
-        factor = partial(rate_factor, recipe=recipe, epoch=steps, total=epochs * steps)
-        return _State(network, averaged, optimizer, LambdaLR(optimizer, factor))
-
-    @property
-    def evaluated(self) -> nn.Module:
-        return self.network if self.averaged is None else self.averaged.module
-
-    def hand_over(self) -> None:
-        """Copy the weights that are evaluated to the network."""
-        self.network.load_state_dict(self.evaluated.state_dict())
-
-    def _components(self) -> dict[str, Any]:
-        parts = {name: getattr(self, name) for name in ("network", "averaged", "optimizer", "schedule")}
-        return {name: part for name, part in parts.items() if part is not None}
-
-    def state_dict(self, history: list[Epoch]) -> dict[str, Any]:
-        results = [{"epoch": result.epoch, "metrics": dict(result.metrics)} for result in history]
-        return {"history": results} | {name: part.state_dict() for name, part in self._components().items()}
-
-    def resume(self, saved: dict[str, Any] | None) -> list[Epoch]:
-        """Load a checkpoint; return the results of its epochs."""
-        if saved is None:
-            return []
-        for name, part in self._components().items():
-            part.load_state_dict(saved[name])
-        return [Epoch("", **result) for result in saved["history"]]
-
-
 def _epoch(
-    state: _State, image_set: ImageSet, images: Images, recipe: Recipe, generator: np.random.Generator
+    state: State, image_set: ImageSet, images: Images, recipe: Recipe, generator: np.random.Generator, share: Share
 ) -> tuple[float, float]:
     """Train one epoch in random order; return the mean loss and the last learning rate."""
     losses: list[Tensor] = []
     state.network.train()
-    for x, y in draw_batches(image_set, images, recipe, generator):
-        losses.append(train_step(state.network, state.optimizer, x, y, recipe, generator=generator))
+    draws = share.draws(generator)
+    for x, y in draw_batches(image_set, images, recipe, generator, share):
+        losses.append(train_step(state.network, state.optimizer, x, y, recipe, share, generator=draws))
         learning_rate = state.schedule.get_last_lr()[0]
         state.schedule.step()
         if state.averaged is not None:
             state.averaged.update_parameters(state.network)
-    return torch.stack(losses).double().mean().item(), float(learning_rate)
+    each = torch.stack(losses).double()
+    share.ranks.add(each)
+    return each.mean().item(), float(learning_rate)
 
 
 def draw_batches(
-    image_set: ImageSet, images: Images, recipe: Recipe, generator: np.random.Generator
+    image_set: ImageSet,
+    images: Images,
+    recipe: Recipe,
+    generator: np.random.Generator,
+    share: Share | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield the mini-batches of one epoch in random order, augmented.
+
+    Args:
+        image_set: Images to draw from.
+        images: Data that they belong to.
+        recipe: Training recipe.
+        generator: Source of all randomness.
+        share: Images of each mini-batch that are wanted; all if it is not given.
 
     Yields:
         Normalised images (N, C, H, W) float32 and targets (N, K), on the device of the labels.
     """
     size = batch_size(recipe, images)
+    share = share or whole(size, recipe.accumulate)
     order = torch.from_numpy(generator.permutation(len(image_set))).to(image_set.labels.device)
-    whole = order[: len(order) // size * size]  # no smaller last mini-batch: BN would learn noise, or fail
+    complete = order[: len(order) // size * size]  # no smaller last mini-batch: BN would learn noise, or fail
     key = int(generator.integers(2**63)) if image_set.is_cut_at_random else None
-    for pixels, labels in image_set.batches(whole, size, key):
-        x = augment(images.normalise(recolour(pixels, recipe, generator)), recipe, generator)
+    draws = share.draws(generator)
+    for pixels, labels in image_set.batches(share.of_each(complete), len(share.rows), key):
+        x = augment(images.normalise(recolour(pixels, recipe, draws)), recipe, draws)
         y = F.one_hot(labels, images.classes).float()
-        yield mix(x, y, recipe, generator)
+        if recipe.mixup or recipe.cutmix:  # with images of any rank
+            x, y = mix(share.gathered(x), share.gathered(y), recipe, generator)
+            x, y = share.own(x), share.own(y)
+        yield x, y
 
 
 def train_step(
@@ -221,27 +204,36 @@ def train_step(
     x: Tensor,
     y: Tensor,
     recipe: Recipe,
+    share: Share | None = None,
     *,
     generator: np.random.Generator | None = None,
 ) -> Tensor:
-    """Train a network in training mode on one mini-batch; return the loss, on the device, without its graph.
+    """Train a network in training mode on one mini-batch, or on a share of it together with the other ranks.
 
-    Only stochastic depth needs a generator.
+    Args:
+        network: Network in training mode.
+        optimizer: Optimiser of its weights.
+        x: Images (N, C, H, W), or those of the share.
+        y: Targets (N, K), or those of the share.
+        recipe: Training recipe.
+        share: Images of the mini-batch that are given; all of them if it is not given.
+        generator: Source of all randomness, which only stochastic depth needs; `Share.draws` for a share.
+
+    Returns:
+        The loss, on the device, without its graph; that of a share is what it adds to the mean of the mini-batch.
     """
+    share = share or whole(len(x), recipe.accumulate)
     optimizer.zero_grad()
     factors = draw_factors(network, recipe.stochastic_depth, len(x), generator).to(x.device)
     losses = []
-    for own_x, own_y, own_factors in _parts(x, y, factors, recipe.accumulate):
-        with scaled_branches(network, own_factors):
-            losses.append(_backward(network, own_x, own_y, len(x), recipe))
+    for own_x, own_y, own_factors in zip(*(share.parts(each) for each in (x, y, factors.T)), strict=True):
+        with scaled_branches(network, own_factors.T):
+            losses.append(_backward(network, own_x, own_y, share.size, recipe))
+    share.ranks.add_gradients(network.parameters())
     if recipe.clip_norm:
         nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
     optimizer.step()
     return losses[0] if len(losses) == 1 else torch.stack(losses).sum()  # not read: each reading would wait for the GPU
-
-
-def _parts(x: Tensor, y: Tensor, factors: Tensor, count: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    return zip(x.chunk(count), y.chunk(count), factors.chunk(count, 1), strict=True)
 
 
 def _backward(network: nn.Module, x: Tensor, y: Tensor, size: int, recipe: Recipe) -> Tensor:
@@ -272,7 +264,9 @@ def _divergence(metrics: Mapping[str, float], recipe: Recipe) -> str | None:
     return None
 
 
-def _check(recipe: Recipe, images: Images) -> None:
+def _check(recipe: Recipe, images: Images, ranks: Ranks) -> None:
+    if problem := misfit(batch_size(recipe, images), recipe.accumulate, ranks.count):
+        raise UserError(f"resources.train.devices: {problem}.")
     if problem := recipe.misfit(min(images.train.pixels.shape[2:])):
         raise UserError(f"train.recipe.{problem}.")
 
