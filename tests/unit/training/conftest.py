@@ -1,13 +1,14 @@
 """A small network and few digits, so that an epoch takes milliseconds."""
 
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, Listener
 from typing import Any
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped]  # of mlflow; pickles functions of tests by value
 import pytest
 import torch
 
@@ -51,7 +52,7 @@ line = Client(place, authkey=bytes.fromhex(key))
 join(Ranks(1, 2), host, int(port), device=torch.device("cpu"), seconds=60)
 while (work := line.recv()) is not None:
     function, *arguments = pickle.loads(work)
-    line.send(function(Ranks(1, 2), *arguments))
+    line.send_bytes(pickle.dumps(function(Ranks(1, 2), *arguments)))
 """
 OnTwoRanks = Callable[..., tuple[Any, Any]]
 
@@ -78,6 +79,6 @@ def on_two_ranks(second_rank: Connection) -> OnTwoRanks:
     def call(function: Callable[..., Any], *arguments: Any) -> tuple[Any, Any]:
         cloudpickle.register_pickle_by_value(sys.modules[function.__module__])
         second_rank.send(cloudpickle.dumps((function, *arguments)))
-        return function(Ranks(0, 2), *arguments), second_rank.recv()
+        return function(Ranks(0, 2), *arguments), pickle.loads(second_rank.recv_bytes())
 
     return call
