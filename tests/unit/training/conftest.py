@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, Listener
 from typing import Any
 
-import cloudpickle  # type: ignore[import-untyped]  # of mlflow; pickles functions of tests by value
 import pytest
 import torch
 
@@ -42,6 +41,7 @@ def new_network() -> NewNetwork:
 
 RANK = """
 import pickle, sys
+from importlib.util import module_from_spec, spec_from_file_location
 from multiprocessing.connection import Client
 import torch
 from zenfront.pipeline.training.ranks import Ranks, join
@@ -51,7 +51,12 @@ host, port, place, key = sys.argv[1:]
 line = Client(place, authkey=bytes.fromhex(key))
 join(Ranks(1, 2), host, int(port), device=torch.device("cpu"), seconds=60)
 while (work := line.recv()) is not None:
-    function, *arguments = pickle.loads(work)
+    name, path, payload = work
+    if name not in sys.modules:  # the module of a test, which pytest has imported under this name
+        spec = spec_from_file_location(name, path)
+        sys.modules[name] = module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    function, *arguments = pickle.loads(payload)
     line.send_bytes(pickle.dumps(function(Ranks(1, 2), *arguments)))
 """
 OnTwoRanks = Callable[..., tuple[Any, Any]]
@@ -77,8 +82,8 @@ def on_two_ranks(second_rank: Connection) -> OnTwoRanks:
     """Call function(ranks, *arguments) in two processes at the same time; return both results."""
 
     def call(function: Callable[..., Any], *arguments: Any) -> tuple[Any, Any]:
-        cloudpickle.register_pickle_by_value(sys.modules[function.__module__])
-        second_rank.send(cloudpickle.dumps((function, *arguments)))
+        name = function.__module__
+        second_rank.send((name, sys.modules[name].__file__, pickle.dumps((function, *arguments))))
         return function(Ranks(0, 2), *arguments), pickle.loads(second_rank.recv_bytes())
 
     return call

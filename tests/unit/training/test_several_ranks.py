@@ -1,6 +1,7 @@
 """Two processes that share each mini-batch train as one does."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,8 @@ def test_images_are_mixed_with_those_of_the_other_rank(keys: tuple[str, ...], on
 def colours() -> Images:
     pixels = numpy_generator(0, "pixels").integers(256, size=(50, 3, 16, 16), dtype=np.uint8)
     part = ImageSet(torch.from_numpy(pixels), torch.arange(50) % 3)
-    return Images(part, part, torch.full((3,), 127.0), torch.full((3,), 70.0), lambda: part, 3)
+    nothing = partial(ImageSet, part.pixels[:0], part.labels[:0])
+    return Images(part, part, torch.full((3,), 127.0), torch.full((3,), 70.0), nothing, 3)
 
 
 def batches_of(ranks: Ranks, images: Images, recipe: Recipe) -> list[tuple[Tensor, Tensor]]:
