@@ -1,6 +1,7 @@
 """Scores of one architecture: the network is built where it is needed and thrown away."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.measurement import Lender, Measurement
 from zenfront.pipeline.objectives import Constraint
 from zenfront.pipeline.proxies import Batch, Proxy
-from zenfront.pipeline.proxies._containment import is_foreign
+from zenfront.pipeline.proxies._containment import is_foreign, kept_generators
 from zenfront.pipeline.proxies._devices import devices_of, modelled
 from zenfront.pipeline.record.kept_values import KeptValues
 from zenfront.pipeline.record.pilot import COST, REPEATS
@@ -69,7 +70,7 @@ class Scoring:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the fields, with a space of the experiment's own by its name: its module is not importable."""
-        state = {name: value for name, value in vars(self).items() if name not in ("_proxies", "_kept")}
+        state = {name: value for name, value in vars(self).items() if name not in ("_proxies", "_kept", "_foreign")}
         own = any((each.kind, each.name) == ("spaces", self.space.name) for each in self.code)
         return state | ({"space": self.space.name} if own else {})
 
@@ -135,7 +136,8 @@ class Scoring:
         )
         reason = ""
         try:
-            graph = self._measure(architecture, taken)
+            with kept_generators(self.device) if self._foreign else nullcontext():
+                graph = self._measure(architecture, taken)
         except (ScoreUndefined, TimeIsUp) as error:
             graph, reason = (), str(error)
         if reason and not partial:
@@ -193,6 +195,10 @@ class Scoring:
             return tuple(taken.attempt("graph", lambda: graph_row(build(), shape), foreign=foreign).tolist())
         except ScoreUndefined:
             return ()
+
+    @cached_property
+    def _foreign(self) -> bool:
+        return is_foreign(self.space.build) or any(is_foreign(proxy.score) for proxy in self._proxies)
 
     @cached_property
     def _proxies(self) -> Sequence[Proxy]:

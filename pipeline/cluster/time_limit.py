@@ -1,18 +1,22 @@
 """Limit the time of a block: by an exception, and by the end of the process where no exception can be raised."""
 
 import faulthandler
+import math
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from types import FrameType
 
 from zenfront.pipeline.errors import TimeIsUp
 
 AGAIN = 0.1
 """Seconds after which the limit is looked at again if it falls into an import."""
+RENEWED = 1.0
+"""Seconds for which short blocks share one limit of the process."""
 
 
 def _last(seconds: float) -> float:
@@ -29,9 +33,8 @@ def _importing(frame: FrameType | None, block: FrameType) -> bool:
     return False
 
 
-@contextmanager
-def time_limit(seconds: float, *, end_process: bool = True) -> Iterator[None]:
-    """Raise an exception in a block that takes too long. Works in the main thread of a process only.
+def time_limit(seconds: float, *, end_process: bool = True) -> AbstractContextManager[None]:
+    """Return a context that raises an exception in a block that takes too long, in the main thread of a process only.
 
     Args:
         seconds: The limit in seconds, positive.
@@ -40,9 +43,44 @@ def time_limit(seconds: float, *, end_process: bool = True) -> Iterator[None]:
     Raises:
         TimeoutError: The block took longer than the limit.
     """
+    if not end_process:
+        return _limited(seconds)
+    return _limited(seconds, partial(_end_after, _last(seconds)), faulthandler.cancel_dump_traceback_later)
+
+
+@contextmanager
+def time_limits(seconds: float) -> Iterator[Callable[[], AbstractContextManager[None]]]:
+    """Yield what returns a `time_limit` for each of many short blocks in a worker.
+
+    The thread that ends the process is renewed once a second only. It takes longer to start and to end than a small
+    candidate to score where all processors are busy.
+    """
+    renewed = -math.inf
+
+    def renew() -> None:
+        nonlocal renewed
+        if time.monotonic() - renewed > RENEWED:
+            _end_after(_last(seconds) + RENEWED)
+            renewed = time.monotonic()
+
+    try:
+        yield lambda: _limited(seconds, renew)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _end_after(seconds: float) -> None:
+    faulthandler.dump_traceback_later(seconds, exit=True)  # a native thread: no interpreter
+
+
+@contextmanager
+def _limited(
+    seconds: float, begin: Callable[[], None] | None = None, end: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """Raise in a block that takes too long; `begin` arranges the end of the process, and `end` calls it off."""
 
     def late(number: int, frame: FrameType | None) -> None:
-        if end_process and time.monotonic() - start > _last(seconds):
+        if begin and time.monotonic() - start > _last(seconds):
             os._exit(1)  # the process stood still (SIGSTOP, a frozen container), for which the block is not to blame
         if _importing(frame, block):
             signal.setitimer(signal.ITIMER_REAL, AGAIN)
@@ -52,8 +90,8 @@ def time_limit(seconds: float, *, end_process: bool = True) -> Iterator[None]:
     start, block = time.monotonic(), sys._getframe(2)  # 1 is that of `contextmanager`
     handler = signal.signal(signal.SIGALRM, late)
     timer = signal.setitimer(signal.ITIMER_REAL, seconds)
-    if end_process:
-        faulthandler.dump_traceback_later(_last(seconds), exit=True)  # a native thread: no interpreter
+    if begin:
+        begin()
     try:
         yield
     except TimeIsUp as late_work:
@@ -62,5 +100,4 @@ def time_limit(seconds: float, *, end_process: bool = True) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
         signal.setitimer(signal.ITIMER_REAL, *timer)
-        if end_process:
-            faulthandler.cancel_dump_traceback_later()
+        end()

@@ -39,6 +39,7 @@ _GLOBAL_HOOKS = [
 
 _HOOKS = [name for name in vars(nn.Module()) if name.endswith("_hooks")]
 _PLAIN = frozenset({bool, int, float, str})
+_within = threading.local()
 
 
 def is_foreign(function: object) -> bool:
@@ -62,8 +63,8 @@ def contained(seed: int, device: str = "cpu") -> Iterator[list[int]]:
         exception of a Ctrl-C, or of the end of a worker, from an equal one that the code in the block raises.
     """
     process, settings = os.getpid(), [(write, read, read()) for read, write in _SETTINGS]
-    python, numpy, hooks = random.getstate(), np.random.get_state(), [dict(each) for each in _GLOBAL_HOOKS]  # noqa: NPY002
-    with _noted_signals() as signals, torch.random.fork_rng([device] if device.startswith("cuda") else []):
+    hooks = [dict(each) for each in _GLOBAL_HOOKS]
+    with _noted_signals() as signals, kept_generators(device):
         _seed(seed, device)
         try:
             yield signals
@@ -77,8 +78,28 @@ def contained(seed: int, device: str = "cpu") -> Iterator[list[int]]:
                 if each != registered:
                     each.clear()
                     each.update(registered)
-            random.setstate(python)
-            np.random.set_state(numpy)  # noqa: NPY002
+
+
+@contextmanager
+def kept_generators(device: str) -> Iterator[None]:
+    """Restore the global generators of PyTorch, NumPy and `random` after a block.
+
+    Only the outermost of several blocks does: reading and writing these states takes longer than a cost.
+
+    Args:
+        device: Device whose generator is global as well.
+    """
+    if getattr(_within, "block", False):
+        yield
+        return
+    python, numpy, _within.block = random.getstate(), np.random.get_state(), True  # noqa: NPY002
+    try:
+        with torch.random.fork_rng([device] if device.startswith("cuda") else []):
+            yield
+    finally:
+        _within.block = False
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
 
 
 def _seed(seed: int, device: str) -> None:

@@ -207,3 +207,18 @@ def test_a_process_that_no_exception_reaches_is_ended() -> None:
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert ended.stderr.startswith("Timeout (0:00:01.125000)!")
+
+
+def test_short_blocks_share_what_ends_the_process() -> None:
+    code = """from zenfront.pipeline.cluster.time_limit import RENEWED, time_limits
+import time
+with time_limits(0.1) as limit:
+    for _ in range(3):
+        with limit(): pass
+time.sleep(1.2 * (RENEWED + 1.125))
+print("after", flush=True)
+with time_limits(0.1) as limit:
+    with limit(): sum(range(10**15))"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "after\n")
+    assert ended.stderr.startswith("Timeout (0:00:02.125000)!")

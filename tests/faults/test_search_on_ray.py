@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 from rich.console import Console
 
 from zenfront.pipeline.cli.terminal.console import ConsoleView
@@ -89,8 +90,9 @@ def test_the_result_depends_neither_on_workers_nor_on_batches(
     whole: Callable[[int], RunFolder], tmp_path: Path
 ) -> None:
     """With lookahead and larger batches: tests/unit/face/test_serial_search.py."""
-    folder = RunFolder(tmp_path)
+    folder, before = RunFolder(tmp_path), len(ray._private.state.actors())
     run(experiment_of(2, 1), folder)
+    assert len(ray._private.state.actors()) == before + 2  # no worker was ended and started anew
     assert result(folder) == result(whole(1))
     assert generations(folder) == generations(whole(1))
     assert folder.front.read_bytes() == whole(1).front.read_bytes()

@@ -10,7 +10,7 @@ import torch
 from ray import tune
 
 from zenfront.pipeline.cluster.memory import cap_memory
-from zenfront.pipeline.cluster.time_limit import time_limit
+from zenfront.pipeline.cluster.time_limit import time_limits
 from zenfront.pipeline.cluster.workers import show
 from zenfront.pipeline.device import resolve
 from zenfront.pipeline.errors import reason
@@ -79,12 +79,13 @@ class ScoringWorker(tune.Trainable):  # type: ignore[misc]
     def _score(self, rows: list[dict[str, Any]], again: list[str]) -> None:
         show(f"ScoringWorker: {self.name}")
         deadline = time.monotonic() + self.period
-        while self.candidates and time.monotonic() < deadline:
-            architecture = self.candidates.popleft()
-            if scores := score_candidate(self.scoring, architecture, time_limit(self.seconds), alone=self.alone):
-                rows.append(scores.to_row())
-            else:
-                again.append(architecture.id)
+        with time_limits(self.seconds) as limit:
+            while self.candidates and time.monotonic() < deadline:
+                architecture = self.candidates.popleft()
+                if scores := score_candidate(self.scoring, architecture, limit(), alone=self.alone):
+                    rows.append(scores.to_row())
+                else:
+                    again.append(architecture.id)
 
 
 def _described(error: Exception) -> str:
