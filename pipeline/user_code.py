@@ -22,6 +22,8 @@ from zenfront.pipeline.wording import suggestion
 MAX_BYTES = 1_000_000
 COMMANDS = "commands"
 """Kind of the command lines that an experiment names."""
+FILES = "files"
+"""Kind of the files that can run code when they are read."""
 _allowed: set[str] = set()
 _loading = RLock()
 
@@ -160,8 +162,10 @@ def require_allowed(code: Iterable[UserCode]) -> None:
 
 
 def _what(code: Iterable[UserCode]) -> str:
-    commands = [each.kind == COMMANDS for each in code]
-    return "a command" if all(commands) else "code" if any(commands) else "Python code"
+    kinds = {each.kind for each in code}
+    if kinds == {FILES}:
+        return "a file that can run code"
+    return "a command" if kinds == {COMMANDS} else "code" if COMMANDS in kinds else "Python code"
 
 
 def command_code(command: str, name: str = "") -> UserCode:
@@ -172,6 +176,15 @@ def command_code(command: str, name: str = "") -> UserCode:
         name: Name of the proxy that runs it.
     """
     return UserCode(COMMANDS, name, "", f"the command {shlex.quote(command)}", command)
+
+
+def file_code(path: str) -> UserCode:
+    """Return a file that can run code when it is read, such as a pickle, as code: it needs the same permission.
+
+    Args:
+        path: The file, which is not read here.
+    """
+    return UserCode(FILES, Path(path).stem, "", path, f"file {path}")
 
 
 def is_reference(text: str) -> bool:

@@ -65,6 +65,8 @@ def check_command(
         if with_data and (experiment.train.function or checks.are_local(experiment.train.data)):
             for line in checks.describe_data(experiment):
                 typer.echo(f"{config}: {line}")
+            if teacher := open_teacher(experiment, RUNS, checks.check_data(experiment)):
+                typer.echo(f"{config}: teacher: {experiment.train.distillation.teacher}, weights {teacher.digest[:16]}")
         elif with_data:
             typer.echo(f"{config}: {experiment.train.data.source} is not on this machine and was not read")
         for line in checks.estimate(experiment) if with_time else ():

@@ -11,7 +11,7 @@ from zenfront.pipeline.experiment.places import Cluster, Resources, Tracking
 from zenfront.pipeline.experiment.supernet_config import Supernet
 from zenfront.pipeline.experiment.train_config import Train
 from zenfront.pipeline.objectives import Constraint, Objective
-from zenfront.pipeline.user_code import COMMANDS, UserCode, command_code
+from zenfront.pipeline.user_code import COMMANDS, UserCode, command_code, file_code
 from zenfront.spaces import Task
 
 
@@ -160,6 +160,12 @@ class Experiment(Strict):
         for name, options in self.proxies.items():
             if command := options.get("command"):
                 yield command_code(str(command), name)
+
+    @property
+    def teacher_code(self) -> list[UserCode]:
+        """The .pt2 file that is the teacher, since reading it can run code; else nothing."""
+        settings = self.train.distillation
+        return [file_code(settings.teacher)] if settings and settings.teacher.endswith(".pt2") else []
 
     @property
     def train_code(self) -> UserCode | None:

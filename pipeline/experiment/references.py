@@ -61,8 +61,12 @@ def resolve(document: Document, folder: Path | None, known: Sequence[UserCode] =
 
 
 def typed_commands(document: Document, experiment: Experiment) -> list[UserCode]:
-    """Return the command lines of proxies that overrides have given: they were named on the command line."""
-    places = {("proxies", code.name, "command"): code for code in experiment.own_code() if code.kind == COMMANDS}
+    """Return the command lines and the teacher that overrides have given: they were named on the command line."""
+    places: dict[Place, UserCode] = {
+        ("proxies", code.name, "command"): code for code in experiment.own_code() if code.kind == COMMANDS
+    }
+    for code in experiment.teacher_code:
+        places["train", "distillation", "teacher"] = code
     origins = {place: document.origins[place].where for place in places if place in document.origins}
     return [places[place] for place, where in origins.items() if where.startswith(TYPED)]
 

@@ -22,6 +22,7 @@ NamedMetric = Annotated[
     Annotated[AccuracyName, Tag(MEMBERS[0])] | Annotated[Metric, Tag(MEMBERS[1])],
     Discriminator(lambda value: MEMBERS[isinstance(value, dict | Metric)]),
 ]
+Moments = Annotated[tuple[Annotated[float, Field(ge=-255, le=255)], ...], Field(min_length=1, max_length=4)]
 Split = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -122,6 +123,34 @@ class RandomBaselines(Strict):
     """Number of networks, drawn at random from the feasible architectures of the space at even steps of the cost."""
 
 
+class Distillation(Strict):
+    """Knowledge distillation: networks learn from the class probabilities of a trained one as well."""
+
+    teacher: Annotated[Path, Field(min_length=1)]
+    """`timm:NAME`, `hub:OWNER/NAME` for a network on the hub that timm reads, a .pt2 file of torch.export, or a network
+    of another run: RUN, or RUN/NETWORK with what `zenfront export RUN` takes."""
+    weight: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Weight of the teacher's part in the loss; that of the labels has the rest."""
+    temperature: Annotated[float, Field(ge=0.1, le=1000)] = 4.0
+    """Temperature of both distributions; a higher one shows more of the unlikely classes."""
+    size: tuple[Pixels, Pixels] | None = None
+    """Height and width of the images that a .pt2 file takes; those of the task if neither is given nor in the file."""
+    mean: Moments | None = None
+    """Mean of each channel with which a .pt2 file wants its images normalised, for pixels from 0 to 1, if the file does
+    not say."""
+    std: Annotated[tuple[Annotated[float, Field(gt=0, le=255)], ...], Field(min_length=1, max_length=4)] | None = None
+    """Standard deviation of each channel, as `mean`."""
+
+    @model_validator(mode="after")
+    def _moments_belong_together(self) -> "Distillation":
+        lengths = [len(each or ()) for each in (self.mean, self.std)]
+        if lengths[0] != lengths[1]:
+            raise ValueError(
+                f"`mean` and `std` must have a number for each channel, but got {lengths[0]} and {lengths[1]}"
+            )
+        return self
+
+
 class Train(Strict):
     """Settings of the training of the selected architectures."""
 
@@ -141,6 +170,8 @@ class Train(Strict):
     """Images. Proxies that need real images take them from the training images."""
     recipe: NamedRecipe = Recipe()
     """Training recipe: its keys, or the name of a published one (`preset`)."""
+    distillation: Distillation | None = None
+    """A teacher for the training by `recipe`; supernets are trained without it."""
     epochs: Positive = 100
     """Number of epochs of a run that is not stopped."""
     scheduler: SchedulerConfig = SchedulerConfig()
@@ -192,6 +223,10 @@ class Train(Strict):
             return "`metric: balanced_accuracy` is of the training by `recipe`; name what `function` yields"
         if isinstance(self.metric, Metric) and self.metric.is_accuracy:
             return f"`metric: {self.metric.name}` needs no direction: it is a fraction, and more is better"
+        if self.distillation:
+            return (
+                "`distillation` is a part of the training by `recipe`, which `function` takes the place of: remove it"
+            )
         if self.recipe != Recipe():
             return "`recipe` does not apply with `function`, which has its own: remove it, and use `options`"
         return None

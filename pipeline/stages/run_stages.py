@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zenfront.pipeline.checks import are_local, cautions, check, check_data, check_room, read_task
+from zenfront.pipeline.distillation.teachers import open_teacher
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import find_config, load_experiment, with_overrides
@@ -183,15 +184,17 @@ class RunStages:
         return (self.folder.report / "index.html").exists()
 
     def _check_training(self) -> None:
-        self._check_data()
+        classes = self._check_data()
         check_room(self.experiment, self.folder.path.parent)
+        open_teacher(self.experiment, self.folder.path.parent, classes)
 
-    def _check_data(self) -> None:
-        """Look at the data, keep what they hold with the run, and tell the user once what is to be known."""
+    def _check_data(self) -> tuple[str, ...]:
+        """Look at the data, keep what they hold with the run, tell the user what is to be known; return the classes."""
         found = check_data(self.experiment)
         if found and keep_overview(self.folder, found):
             for note in found.notes:
                 self._say(f"data: {note}")
+        return found.classes if found else ()
 
     def _warn_of_data(self) -> None:
         """Tell the user of images that training will refuse: the search may be all that is wanted."""

@@ -27,6 +27,7 @@ from zenfront.pipeline.training.recolour import recolour
 from zenfront.pipeline.training.shares import Share, misfit, whole
 from zenfront.pipeline.training.state import State
 from zenfront.pipeline.training.stochastic_depth import draw_factors, scaled_branches
+from zenfront.pipeline.training.teacher import Lesson, Teacher
 from zenfront.spaces import Network, initialise
 
 EVALUATED, LARGE, EVALUATED_PIXELS = 500, 128 * 128, 2**21
@@ -44,6 +45,7 @@ def train(
     checkpoint: Path | None = None,
     balanced: bool = False,
     ranks: Ranks = ALONE,
+    teacher: Teacher | None = None,
 ) -> Generator[Epoch, None, None]:
     """Train a network from new weights, or resume its checkpoint with the same bits as without the interruption.
 
@@ -62,12 +64,13 @@ def train(
         balanced: Record ``val_balanced_accuracy`` as well.
         ranks: Processes that train the network together, each with a share of every mini-batch. All call this
             function with the same arguments, and only the first one reads and writes checkpoints.
+        teacher: Trained network that the network learns from as well.
 
     Raises:
         UserError: The checkpoint belongs to another run or cannot be written; the recipe does not fit the images.
     """
     _check(recipe, images, ranks)
-    identity = _identity(network, images, recipe, epochs, seed)
+    identity = _identity(network, images, recipe, epochs, seed) | (teacher.identity() if teacher else {})
     network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # numbers are drawn in memory order
     initialise(network, torch_generator(seed, "weights"), "kaiming", device)
     ranks.copy_first(network)  # processors of two kinds can draw numbers that differ in the last bit
@@ -81,11 +84,12 @@ def train(
     yield from history
 
     train_set, validation = images.train.to(device), images.validation.to(device)
+    lesson = Lesson(teacher, images, device) if teacher and len(history) < epochs else None
     for epoch in range(len(history) + 1, epochs + 1):
         start = time.perf_counter()
         generator = numpy_generator(seed, "epoch", str(epoch))
         with deterministic_algorithms(device.type):  # same seed, same bits
-            train_loss, learning_rate = _epoch(state, train_set, images, recipe, generator, share)
+            train_loss, learning_rate = _epoch(state, train_set, images, recipe, generator, share, lesson)
             ranks.copy_first(state.evaluated)  # each rank has its own running statistics
             quality = evaluate(state.evaluated, validation, images, ranks)
         metrics = {"train_loss": train_loss, "val_loss": quality.loss, "val_accuracy": quality.accuracy}
@@ -147,14 +151,20 @@ def _evaluated_together(part: ImageSet) -> int:
 
 
 def _epoch(
-    state: State, image_set: ImageSet, images: Images, recipe: Recipe, generator: np.random.Generator, share: Share
+    state: State,
+    image_set: ImageSet,
+    images: Images,
+    recipe: Recipe,
+    generator: np.random.Generator,
+    share: Share,
+    lesson: Lesson | None,
 ) -> tuple[float, float]:
     """Train one epoch in random order; return the mean loss and the last learning rate."""
     losses: list[Tensor] = []
     state.network.train()
     draws = share.draws(generator)
     for x, y in draw_batches(image_set, images, recipe, generator, share):
-        losses.append(train_step(state.network, state.optimizer, x, y, recipe, share, generator=draws))
+        losses.append(train_step(state.network, state.optimizer, x, y, recipe, share, generator=draws, lesson=lesson))
         learning_rate = state.schedule.get_last_lr()[0]
         state.schedule.step()
         if state.averaged is not None:
@@ -207,6 +217,7 @@ def train_step(
     share: Share | None = None,
     *,
     generator: np.random.Generator | None = None,
+    lesson: Lesson | None = None,
 ) -> Tensor:
     """Train a network in training mode on one mini-batch, or on a share of it together with the other ranks.
 
@@ -218,6 +229,7 @@ def train_step(
         recipe: Training recipe.
         share: Images of the mini-batch that are given; all of them if it is not given.
         generator: Source of all randomness, which only stochastic depth needs; `Share.draws` for a share.
+        lesson: Teacher that the network learns from as well.
 
     Returns:
         The loss, on the device, without its graph; that of a share is what it adds to the mean of the mini-batch.
@@ -228,7 +240,7 @@ def train_step(
     losses = []
     for own_x, own_y, own_factors in zip(*(share.parts(each) for each in (x, y, factors.T)), strict=True):
         with scaled_branches(network, own_factors.T):
-            losses.append(_backward(network, own_x, own_y, share.size, recipe))
+            losses.append(_backward(network, own_x, own_y, share.size, recipe, lesson))
     share.ranks.add_gradients(network.parameters())
     if recipe.clip_norm:
         nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
@@ -236,10 +248,15 @@ def train_step(
     return losses[0] if len(losses) == 1 else torch.stack(losses).sum()  # not read: each reading would wait for the GPU
 
 
-def _backward(network: nn.Module, x: Tensor, y: Tensor, size: int, recipe: Recipe) -> Tensor:
+def _backward(
+    network: nn.Module, x: Tensor, y: Tensor, size: int, recipe: Recipe, lesson: Lesson | None
+) -> Tensor:
     """Add the gradients of a part of a mini-batch of that size; return the part's share of the mean loss."""
     with torch.autocast(x.device.type, torch.bfloat16, enabled=_bfloat16(recipe, x.device)):
-        loss = loss_of(network(x), y, recipe)
+        logits = network(x)
+        loss = loss_of(logits, y, recipe)
+        if lesson:
+            loss = lesson.mixed(loss, logits, x)
     if len(x) < size:
         loss = loss * (len(x) / size)
     loss.backward()  # type: ignore[no-untyped-call]

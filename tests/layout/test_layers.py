@@ -22,6 +22,7 @@ FLOORS = {
     "zenfront.pipeline.cluster": 3,
     "zenfront.pipeline.stages": 3,
     "zenfront.pipeline.evaluation": 3,
+    "zenfront.pipeline.distillation": 3,
     "zenfront.pipeline.export": 3,
     "zenfront.pipeline.plots": 3,
     "zenfront.pipeline.tracking": 3,
@@ -62,8 +63,9 @@ DOORS = {
     "typer": ("zenfront.pipeline.cli.",),
     "datasets": ("zenfront.pipeline.training.",),
     "kornia": ("zenfront.pipeline.training.",),
+    "timm": ("zenfront.pipeline.distillation.",),
 }
-NEVER = ("timm", "torchvision", "pipeline", "spaces", "tune_configs")
+NEVER = ("torchvision", "pipeline", "spaces", "tune_configs")
 
 
 def _name(path: Path) -> str:

@@ -109,7 +109,7 @@ def _onnx(path: Path, allow_code: bool) -> tuple[Stated, Run]:
 
 
 def _pt2(path: Path, allow_code: bool) -> tuple[Stated, Run]:
-    stated = Stated.of(_packed(path))
+    stated = Stated.of(packed_description(path))
     if not allow_code:
         raise UserError(
             f"{path}: reading a .pt2 file can run code that it holds, with all your rights. If you trust the file, add "
@@ -123,8 +123,12 @@ def _pt2(path: Path, allow_code: bool) -> tuple[Stated, Run]:
     return stated, torch.inference_mode()(module)
 
 
-def _packed(path: Path) -> Any:
-    """Return the description in a .pt2 file, which is a zip archive, without loading the rest."""
+def packed_description(path: Path) -> Any:
+    """Return the description in a .pt2 file, which is a zip archive, without loading the rest.
+
+    Raises:
+        ValueError: The file holds none.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if name.endswith(f"extra/{DESCRIPTION}")]

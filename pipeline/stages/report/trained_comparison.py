@@ -114,7 +114,7 @@ def trained_cautions(names: Sequence[str], records: Sequence[RunRecord]) -> list
         chosen = {
             name: value
             for name, value in identity["train"].items()
-            if name in ("data", "epochs", "function", "options", "recipe")
+            if name in ("data", "distillation", "epochs", "function", "options", "recipe")
         }
         own = identity.get("code", {}).get("training", {})
         return {"task": identity["task"], "train": chosen, "code": own}

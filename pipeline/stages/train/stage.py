@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from zenfront.pipeline.cluster import session, tuner, workers
 from zenfront.pipeline.cluster.watchdog import ClusterWatchdog
+from zenfront.pipeline.distillation.teachers import open_teacher
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.progress import View
@@ -115,7 +116,7 @@ def train_given(
         if not runs.complete:
             view.waiting("Ray")
             with session.cluster(experiment):
-                _run(experiment, folder, _method(experiment, images), TrainingDriver(runs, view))
+                _run(experiment, folder, _method(experiment, folder, images), TrainingDriver(runs, view))
         require_one_trained(runs)
         trained = runs.outcomes()
         if front and not more:
@@ -143,10 +144,11 @@ def _images(experiment: Experiment, view: View) -> data.Images | None:
     return images
 
 
-def _method(experiment: Experiment, images: data.Images | None) -> RecipeTraining | TrainingFunction:
+def _method(experiment: Experiment, folder: RunFolder, images: data.Images | None) -> RecipeTraining | TrainingFunction:
     settings, code = experiment.train, experiment.train_code
     if images:
-        return RecipeTraining(images, settings.recipe, settings.compared.name)
+        teacher = open_teacher(experiment, folder.path.parent, images.names)
+        return RecipeTraining(images, settings.recipe, settings.compared.name, teacher)
     assert code
     scores = experiment.score_names()
     taken = frozenset([*scores, *(f"{name}_error" for name in scores)])

@@ -21,6 +21,7 @@ from zenfront.pipeline.stages.train.jobs import Evaluation
 from zenfront.pipeline.training import data, loop
 from zenfront.pipeline.training.classes import images_behind
 from zenfront.pipeline.training.function import FunctionFailed, TrainingFunction
+from zenfront.pipeline.training.teacher import Teacher
 from zenfront.pipeline.user_code import UserCode
 from zenfront.spaces import Architecture, Network, Task
 from zenfront.spaces import load as load_space
@@ -34,11 +35,13 @@ class RecipeTraining:
         images: Data of the experiment.
         recipe: Training recipe.
         metric: Name of the accuracy that runs are compared by.
+        teacher: Trained network that the others learn from as well.
     """
 
     images: data.Images
     recipe: Recipe
     metric: str
+    teacher: Teacher | None = None
 
     def train(
         self,
@@ -52,8 +55,17 @@ class RecipeTraining:
     ) -> Iterator[Epoch]:
         """Yield the epochs of a run, as `loop.train` does, which has nothing to note."""
         balanced = self.metric == "balanced_accuracy"
-        given = (network, self.images, self.recipe)
-        return loop.train(*given, epochs=epochs, seed=seed, device=device, checkpoint=checkpoint, balanced=balanced)
+        return loop.train(
+            network,
+            self.images,
+            self.recipe,
+            epochs=epochs,
+            seed=seed,
+            device=device,
+            checkpoint=checkpoint,
+            balanced=balanced,
+            teacher=self.teacher,
+        )
 
     def test(self, network: Network) -> Evaluation:
         """Return the quality of a trained network on the test data."""

@@ -1,0 +1,1 @@
+"""Teachers of knowledge distillation: found, checked, and made ready for the workers."""
