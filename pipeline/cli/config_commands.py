@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from zenfront.pipeline.cli.options import AllowCode, Config, Overrides, TrustConfig
+from zenfront.pipeline.cli.options import RUNS, AllowCode, Config, Overrides, TrustConfig
 
 config_app = typer.Typer(
     help="Check or show experiments, or print their JSON schema.",
@@ -51,6 +51,7 @@ def check_command(
     the task, and the images; prints what it found.
     """
     from zenfront.pipeline import checks
+    from zenfront.pipeline.distillation.teachers import open_teacher
     from zenfront.pipeline.experiment.config_file import load_experiment
 
     for config in configs:
@@ -65,8 +66,8 @@ def check_command(
         if with_data and (experiment.train.function or checks.are_local(experiment.train.data)):
             for line in checks.describe_data(experiment):
                 typer.echo(f"{config}: {line}")
-            if teacher := open_teacher(experiment, RUNS, checks.check_data(experiment)):
-                typer.echo(f"{config}: teacher: {experiment.train.distillation.teacher}, weights {teacher.digest[:16]}")
+            if teacher := open_teacher(experiment, RUNS):
+                typer.echo(f"{config}: the teacher has the weights {teacher.digest[:16]}")
         elif with_data:
             typer.echo(f"{config}: {experiment.train.data.source} is not on this machine and was not read")
         for line in checks.estimate(experiment) if with_time else ():

@@ -127,8 +127,7 @@ class Distillation(Strict):
     """Knowledge distillation: networks learn from the class probabilities of a trained one as well."""
 
     teacher: Annotated[Path, Field(min_length=1)]
-    """`timm:NAME`, `hub:OWNER/NAME` for a network on the hub that timm reads, a .pt2 file of torch.export, or a network
-    of another run: RUN, or RUN/NETWORK with what `zenfront export RUN` takes."""
+    """`timm:NAME`, `hub:OWNER/NAME` in the form of timm, a .pt2 file, or a network of a run: RUN or RUN/NETWORK."""
     weight: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Weight of the teacher's part in the loss; that of the labels has the rest."""
     temperature: Annotated[float, Field(ge=0.1, le=1000)] = 4.0

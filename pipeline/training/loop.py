@@ -248,9 +248,7 @@ def train_step(
     return losses[0] if len(losses) == 1 else torch.stack(losses).sum()  # not read: each reading would wait for the GPU
 
 
-def _backward(
-    network: nn.Module, x: Tensor, y: Tensor, size: int, recipe: Recipe, lesson: Lesson | None
-) -> Tensor:
+def _backward(network: nn.Module, x: Tensor, y: Tensor, size: int, recipe: Recipe, lesson: Lesson | None) -> Tensor:
     """Add the gradients of a part of a mini-batch of that size; return the part's share of the mean loss."""
     with torch.autocast(x.device.type, torch.bfloat16, enabled=_bfloat16(recipe, x.device)):
         logits = network(x)

@@ -1,5 +1,6 @@
 """What is exported of a run: the network that is meant, with the weights that were tested."""
 
+import io
 from pathlib import Path
 from shutil import copytree
 
@@ -7,7 +8,10 @@ import pytest
 import torch
 
 from zenfront import spaces
+from zenfront.pipeline.distillation.program import to_program
+from zenfront.pipeline.distillation.teachers import find
 from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.train_config import Distillation
 from zenfront.pipeline.export.choice import chosen
 from zenfront.pipeline.export.from_run import run_subject
 from zenfront.pipeline.export.subject import Subject, fresh_subject
@@ -175,3 +179,16 @@ def test_a_seed_that_was_not_trained_is_refused(trained_run: RunFolder) -> None:
 def test_the_beginning_of_several_ids_is_refused(record: RunRecord) -> None:
     with pytest.raises(UserError, match=r"'' is the beginning of several ids: \w{16}, \w{16}"):
         chosen(record, "")
+
+
+def test_a_network_of_a_run_can_be_a_teacher(trained_run: RunFolder, record: RunRecord) -> None:
+    """Its logits are the same for the pixel values of the images as those of the network for the normalised ones."""
+    runs, task = trained_run.path.parent, record.experiment.task
+    subject = run_subject(trained_run, "1")
+    source = find(Distillation(teacher=f"{trained_run.path.name}/1"), task, runs)
+    program, _ = to_program(source, task)
+    pixels = torch.rand(3, task.channels, task.height, task.width, generator=torch.Generator().manual_seed(0)) * 255
+    mean, std = (torch.tensor(each)[:, None, None] for each in (source.mean, source.std))
+    found = torch.export.load(io.BytesIO(program)).module()(pixels)
+    torch.testing.assert_close(found, subject.network((pixels - mean) / std))
+    assert find(Distillation(teacher=str(trained_run.path)), task, runs).size == (task.height, task.width)

@@ -1,0 +1,123 @@
+"""Teachers that an experiment names, and each reason for which one is refused before anything is computed."""
+
+import sys
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from zenfront.pipeline.distillation import teachers
+from zenfront.pipeline.distillation.teachers import find, open_teacher
+from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config_file import load_experiment
+from zenfront.pipeline.experiment.train_config import Distillation
+from zenfront.pipeline.formats import write_pt2
+from zenfront.spaces import Task
+
+SMOKE = Path(__file__).parents[3] / "tune_configs" / "smoke.yaml"
+DIGITS = Task(1, 8, 8, 10)
+
+
+class Sums(nn.Module):
+    """Logits k times the sum of all pixels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute (N, 10)."""
+        return x.sum((1, 2, 3))[:, None] * torch.arange(10.0)
+
+
+def opened(teacher: str, runs: Path, *, allow_code: bool = False) -> None:
+    text = f"train.distillation={{teacher: '{teacher}'}}"
+    experiment = load_experiment(SMOKE, [text], allow_code=allow_code)
+    teachers._opened.clear()
+    open_teacher(experiment, runs)
+
+
+@pytest.fixture
+def fake_timm(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Stand in for timm, which needs torchvision: a list of the names that are asked for."""
+    asked: list[str] = []
+
+    def create_model(name: str, pretrained: bool) -> nn.Module:
+        assert pretrained
+        asked.append(name)
+        if "broken" in name:
+            raise OSError("no route to the hub")
+        return Sums()
+
+    timm = ModuleType("timm")
+    timm.__spec__ = ModuleSpec("timm", None)
+    config = {"mean": (0.5,), "std": (0.25,), "input_size": (1, 16, 12)}
+    vars(timm).update(
+        create_model=create_model,
+        is_model_pretrained=lambda name: name.startswith("resnet"),
+        data=SimpleNamespace(resolve_model_data_config=lambda network: config),
+    )
+    monkeypatch.setitem(sys.modules, "timm", timm)
+    return asked
+
+
+def test_a_network_of_timm_has_its_own_size_and_normalisation(fake_timm: list[str], tmp_path: Path) -> None:
+    """timm states moments for pixels from 0 to 1."""
+    found = find(Distillation(teacher="timm:resnet18"), DIGITS, tmp_path)
+    assert (found.size, found.mean, found.std) == ((16, 12), (127.5,), (63.75,))
+    find(Distillation(teacher="hub:someone/resnet"), DIGITS, tmp_path)
+    assert fake_timm == ["resnet18", "hf-hub:someone/resnet"]
+
+
+@pytest.mark.parametrize(
+    ("teacher", "said"),
+    [
+        ("timm:unknown", "timm has no network of this name with weights"),
+        ("hub:someone/broken", "timm cannot load it: OSError: no route to the hub. Its weights must be in the cache"),
+        ("nothing.pt2", "there is no such file"),
+        ("norun", "there is no such run in"),
+        ("norun/knee", "A teacher is timm:NAME, hub:OWNER/NAME, a .pt2 file, or RUN or RUN/NETWORK"),
+    ],
+)
+def test_a_teacher_that_is_not_there_is_one_message(
+    teacher: str, said: str, fake_timm: list[str], tmp_path: Path
+) -> None:
+    with pytest.raises(UserError) as raised:
+        opened(teacher, tmp_path, allow_code=True)
+    assert str(raised.value).startswith(f"train.distillation.teacher: {teacher}: ")
+    assert said in str(raised.value)
+
+
+def test_without_timm_its_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(teachers, "find_spec", lambda name: None)
+    with pytest.raises(
+        UserError, match=r"timm is not installed: install the extra `timm` with pip install 'zenfront\[t"
+    ):
+        opened("timm:resnet18", tmp_path)
+
+
+def test_a_file_of_anyone_needs_the_permission_and_the_normalisation(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.pt2"
+    write_pt2(Sums(), torch.zeros(2, 1, 4, 4), path)
+    settings = Distillation(teacher=str(path), mean=(0.2,), std=(0.5,), size=(4, 4))
+    named = load_experiment(SMOKE, [])
+    asked = named.model_copy(update={"train": named.train.model_copy(update={"distillation": settings})})
+    with pytest.raises(UserError, match=r"names a file that can run code, .*theirs.pt2. .*add --allow-code"):
+        open_teacher(asked, tmp_path)
+    found = find(settings, DIGITS, tmp_path)
+    assert (found.size, found.mean, found.std) == ((4, 4), (51.0,), (127.5,))
+    with pytest.raises(UserError, match="does not say how its images are normalised: add `mean` and `std`"):
+        opened(str(path), tmp_path)  # --set allows what it names
+
+
+@pytest.mark.parametrize(
+    ("distillation", "said"),
+    [
+        ("{teacher: a, weight: 0}", "train.distillation.weight: must be greater than 0"),
+        ("{weight: 0.5}", "train.distillation.teacher: is missing"),
+        ("{teacher: a, mean: [0.5]}", "`mean` and `std` must have a number for each channel, but got 1 and 0"),
+    ],
+)
+def test_wrong_settings_are_one_message(distillation: str, said: str) -> None:
+    with pytest.raises(UserError) as raised:
+        load_experiment(SMOKE, [f"train.distillation={distillation}"])
+    assert said in str(raised.value)
