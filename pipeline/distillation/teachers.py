@@ -1,6 +1,7 @@
 """The teacher that an experiment names: a network of timm or of the hub, a .pt2 file, or a network of a run."""
 
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -78,8 +79,7 @@ def find(settings: Distillation, task: Task, runs: Path) -> Source:
 def _of_timm(name: str) -> Source:
     if find_spec("timm") is None:
         raise UserError("timm is not installed: install the extra `timm` with pip install 'zenfront[timm]'.")
-    import timm
-
+    timm = import_module("timm")
     known = name.startswith("hf-hub:") or timm.is_model_pretrained(name)
     if not known:
         raise UserError("timm has no network of this name with weights. `timm.list_pretrained()` lists those it has.")

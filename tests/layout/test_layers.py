@@ -63,9 +63,8 @@ DOORS = {
     "typer": ("zenfront.pipeline.cli.",),
     "datasets": ("zenfront.pipeline.training.",),
     "kornia": ("zenfront.pipeline.training.",),
-    "timm": ("zenfront.pipeline.distillation.",),
 }
-NEVER = ("torchvision", "pipeline", "spaces", "tune_configs")
+NEVER = ("timm", "torchvision", "pipeline", "spaces", "tune_configs")
 
 
 def _name(path: Path) -> str:

@@ -113,7 +113,7 @@ def test_a_file_of_anyone_needs_the_permission_and_the_normalisation(tmp_path: P
     ("distillation", "said"),
     [
         ("{teacher: a, weight: 0}", "train.distillation.weight: must be greater than 0"),
-        ("{weight: 0.5}", "train.distillation.teacher: is missing"),
+        ("{weight: 0.5}", "train.distillation.teacher: the key is missing: `timm:NAME`, "),
         ("{teacher: a, mean: [0.5]}", "`mean` and `std` must have a number for each channel, but got 1 and 0"),
     ],
 )

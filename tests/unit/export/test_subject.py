@@ -184,8 +184,8 @@ def test_the_beginning_of_several_ids_is_refused(record: RunRecord) -> None:
 def test_a_network_of_a_run_can_be_a_teacher(trained_run: RunFolder, record: RunRecord) -> None:
     """Its logits are the same for the pixel values of the images as those of the network for the normalised ones."""
     runs, task = trained_run.path.parent, record.experiment.task
-    subject = run_subject(trained_run, "1")
-    source = find(Distillation(teacher=f"{trained_run.path.name}/1"), task, runs)
+    subject = run_subject(trained_run, "most-accurate")
+    source = find(Distillation(teacher=f"{trained_run.path.name}/most-accurate"), task, runs)
     program, _ = to_program(source, task)
     pixels = torch.rand(3, task.channels, task.height, task.width, generator=torch.Generator().manual_seed(0)) * 255
     mean, std = (torch.tensor(each)[:, None, None] for each in (source.mean, source.std))
