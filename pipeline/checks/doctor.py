@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from zenfront.pipeline.checks.estimate import local_workers
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.places import Workers
+from zenfront.pipeline.training.store.keeping import describe_stores
 from zenfront.pipeline.wording import size
 
 PACKAGES = ("torch", "ray", "optuna", "pymoo", "mlflow", "kornia")
@@ -52,6 +53,7 @@ def describe_machine(runs: Path) -> Iterator[str]:
         yield f"shared memory: {size(shared.free)} of {size(shared.total)} free" + hint * (shared.total < SMALL_STORE)
     place = next(folder for folder in (runs.resolve(), *runs.resolve().parents) if folder.is_dir())
     yield f"disk of {runs}: {size(shutil.disk_usage(place).free)} free"
+    yield describe_stores()
 
 
 def processors() -> int:

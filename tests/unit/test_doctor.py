@@ -40,12 +40,16 @@ def test_the_machine_is_that_of_this_process(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3, 5, 6})
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("ZENFRONT_CACHE", str(tmp_path))
+    (tmp_path / "images/train-1").mkdir(parents=True)
+    (tmp_path / "images/train-1/pixels").write_bytes(bytes(3 * 2**20))
     lines = list(doctor.describe_machine(tmp_path / "not" / "there"))
     assert lines[0].startswith("processors: 3 of 8 usable, ")
     assert lines[0].endswith("(OMP_NUM_THREADS is 1)")
     total, free = doctor.memory()
     assert 0 < free < total
-    assert lines[-1].startswith(f"disk of {tmp_path}/not/there: ")
+    assert lines[-2].startswith(f"disk of {tmp_path}/not/there: ")
+    assert lines[-1] == f"stored images: 1 set, 3 MiB in {tmp_path}/images; delete any that no run is using"
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from zenfront.pipeline.training.store.encoded_images import EncodedImages
 from zenfront.pipeline.training.store.key import store_name
 from zenfront.pipeline.training.store.stored_images import StoredImages
 from zenfront.pipeline.training.store.writing import write_store
+from zenfront.pipeline.wording import size
 
 IN_MEMORY = 2**29
 """Bytes of decoded images that `auto` keeps in memory, on a machine with eight times as much; an eighth on others."""
@@ -68,3 +69,14 @@ class Keeping:
 
 Kept = Callable[[np.ndarray], Pixels]
 """Function that returns chosen images of a part."""
+
+
+def describe_stores() -> str:
+    """Return in words how many stores of images this machine has, their size and their folder."""
+    folder = place()
+    found = [each for each in folder.glob("*") if each.is_dir()] if folder.is_dir() else []
+    if not found:
+        return f"stored images: none in {folder}"
+    used = sum(file.stat().st_size for each in found for file in each.glob("*") if file.is_file())
+    sets = f"{len(found)} set{'' if len(found) == 1 else 's'}"
+    return f"stored images: {sets}, {size(used)} in {folder}; delete any that no run is using"
