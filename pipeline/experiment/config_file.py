@@ -81,13 +81,15 @@ def with_overrides(
 ) -> Experiment:
     """Return the experiment with some keys changed, as `load_experiment` does it.
 
+    Here all keys are given, so that a preset of the recipe replaces them.
+
     Raises:
         UserError: An override is wrong.
     """
     origins: dict[Place, SourcePlace] = {(): SourcePlace(f"experiment {experiment.name}")}
     document = Document(experiment.model_dump(mode="json", exclude={"code"}), origins)
     for override in overrides:
-        _apply(override, document)
+        _apply(override.replace("train.recipe.preset=", "train.recipe="), document)
     return _resolved_experiment(document, None, experiment.code, allow_code=allow_code, read_task=read_task)
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler, MultiStepLR, OneCycleLR
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.experiment.config_file import load_experiment, to_yaml
+from zenfront.pipeline.experiment.config_file import load_experiment, to_yaml, with_overrides
 from zenfront.pipeline.experiment.presets import PRESETS, Preset
 from zenfront.pipeline.experiment.recipe import Recipe
 from zenfront.pipeline.seeds import torch_generator
@@ -172,6 +172,8 @@ def test_a_preset_is_written_out(name: str) -> None:
     by_name = load_experiment(SMOKE, [f"train.recipe={name}", "train.epochs=10"])
     assert by_name.train.recipe == Recipe(**PRESETS[name])
     assert "preset" not in to_yaml(by_name)
+    stored = load_experiment(SMOKE, ["train.epochs=10"])
+    assert with_overrides(stored, [f"train.recipe.preset={name}"]).train.recipe == by_name.train.recipe
     changed = load_experiment(SMOKE, [f"train.recipe={{preset: {name}, ema: 0.5, flip: false}}", "train.epochs=10"])
     assert changed.train.recipe == Recipe(**dict(PRESETS[name]) | {"ema": 0.5, "flip": False})
 
