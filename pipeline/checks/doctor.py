@@ -177,14 +177,16 @@ def describe_use(experiment: Experiment) -> Iterator[str]:
 
 
 def _workers(workers: Workers, stage: str, on_gpu: bool) -> str:
-    if workers.cpus > processors():
-        return f"no worker (resources.{stage}.cpus asks for {workers.cpus} processors, and here are {processors()})"
+    together, key = workers.cpus * workers.processes, "cpus" if workers.processes == 1 else "devices"
+    if together > processors():
+        return f"no worker (resources.{stage}.{key} asks for {together} processors, and here are {processors()})"
     count, reason = local_workers(workers), f"resources.{stage}.workers is {workers.workers}"
     if workers.workers == "auto":
-        reason = f"as many as fit, with {workers.cpus} processor{'' if workers.cpus == 1 else 's'} each"
-    if on_gpu and (room := int(torch.cuda.device_count() / workers.gpus)) < count:
+        reason = f"as many as fit, with {together} processor{'' if together == 1 else 's'} each"
+    if on_gpu and (room := int(torch.cuda.device_count() / (workers.gpus * workers.processes))) < count:
         count, reason = room, f"the GPUs have room for {room} with resources.{stage}.gpus {workers.gpus:g}"
-    return f"{count} worker{'' if count == 1 else 's'} ({reason})"
+    devices = f" of {workers.processes} devices" if workers.processes > 1 else ""
+    return f"{count} worker{'' if count == 1 else 's'}{devices} ({reason})"
 
 
 def _place(device: str, workers: Workers, stage: str) -> str:

@@ -53,15 +53,16 @@ def estimate(experiment: Experiment) -> Iterator[str]:
     epoch = _seconds_an_epoch(experiment, drawn)
     runs, workers = training_runs(experiment), local_workers(resources.train)
     total = epoch * train.epochs * runs / min(workers, runs)
+    devices = ", or that several devices share," if resources.train.devices > 1 else ""
     yield (
         f"training: at most {duration(total)} for {runs} runs of {train.epochs} epochs, {epoch:.2g} s an epoch with "
-        f"{workers} worker{'' if workers == 1 else 's'} here; runs that the scheduler stops take less"
+        f"{workers} worker{'' if workers == 1 else 's'} here; runs that the scheduler stops{devices} take less"
     )
 
 
 def local_workers(asked: Workers) -> int:
     """Return the number of workers for which this machine has processors, at most as many as are asked for."""
-    fit = max(1, (os.cpu_count() or 1) // asked.cpus)
+    fit = max(1, (os.cpu_count() or 1) // (asked.cpus * asked.processes))
     return fit if asked.workers == "auto" else min(asked.workers, fit)
 
 

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from zenfront import spaces
 from zenfront.pipeline import algorithms, proxies, schedulers
+from zenfront.pipeline.checks.devices import check_devices
 from zenfront.pipeline.checks.own_training import check_own_training
 from zenfront.pipeline.checks.places import check_store
 from zenfront.pipeline.code_checks import check_proxy, check_space
@@ -61,6 +62,7 @@ def check(experiment: Experiment) -> None:
     side = min(experiment.task.height, experiment.task.width)
     if experiment.train.function is None and (problem := experiment.train.recipe.misfit(side)):
         raise UserError(f"train.recipe.{problem}.")
+    check_devices(experiment)
     check_store(experiment.tracking.uri)
     _check_depth(experiment, _buildable(experiment))
     if wrong := list(wrong_baselines(experiment)):

@@ -113,7 +113,7 @@ def run_tune(
     scheduler.kept = pool.count
     with leftovers.temporary_folder() as unread:
         tuner = tune.Tuner(
-            tune.with_resources(tune.with_parameters(trainable, **constants), pool.resources),
+            tune.with_resources(tune.with_parameters(trainable, **constants), _placed(pool)),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 scheduler=scheduler,
@@ -137,6 +137,11 @@ def run_tune(
         except KeyboardInterrupt:
             scheduler.release()
             raise
+
+
+def _placed(pool: WorkerPool) -> dict[str, float] | tune.PlacementGroupFactory:
+    """Return the resources of a trial; with several processes one bundle for each, on one machine if there is one."""
+    return pool.resources if pool.processes == 1 else tune.PlacementGroupFactory([pool.resources] * pool.processes)
 
 
 def _trial_name(trial: Any) -> str:

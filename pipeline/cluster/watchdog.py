@@ -5,7 +5,7 @@ import time
 from ray import tune
 
 from zenfront.pipeline.cluster.starts import Supervised, WorkerStarts, held_by_others
-from zenfront.pipeline.cluster.workers import WorkerPool, describe, room
+from zenfront.pipeline.cluster.workers import WorkerPool
 from zenfront.pipeline.errors import UserError
 
 BUSY = 10.0
@@ -44,18 +44,17 @@ class ClusterWatchdog(tune.Stopper):  # type: ignore[misc]
         return self._driver.error is not None
 
     def _check_cluster(self, now: float) -> None:
-        wanted = self._pool.resources
-        if room(wanted):
+        if self._pool.room:
             self._since = None
         elif self._since is None:
             self._since = now
             self._driver.notify(
-                f"the cluster has lost every machine with room for a worker ({describe(wanted)}): waiting up to "
+                f"the cluster has lost every machine with room for a worker ({self._pool.in_words}): waiting up to "
                 f"{self._patience:g} s for one (cluster.patience)"
             )
         elif now - self._since > self._patience:
             self._driver.error = UserError(
-                f"cluster: no machine with room for a worker ({describe(wanted)}) has joined within "
+                f"cluster: no machine with room for a worker ({self._pool.in_words}) has joined within "
                 f"{self._patience:g} s (cluster.patience). The record is kept: run the same command to continue."
             )
 
@@ -64,5 +63,6 @@ class ClusterWatchdog(tune.Stopper):  # type: ignore[misc]
         if self._starts.any_started or now < self._ask_who:
             return
         self._ask_who = float("inf")
-        if holders := held_by_others(self._pool.resources):
-            self._driver.notify(f"waiting for a worker ({describe(self._pool.resources)}): {holders}")
+        total = {name: amount * self._pool.processes for name, amount in self._pool.resources.items()}
+        if holders := held_by_others(total):
+            self._driver.notify(f"waiting for a worker ({self._pool.in_words}): {holders}")

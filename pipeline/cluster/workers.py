@@ -31,6 +31,7 @@ class WorkerPool:
         gpus: GPUs of one worker; workers with less than one share a GPU.
         memory: Memory of one worker in bytes; 0 if memory is not counted.
         devices: Devices that a worker measures on; each is one worker's at a time.
+        processes: Processes of a worker; the other numbers are those of one of them.
     """
 
     count: int
@@ -38,13 +39,26 @@ class WorkerPool:
     gpus: float
     memory: int = 0
     devices: Sequence[str] = ()
+    processes: int = 1
 
     @property
     def resources(self) -> dict[str, float]:
-        """Return the resources of one worker by Ray's names, without those that it does not need."""
+        """Return the resources of one process by Ray's names, without those that it does not need."""
         wanted = {"CPU": float(self.cpus), "GPU": self.gpus, "memory": float(self.memory)}
         wanted |= device_resources(self.devices)
         return {name: amount for name, amount in wanted.items() if amount}
+
+    @property
+    def room(self) -> int:
+        """Number of workers that the living machines hold at the same time; its processes may be on several ones."""
+        return sum(capacity(node, self.resources) for node in living_nodes()) // self.processes
+
+    @property
+    def in_words(self) -> str:
+        """What a worker needs, such as ``2 CPUs and 1 GPU``."""
+        if self.processes == 1:
+            return describe(self.resources)
+        return f"{self.processes} devices with {describe(self.resources)} each"
 
 
 def device_resources(devices: Sequence[str]) -> dict[str, float]:
@@ -52,7 +66,9 @@ def device_resources(devices: Sequence[str]) -> dict[str, float]:
     return {f"{DEVICE}{device}": 1.0 for device in devices}
 
 
-def plan_workers(workers: Workers, stage: str, device: str, devices: Sequence[str] = ()) -> WorkerPool:
+def plan_workers(
+    workers: Workers, stage: str, device: str, devices: Sequence[str] = (), processes: int = 1
+) -> WorkerPool:
     """Return the pool of a stage: as many workers as fit on the cluster, at most as many as the experiment wants.
 
     If no machine has a GPU and the device is ``auto``, the workers get none.
@@ -62,6 +78,7 @@ def plan_workers(workers: Workers, stage: str, device: str, devices: Sequence[st
         stage: ``search`` or ``train``, for the error.
         device: ``auto``, ``cpu`` or ``cuda``.
         devices: Devices that a worker measures on.
+        processes: Processes of a worker, with the resources of `workers` each.
 
     Raises:
         UserError: No machine declares the devices; no machine of the cluster is large enough for one worker.
@@ -73,9 +90,14 @@ def plan_workers(workers: Workers, stage: str, device: str, devices: Sequence[st
             "Add a machine with a GPU, or let resources.device be auto to use the CPU."
         )
     gpus = workers.gpus if device == "cuda" or (device == "auto" and any_gpu) else 0.0
-    one = WorkerPool(1, workers.cpus, gpus, int((workers.memory or 0) * GIB), devices)
+    one = WorkerPool(1, workers.cpus, gpus, int((workers.memory or 0) * GIB), devices, processes)
     _require_devices(devices)
-    fit = room(one.resources)
+    fit = one.room
+    if fit < 1 and processes > 1:
+        raise UserError(
+            f"resources.{stage}.devices: a training needs {one.in_words}, but the cluster has "
+            f"{_machines(one.resources)}. Ask for fewer devices, or add machines."
+        )
     if fit < 1:
         raise UserError(
             f"resources.{stage}: a worker needs {describe(one.resources)} on one machine, but the cluster has "
@@ -113,15 +135,6 @@ def missing_gpus(workers: Workers, stage: str) -> str | None:
     return (
         f"resources.{stage}.gpus asks for {workers.gpus:g} a worker, but no machine has a GPU: networks are on the CPU"
     )
-
-
-def room(wanted: Mapping[str, float]) -> int:
-    """Return how many workers the living machines hold at the same time.
-
-    Args:
-        wanted: The resources of one worker by Ray's names (`WorkerPool.resources`).
-    """
-    return sum(capacity(node, wanted) for node in living_nodes())
 
 
 def living_nodes() -> list[dict[str, float]]:

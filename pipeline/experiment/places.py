@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from zenfront.pipeline.experiment._types import LONGEST, Positive, Rate, Strict, Word
 from zenfront.pipeline.experiment.addresses import fault, has_secrets
@@ -30,6 +30,33 @@ class Workers(Strict):
     memory: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
     """Memory per worker in GiB, which limits the number of workers on a machine; not limited if not given."""
 
+    @property
+    def processes(self) -> int:
+        """Number of processes of a worker, each with these processors, GPUs and memory."""
+        return 1
+
+
+class TrainWorkers(Workers):
+    """Workers of the training and their resources."""
+
+    devices: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Number of devices that train one network together, each with a share of every mini-batch. `cpus`, `gpus` and
+    `memory` are those of one device, and a device may be on another machine. Supernets use one."""
+
+    @property
+    def processes(self) -> int:
+        """Number of processes of a worker, one for each device."""
+        return self.devices
+
+    @model_validator(mode="after")
+    def _one_gpu_a_device(self) -> "TrainWorkers":
+        if self.devices > 1 and self.gpus not in (0, 1):
+            raise ValueError(
+                "`gpus` must be 1 or 0 with several devices, which are a GPU or a process on the CPU each, "
+                f"but got (devices={self.devices}, gpus={self.gpus:g})"
+            )
+        return self
+
 
 class Resources(Strict):
     """Devices and workers. They do not change the result."""
@@ -38,7 +65,7 @@ class Resources(Strict):
     """Device of the networks; `auto` uses the GPU if the worker has one."""
     search: Workers = Workers()
     """Workers of the search."""
-    train: Workers = Workers()
+    train: TrainWorkers = TrainWorkers()
     """Workers of the training."""
 
 

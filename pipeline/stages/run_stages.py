@@ -100,8 +100,9 @@ class RunStages:
             with self.view() as view:
                 view.waiting("Ray")
                 stack.enter_context(session.cluster(self.experiment))
-            for stage, asked in (("search", resources.search), ("train", resources.train)):
-                workers.plan_workers(asked, stage, resources.device)
+            workers.plan_workers(resources.search, "search", resources.device)
+            train = resources.train
+            workers.plan_workers(train, "train", resources.device, processes=train.devices)
             yield
 
     def search(self, mirror: Mirror | None, backend: Backend = "ray", *, retry_failed: bool = False) -> None:

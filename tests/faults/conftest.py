@@ -132,7 +132,7 @@ def train_here() -> TrainHere:
         said = StringIO()
         with pytest.MonkeyPatch.context() as patch, ConsoleView(Console(file=said, width=200)) as view:
             patch.setattr(session, "cluster", lambda _: nullcontext())
-            patch.setattr(workers, "plan_workers", lambda *_: workers.WorkerPool(1, 1, 0.0))
+            patch.setattr(workers, "plan_workers", lambda *_, **__: workers.WorkerPool(1, 1, 0.0))
             patch.setattr(tuner, "run_tune", run_jobs)
             train(experiment, folder, view)
         return said.getvalue()

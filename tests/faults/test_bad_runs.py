@@ -13,7 +13,8 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.recipe import Recipe
 from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.results.stage_rows import Epoch
-from zenfront.pipeline.stages.train.worker import RecipeTraining, Training, TrainingWorker
+from zenfront.pipeline.stages.train.training import RecipeTraining, Training
+from zenfront.pipeline.stages.train.worker import TrainingWorker
 from zenfront.pipeline.training import data, loop
 from zenfront.spaces import Task
 

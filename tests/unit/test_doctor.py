@@ -91,6 +91,12 @@ def test_what_an_experiment_would_use_without_a_gpu(monkeypatch: pytest.MonkeyPa
         "search: 2 workers (as many as fit, with 1 processor each), networks on the CPU (there is no GPU)"
     )
     assert train.startswith("train: no worker (resources.train.cpus asks for 4 processors, and here are 2)")
+    _, train = doctor.describe_use(experiment("resources.train.devices=4"))
+    assert train.startswith("train: no worker (resources.train.devices asks for 4 processors, and here are 2)")
+    _, train = doctor.describe_use(experiment("resources.train.devices=2", "resources.train.workers=auto"))
+    assert train.startswith(
+        "train: 1 worker of 2 devices (as many as fit, with 2 processors each), networks on the CPU"
+    )
     search, _ = doctor.describe_use(experiment("resources.device=cuda", "resources.search.workers=1"))
     assert search.endswith("an error, since resources.device is cuda and there is no GPU")
     assert "1 worker (resources.search.workers is 1)" in search

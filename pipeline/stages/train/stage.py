@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from zenfront.pipeline.cluster import session, tuner, workers
+from zenfront.pipeline.cluster.peers import InStore
 from zenfront.pipeline.cluster.watchdog import ClusterWatchdog
 from zenfront.pipeline.distillation.teachers import open_teacher
 from zenfront.pipeline.errors import UserError
@@ -30,7 +31,8 @@ from zenfront.pipeline.results.stage_rows import TrainedRun
 from zenfront.pipeline.stages.train.baselines import find_baselines
 from zenfront.pipeline.stages.train.driver import JobCallback, JobScheduler, JobSearcher, TrainingDriver
 from zenfront.pipeline.stages.train.runs import TrainingRuns
-from zenfront.pipeline.stages.train.worker import RecipeTraining, Training, TrainingWorker
+from zenfront.pipeline.stages.train.training import RecipeTraining, Training
+from zenfront.pipeline.stages.train.worker import TrainingWorker
 from zenfront.pipeline.training import data
 from zenfront.pipeline.training.classes import chance_level, describe_classes, images_behind
 from zenfront.pipeline.training.function import TrainingFunction
@@ -185,7 +187,8 @@ def _run(
     experiment: Experiment, folder: RunFolder, method: RecipeTraining | TrainingFunction, driver: TrainingDriver
 ) -> None:
     resources, settings = experiment.resources, experiment.train
-    pool = workers.plan_workers(resources.train, "train", resources.device)
+    devices = resources.train.devices
+    pool = workers.plan_workers(resources.train, "train", resources.device, processes=devices)
     if line := workers.missing_gpus(resources.train, "train"):
         driver.notify(f"training: {line}")
     training = Training(
@@ -207,7 +210,11 @@ def _run(
         callback=JobCallback(driver),
         stopper=ClusterWatchdog(driver, pool, experiment.cluster.patience, driver.starts),
         scheduler=JobScheduler(driver),
-        constants={"training": training, "threads": pool.cpus},
+        constants={
+            "training": InStore.put(training) if devices > 1 else training,
+            "threads": pool.cpus,
+            "devices": devices,
+        },
     )
     if driver.error:
         raise driver.error

@@ -87,6 +87,7 @@ def test_scores_that_look_at_images_see_noise_and_say_so(config: Path) -> None:
         ("train.objectives=[accuracy, flops]", "train.objectives: must name the metric, 'rmse'"),
         ("train.function=mine", "train.function: 'mine' names no code: write ./file.py"),
         ("train.function=./none.py", "train.function: cannot read ./none.py"),
+        ("resources.train.devices=2", "resources.train.devices: a training function of your own (train.function) uses"),
         ("train.function=null", "`metric: rmse` is yielded by a `function`, but none is given"),
         ("train.options={a: [1]}", "train.options.a: must be "),
         ("train.data.source=./images", "train.data: images are read with their classes, but the task has outputs"),

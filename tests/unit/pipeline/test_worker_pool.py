@@ -163,3 +163,20 @@ def test_ray_that_is_started_for_an_experiment_has_its_devices() -> None:
     )
     assert session.declared_devices(experiment) == {"device:phone": 1.0}
     assert session.declared_devices(experiment.model_copy(update={"proxies": {}})) == {}
+
+
+@pytest.mark.parametrize(("devices", "count"), [(1, 7), (2, 3), (7, 1)])
+def test_the_devices_of_a_training_may_be_on_several_machines(cluster: Cluster, devices: int, count: int) -> None:
+    cluster({"CPU": 4, "GPU": 4}, {"CPU": 3, "GPU": 8})
+    pool = plan_workers(Workers(gpus=1), "train", "auto", processes=devices)
+    assert pool == WorkerPool(count, 1, 1, processes=devices)
+    assert pool.resources == {"CPU": 1, "GPU": 1}  # of one device
+
+
+def test_more_devices_than_the_cluster_has(cluster: Cluster) -> None:
+    cluster({"CPU": 4, "GPU": 4}, {"CPU": 3, "GPU": 8})
+    said = (
+        r"resources.train.devices: a training needs 8 devices with 1 CPU and 1 GPU each, but the cluster has 1 machine "
+    )
+    with pytest.raises(UserError, match=said):
+        plan_workers(Workers(gpus=1), "train", "auto", processes=8)

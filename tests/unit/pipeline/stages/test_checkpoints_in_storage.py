@@ -11,7 +11,8 @@ from zenfront.pipeline.experiment.recipe import Recipe
 from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.record.copies.storage import Storage
 from zenfront.pipeline.results.metric import Metric
-from zenfront.pipeline.stages.train.worker import RecipeTraining, Training, TrainingWorker
+from zenfront.pipeline.stages.train.training import RecipeTraining, Training
+from zenfront.pipeline.stages.train.worker import TrainingWorker
 from zenfront.pipeline.training.data import load
 from zenfront.pipeline.training.function import TrainingFunction
 from zenfront.pipeline.user_code import allow, read
