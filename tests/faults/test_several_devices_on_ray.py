@@ -45,7 +45,13 @@ def experiment_of(devices: int) -> Experiment:
                 "epochs": 4,
                 "data": {"limit": 600},
                 "time_limit": LIMIT,
-                "recipe": {"learning_rate": 0.01, "sync_batch_norm": True, "flip": True, "mixup": 0.2},
+                "recipe": {
+                    "warmup_epochs": 1,
+                    "learning_rate": 0.01,
+                    "sync_batch_norm": True,
+                    "flip": True,
+                    "mixup": 0.2,
+                },
                 "scheduler": {"name": "fifo"},
             },
             "resources": {"device": "cpu", "train": {"workers": 1, "devices": devices}},
@@ -115,7 +121,7 @@ def curves(folder: RunFolder) -> list[tuple[str, int, dict[str, float]]]:
     return [(r["trial"], r["epoch"], {k: v for k, v in r["metrics"].items() if k != "seconds"}) for r in rows]
 
 
-def test_a_killed_and_a_hanging_peer_and_a_killed_driver_change_nothing(
+def test_a_killed_driver_and_a_killed_peer_change_nothing(
     tmp_path: Path,
     once: Once,
     ray_session: None,
@@ -123,24 +129,26 @@ def test_a_killed_and_a_hanging_peer_and_a_killed_driver_change_nothing(
     on_this_ray: OnThisRay,
     train_here: TrainHere,
 ) -> None:
-    experiment = experiment_of(2)
-    first = selection(tmp_path / "a peer is killed")
-    once(first.epochs, 3, lambda: os.kill(process_of("TrainingPeer"), signal.SIGKILL))
-    said = run(experiment, first)
+    alone, folder = selection(tmp_path / "one device"), selection(tmp_path / "two devices")
+    train_here(experiment_of(1), alone)
+    killed_driver("train.stage", on_this_ray(experiment_of(2)), folder, folder.epochs, 2)
+    once(folder.epochs, 5, lambda: os.kill(process_of("TrainingPeer"), signal.SIGKILL))
+    said = run(experiment_of(2), folder)
     assert "device 2 of 2: its process died (out of memory, or a crash in native code); going on from its" in said
-    one_device = selection(tmp_path / "one device")
-    train_here(experiment_of(1), one_device)
-    for (trial, epoch, metrics), expected in zip(curves(first), curves(one_device), strict=True):
+    for (trial, epoch, metrics), expected in zip(curves(folder), curves(alone), strict=True):
         assert (trial, epoch, metrics) == (*expected[:2], pytest.approx(expected[2], abs=0.04))  # two images of 60
-
-    second = selection(tmp_path / "the driver is killed, and a peer hangs")
-    killed_driver("train.stage", on_this_ray(experiment), second, second.epochs, 2)
-    once(second.epochs, 6, lambda: os.kill(process_of("TrainingPeer"), signal.SIGSTOP))
-    assert "going on from its checkpoint" in run(experiment, second)
-    assert curves(second) == curves(first)
-    assert second.trained.read_bytes() == first.trained.read_bytes()
     while any("TrainingPeer" in name for _, name in processes()):
         time.sleep(0.2)  # Ray ends the processes of a worker that has ended; the time limit of the test ends a wait
+
+
+@pytest.mark.soak
+def test_a_hanging_peer_ends_by_the_time_limit(tmp_path: Path, once: Once, ray_session: None) -> None:
+    whole, folder = selection(tmp_path / "whole"), selection(tmp_path / "hanging")
+    run(experiment_of(2), whole)
+    once(folder.epochs, 3, lambda: os.kill(process_of("TrainingPeer"), signal.SIGSTOP))
+    assert "going on from its checkpoint" in run(experiment_of(2), folder)
+    assert curves(folder) == curves(whole)  # the same bits
+    assert folder.trained.read_bytes() == whole.trained.read_bytes()
 
 
 def test_more_devices_than_there_are_is_said_before_anything_is_computed(ray_session: None, tmp_path: Path) -> None:
