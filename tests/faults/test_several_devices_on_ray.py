@@ -136,7 +136,8 @@ def test_a_killed_driver_and_a_killed_peer_change_nothing(
     said = run(experiment_of(2), folder)
     assert "device 2 of 2: its process died (out of memory, or a crash in native code); going on from its" in said
     for (trial, epoch, metrics), expected in zip(curves(folder), curves(alone), strict=True):
-        assert (trial, epoch, metrics) == (*expected[:2], pytest.approx(expected[2], abs=0.04))  # two images of 60
+        assert (trial, epoch) == expected[:2]
+        assert metrics == pytest.approx(expected[2], abs=0.04)  # two images of 60
     while any("TrainingPeer" in name for _, name in processes()):
         time.sleep(0.2)  # Ray ends the processes of a worker that has ended; the time limit of the test ends a wait
 
