@@ -4,19 +4,22 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain, islice
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from zenfront import spaces
 from zenfront.pipeline.checks.places import checkpoint_bytes, training_runs
 from zenfront.pipeline.device import resolve
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.places import Workers
-from zenfront.pipeline.scoring import Scoring, noise_batch
+from zenfront.pipeline.scoring import Scoring
 from zenfront.pipeline.seeds import numpy_generator, torch_generator
 from zenfront.pipeline.training import data
+from zenfront.pipeline.training.loop import batch_size, draw_batches, train_step
+from zenfront.pipeline.training.optimisation import new_optimizer
+from zenfront.pipeline.training.teacher import Lesson, Teacher
 from zenfront.pipeline.wording import duration, number, size
 from zenfront.spaces import Architecture, initialise
 
@@ -28,10 +31,14 @@ STEPS = 2
 """Mini-batches of which the time is taken, after one that warms up."""
 
 
-def estimate(experiment: Experiment) -> Iterator[str]:
+def estimate(experiment: Experiment, teacher: Teacher | None = None) -> Iterator[str]:
     """Yield lines for the user: the time of search and training on this machine, and the disk for checkpoints.
 
     The time of a training is that of runs that are not stopped, so it is an upper bound.
+
+    Args:
+        experiment: The experiment.
+        teacher: Its teacher, if it has one.
 
     Raises:
         UserError: The images cannot be read.
@@ -50,7 +57,7 @@ def estimate(experiment: Experiment) -> Iterator[str]:
         yield "training: not estimated, since the function is your own"
         return
     torch.set_num_threads(resources.train.cpus)
-    epoch = _seconds_an_epoch(experiment, drawn)
+    epoch = _seconds_an_epoch(experiment, drawn, teacher)
     runs, workers = training_runs(experiment), local_workers(resources.train)
     total = epoch * train.epochs * runs / min(workers, runs)
     devices = ", or that several devices share," if resources.train.devices > 1 else ""
@@ -89,24 +96,23 @@ def _seconds_a_candidate(experiment: Experiment, drawn: list[Architecture]) -> f
     return float(np.mean(taken[1:] or taken))
 
 
-def _seconds_an_epoch(experiment: Experiment, drawn: list[Architecture]) -> float:
-    """Return the mean time of an epoch in seconds, from a few mini-batches of noise."""
+def _seconds_an_epoch(experiment: Experiment, drawn: list[Architecture], teacher: Teacher | None) -> float:
+    """Return the mean time of an epoch in seconds, from a few mini-batches, with augmentation and teacher."""
     task, train = experiment.task, experiment.train
-    count = len(data.load(train.data, task, experiment.search.seed).train)
-    batch = min(train.recipe.batch_size, count)
+    images = data.load(train.data, task, experiment.search.seed)
     device = torch.device(resolve(experiment.resources.device))
-    noise = noise_batch(task, batch, 0)
-    images, labels = noise.images.to(device), noise.labels.to(device)
-    taken: list[float] = []
+    part, lesson = images.train.to(device), Lesson(teacher, images, device) if teacher else None
+    generator, taken = numpy_generator(0, "estimate"), list[float]()
     for architecture in drawn[:3]:
         network = spaces.load(experiment.space, experiment.code).network(architecture, task)
-        initialise(network, torch_generator(0, "estimate"), "kaiming", device)
-        network.train()
-        for step in range(STEPS + 1):
+        initialise(network, torch_generator(0, "estimate"), "kaiming", device).train()
+        optimizer = new_optimizer(network, train.recipe)
+        epochs = (draw_batches(part, images, train.recipe, generator) for _ in range(STEPS + 1))
+        start = time.perf_counter()
+        for x, y in islice(chain.from_iterable(epochs), STEPS + 1):
+            step = train_step(network, optimizer, x, y, train.recipe, generator=generator, lesson=lesson)
+            step.item()  # waits for the GPU
+            taken.append(time.perf_counter() - start)
             start = time.perf_counter()
-            loss = F.cross_entropy(network(images), labels)
-            loss.backward()  # type: ignore[no-untyped-call]
-            loss.item()  # waits for the GPU
-            if step:
-                taken.append(time.perf_counter() - start)
-    return float(np.mean(taken)) * (count // batch)
+        del taken[-STEPS - 1]
+    return float(np.mean(taken)) * (len(images.train) // batch_size(train.recipe, images))

@@ -59,6 +59,7 @@ def check_command(
             config, overrides or [], allow_code=allow_code, trust_config=trust_config, read_task=checks.read_task
         )
         checks.check(experiment)
+        teacher = open_teacher(experiment, RUNS)
         for code in experiment.own_code():
             typer.echo(f"{config}: {code}")
         for caution in checks.cautions(experiment):
@@ -66,10 +67,10 @@ def check_command(
         if with_data and (experiment.train.function or checks.are_local(experiment.train.data)):
             for line in checks.describe_data(experiment):
                 typer.echo(f"{config}: {line}")
-            if teacher := open_teacher(experiment, RUNS):
+            if teacher:
                 typer.echo(f"{config}: the teacher has the weights {teacher.digest[:16]}")
         elif with_data:
             typer.echo(f"{config}: {experiment.train.data.source} is not on this machine and was not read")
-        for line in checks.estimate(experiment) if with_time else ():
+        for line in checks.estimate(experiment, teacher) if with_time else ():
             typer.echo(f"{config}: {line}")
         typer.echo(f"{config}: ok")

@@ -208,11 +208,8 @@ def _resolved_experiment(
     resolve(document, folder, known)
     automatic = document.value.get("task", AUTO) == AUTO
     experiment = _validated(replace(document, value=document.value | {"task": UNKNOWN}) if automatic else document)
-    allow(
-        [*experiment.code, *experiment.own_code(), *experiment.teacher_code]
-        if allow_code
-        else typed_commands(document, experiment)
-    )
+    every = [*experiment.code, *experiment.own_code(), *experiment.teacher_code]
+    allow(every if allow_code else typed_commands(document, experiment))
     if not automatic:
         return experiment
     own = bool(experiment.train.function) and experiment.train.data == Data()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from zenfront.pipeline.distillation import teachers
+from zenfront.pipeline.distillation.program import Source
 from zenfront.pipeline.distillation.teachers import find, open_teacher
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config_file import load_experiment
@@ -121,3 +122,19 @@ def test_wrong_settings_are_one_message(distillation: str, said: str) -> None:
     with pytest.raises(UserError) as raised:
         load_experiment(SMOKE, [f"train.distillation={distillation}"])
     assert said in str(raised.value)
+
+
+def test_the_classes_must_be_those_of_the_data_in_their_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    names = tuple("abcdefghij")
+    monkeypatch.setattr(teachers, "find", lambda *_: Source(Sums(), (8, 8), (0.0,), (255.0,), names))
+    experiment = load_experiment(SMOKE, ["train.distillation={teacher: any}"])
+    assert open_teacher(experiment, tmp_path, names) is not None
+    assert open_teacher(experiment, tmp_path) is not None
+    with pytest.raises(UserError, match=r"its classes are a, b, c, .* but those of the data j, i, h, "):
+        open_teacher(experiment, tmp_path, names[::-1])
+
+
+def test_a_training_function_has_no_teacher(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("def train(network, task, *, epochs, seed, device, checkpoint): ...\n")
+    with pytest.raises(UserError, match="`distillation` is a part of the training by `recipe`, which `function` takes"):
+        load_experiment(SMOKE, ["train.distillation={teacher: any}", f"train.function={tmp_path}/own.py"])
