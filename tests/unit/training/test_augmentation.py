@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from zenfront.pipeline.experiment.recipe import RandAugment, Recipe
-from zenfront.pipeline.training.augment import augment, crop, cutmix, cutout, erase, flip, mix, mixup
-from zenfront.pipeline.training.recolour import colour_noise, jitter, recolour, trivial_augment
+from zenfront.pipeline.training.augmentation.augment import augment, crop, cutmix, cutout, erase, flip, mix, mixup
+from zenfront.pipeline.training.augmentation.recolour import colour_noise, jitter, recolour, trivial_augment
 
 MANY = 4000
 

@@ -12,10 +12,10 @@ from PIL import Image
 from torch import Tensor
 
 from zenfront.pipeline.experiment.recipe import RandAugment
-from zenfront.pipeline.training import recolour
-from zenfront.pipeline.training.operations import OPERATIONS, Change
-from zenfront.pipeline.training.policies import AUTO_AUGMENT, INCREASING, LEARNED, RANDOM, WIDE
-from zenfront.pipeline.training.recolour import auto_augment, rand_augment, trivial_augment
+from zenfront.pipeline.training.augmentation import recolour
+from zenfront.pipeline.training.augmentation.operations import OPERATIONS, Change
+from zenfront.pipeline.training.augmentation.policies import AUTO_AUGMENT, INCREASING, LEARNED, RANDOM, WIDE
+from zenfront.pipeline.training.augmentation.recolour import auto_augment, rand_augment, trivial_augment
 
 MANY = 4000
 OF_TIMM = {

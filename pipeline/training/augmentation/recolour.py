@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from zenfront.pipeline.experiment.recipe import AutoAugment, RandAugment, Recipe
-from zenfront.pipeline.training.operations import Change, change_each
-from zenfront.pipeline.training.policies import AUTO_AUGMENT, INCREASING, LEARNED, RANDOM, WIDE
+from zenfront.pipeline.training.augmentation.operations import Change, change_each
+from zenfront.pipeline.training.augmentation.policies import AUTO_AUGMENT, INCREASING, LEARNED, RANDOM, WIDE
 
 STRENGTHS = 31
 """Strengths of an operation in TrivialAugment, from none to the strongest."""
