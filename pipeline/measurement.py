@@ -29,13 +29,14 @@ class Measurement:
     """Takes proxies on one network and collects what comes of it.
 
     Attributes:
-        batch: The mini-batch, on the CPU.
+        batch: The mini-batch. It is copied for every proxy unless it is on `device`.
         seed: Root of all randomness.
         key: Names the network in the seeds: an architecture's id.
         repeats: Number of samples of each proxy, with fresh weights, or the numbers by proxy, 1 if not given; costs
             are taken once.
         options: Keyword arguments of the proxies, by name.
         device: Device of the network.
+        init_device: Device of the generator that draws the weights: the CPU, or `device`.
         keep_partial: Note the reason of an undefined score in `undefined` and go on, instead of raising it.
         alone: Whether nothing else uses the GPU: a score that finds too little memory is then undefined.
         kept: Values that were measured on devices before, if any are kept.
@@ -51,6 +52,7 @@ class Measurement:
     repeats: int | Mapping[str, int] = 1
     options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     device: str = "cpu"
+    init_device: str = "cpu"
     keep_partial: bool = False
     alone: bool = False
     kept: KeptValues | None = None
@@ -176,7 +178,7 @@ class Lender:
 
     Args:
         build: Returns a network whose weights have not been drawn: on the meta device, say.
-        draw: Gives a network fresh weights: (network, CPU generator, initialisation).
+        draw: Gives a network fresh weights: (network, generator, initialisation).
         foreign: Whether the network, or what builds it, is code of other authors.
     """
 
@@ -218,7 +220,7 @@ class Lender:
             self._drawn = self._picture = None
         if proxy.weights != "none" and self._draw and self._drawn != (proxy.weights, repeat):
             weights, draw = proxy.weights, self._draw
-            generator = torch_generator(taken.seed, taken.key, weights, str(repeat))
+            generator = torch_generator(taken.seed, taken.key, weights, str(repeat), device=taken.init_device)
             taken.attempt("build", lambda: draw(network, generator, weights), foreign=self.foreign)
             self._drawn, self._picture = (weights, repeat), None
         return network

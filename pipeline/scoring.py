@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -30,6 +30,7 @@ from zenfront.spaces import Architecture, Init, Network, Space, Task, initialise
 
 Repeats = int | Mapping[str, int]
 """Number of samples of every score, or of each by name, 1 if it is not given."""
+Place = Literal["cpu", "device"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Scoring:
         repeats: Number of samples of each proxy, with fresh weights, or the numbers by proxy.
         options: Keyword arguments of the proxies, by name.
         device: Device of the networks.
+        init_device: Whether weights are drawn on the CPU, so that they are the same on every device, or on `device`.
         keep_partial: Keep the scores that are defined if another is not; a search needs all or none.
         code: Code of the experiment, which a worker loads from its source.
         describe: Whether to count the graphs of the networks, from which models learn.
@@ -62,6 +64,7 @@ class Scoring:
     repeats: Repeats = 1
     options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     device: str = "cpu"
+    init_device: Place = "cpu"
     keep_partial: bool = False
     code: Sequence[UserCode] = ()
     describe: bool = False
@@ -70,7 +73,8 @@ class Scoring:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the fields, with a space of the experiment's own by its name: its module is not importable."""
-        state = {name: value for name, value in vars(self).items() if name not in ("_proxies", "_kept", "_foreign")}
+        cached = ("_proxies", "_kept", "_foreign", "_batch_there")
+        state = {name: value for name, value in vars(self).items() if name not in cached}
         own = any((each.kind, each.name) == ("spaces", self.space.name) for each in self.code)
         return state | ({"space": self.space.name} if own else {})
 
@@ -106,6 +110,7 @@ class Scoring:
             repeats=1 if experiment.search.repeats == "auto" else experiment.search.repeats,
             options=experiment.proxies,
             device=experiment.resources.device,
+            init_device=experiment.search.init_device,
             code=experiment.own_code(),
             describe=experiment.select.rounds > 1,
         )
@@ -125,12 +130,13 @@ class Scoring:
         """
         partial = self.keep_partial
         taken = Measurement(
-            self.batch,
+            self._batch_there,
             self.seed,
             architecture.id,
             self.repeats,
             self.options,
             self.device,
+            init_device=self.device if self.init_device == "device" else "cpu",
             keep_partial=partial,
             kept=self._kept,
         )
@@ -204,6 +210,11 @@ class Scoring:
     def _proxies(self) -> Sequence[Proxy]:
         """Loaded once: looking a name up lists folders, which takes longer than a cost."""
         return [proxies.load(name, self.code) for name in self.names]
+
+    @cached_property
+    def _batch_there(self) -> Batch:
+        """The mini-batch on the device of the networks, copied once for all candidates."""
+        return self.batch.to(self.device)
 
     @cached_property
     def _kept(self) -> KeptValues | None:

@@ -6,16 +6,9 @@ from zenfront.pipeline.registry import Registry
 from zenfront.pipeline.user_code import UserCode
 from zenfront.spaces._architecture import Architecture, Gene
 from zenfront.spaces._blocks import Residual
+from zenfront.spaces._initialise import NORMS, Init, draw_weights, initialise
 from zenfront.spaces._levels import Levels
-from zenfront.spaces._network import (
-    NORMS,
-    Auxiliary,
-    Init,
-    Network,
-    draw_weights,
-    initialise,
-    without_auxiliaries,
-)
+from zenfront.spaces._network import Auxiliary, Network, without_auxiliaries
 from zenfront.spaces._outline import Block, run_block
 from zenfront.spaces._published import PUBLISHED
 from zenfront.spaces._space import Space

@@ -32,6 +32,9 @@ class Search(Strict):
     """Evaluations of each proxy, each with new weights; the mean is the score, and its standard error is recorded.
     `auto` measures the reliability of each proxy on some architectures of the first generation, and takes it as often
     as a reliability of 0.9 at equal FLOPs needs, at most 8 times."""
+    init_device: Literal["cpu", "device"] = "cpu"
+    """Where weights are drawn: on the `cpu`, so that every device gets the same weights; or on the `device` of the
+    networks, which is faster on a GPU and gives other weights on another kind of GPU."""
     operators: Literal["by_kind", "uniform"] = "by_kind"
     """Crossover and mutation of `nsga2` and `nsga3`: `by_kind` chooses them by the kind of gene; `uniform` is the same
     for all, as in earlier versions, whose runs go on with it."""

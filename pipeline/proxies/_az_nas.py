@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from zenfront.pipeline.errors import ScoreUndefined
 from zenfront.pipeline.proxies._hooks import outputs_of
+from zenfront.pipeline.proxies._host import by_shape, to_host
 from zenfront.pipeline.proxies._proxy import Batch
 from zenfront.pipeline.proxies._state import gaussian
 from zenfront.spaces import Network
@@ -51,18 +52,26 @@ def entropies(network: Network, batch: Batch, generator: torch.Generator, images
         ScoreUndefined: The features have fewer than two blocks, or the output of a block is constant or not finite.
     """
     with torch.no_grad():
-        return torch.stack([_entropy(f) for f in block_outputs(network, batch, generator, images)])
+        covariances = [_covariance(features) for features in block_outputs(network, batch, generator, images)]
+        finite = torch.stack([each.isfinite().all() for each in covariances])
+        zeroed = [torch.where(ok, each, 0) for ok, each in zip(finite, covariances, strict=True)]
+        values = [each.clamp(min=0) for each in by_shape(torch.linalg.eigvalsh, zeroed)]
+        parts = torch.stack([torch.stack([each.sum(), _entropy(each / each.sum())]) for each in values])
+        flags, sums = to_host(finite, parts)
+    for ok, total in zip(flags.tolist(), sums[:, 0].tolist(), strict=True):
+        if not ok:
+            raise ScoreUndefined("the features overflow")
+        if not total > 0:
+            raise ScoreUndefined("the output of a block is constant")
+    return sums[:, 1].contiguous()
 
 
-def _entropy(features: Tensor) -> Tensor:
+def _covariance(features: Tensor) -> Tensor:
     columns = features.transpose(0, 1).flatten(1).double()
     columns = columns - columns.mean(1, keepdim=True)
-    covariance = columns @ columns.T / columns.shape[1]
-    if not covariance.isfinite().all():
-        raise ScoreUndefined("the features overflow")
-    values = torch.linalg.eigvalsh(covariance).clamp(min=0)
-    if not values.sum() > 0:
-        raise ScoreUndefined("the output of a block is constant")
-    p = values / values.sum()
+    return columns @ columns.T / columns.shape[1]
+
+
+def _entropy(p: Tensor) -> Tensor:
     entropy: Tensor = -(p * (p + EPSILON).log()).sum()
     return entropy

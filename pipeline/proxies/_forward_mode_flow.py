@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from zenfront.pipeline.proxies._activations import RELUS
+from zenfront.pipeline.proxies._host import numbers
 from zenfront.pipeline.proxies._multiply_adds import PRODUCTS
 from zenfront.pipeline.proxies._proxy import Batch
 from zenfront.pipeline.proxies._synflow import NORMS
@@ -119,7 +120,7 @@ def log_synflow(network: nn.Module, batch: Batch) -> float | None:
     except NotHomogeneous:
         return None
     derivative = logits[1].sum()
-    largest = torch.stack([*dual.largest, derivative])
-    if not (largest.isfinite() & (largest > 2.0**LOG2_LEAST)).all():
+    largest = numbers([*dual.largest, derivative])
+    if not all(math.isfinite(each) and each > 2.0**LOG2_LEAST for each in largest):
         return None
-    return math.log(float(derivative)) - LOG2_IMAGE * math.log(2)
+    return math.log(largest[-1]) - LOG2_IMAGE * math.log(2)

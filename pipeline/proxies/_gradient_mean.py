@@ -16,24 +16,29 @@ class GradientMean:
 
     def __init__(self) -> None:
         self._known: list[Tensor] = []  # (squared mean, spread) of each weight with a known mean
+        self._ratio: Tensor | None = None  # that of the last ones, until another mean is known
 
     def set(self, rows: Tensor, total: Tensor) -> None:
         """Replace the mean of `rows` by total / N, in place."""
         mean, known = rows.mean(0), total[0] / len(rows)
-        self._known.append(torch.stack([_square(known), _spread(rows, mean)]))
+        self._known.append(torch.stack([_square(known), _spread(rows, _square(mean))]))
+        self._ratio = None
         rows += known - mean
 
     def extrapolate(self, rows: Tensor) -> None:
         """Rescale the mean of `rows` to the extrapolated ratio, in place; its direction is kept."""
         if self._known:
-            square, spread = torch.stack(self._known[int((1 - RECENT) * len(self._known)) :]).sum(0)
+            if self._ratio is None:
+                square, spread = torch.stack(self._known[int((1 - RECENT) * len(self._known)) :]).sum(0)
+                self._ratio = square / spread
             mean = rows.mean(0)
-            factor = (square / spread * _spread(rows, mean) / _square(mean)).sqrt()
+            square = _square(mean)
+            factor = (self._ratio * _spread(rows, square) / square).sqrt()
             rows += mean * (factor.nan_to_num(1, 1) - 1)
 
 
-def _spread(rows: Tensor, mean: Tensor) -> Tensor:
-    return (_square(rows) - len(rows) * _square(mean)).clamp_min(0)
+def _spread(rows: Tensor, square_of_mean: Tensor) -> Tensor:
+    return (_square(rows) - len(rows) * square_of_mean).clamp_min(0)
 
 
 def _square(tensor: Tensor) -> Tensor:

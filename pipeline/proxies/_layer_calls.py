@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -55,7 +56,7 @@ class Norm:
     dy_sum: Tensor | None = None
     dy_zhat_sum: Tensor | None = None
 
-    @property
+    @cached_property
     def scale(self) -> Tensor:
         """Derivative dy / dz per channel with the statistics held fixed, (C,)."""
         return self.gamma * self.inverse

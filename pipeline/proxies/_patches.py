@@ -59,7 +59,7 @@ class Patches:
     def total(self, x: Tensor) -> Tensor:
         """Compute the sum of all patches, sum_ns u_nds, (O, D), which is equal for all output channels of a group."""
         geometry = zip(x.shape[2:], self.weight.shape[2:], self.stride, self.padding, self.dilation, strict=True)
-        rows, columns = (_count_reads(*side).to(x) for side in geometry)
+        rows, columns = (_count_reads(*side, x.dtype, x.device) for side in geometry)
         height, width, channels = x.shape[2], x.shape[3], x.shape[1]
         sums = x.permute(0, 2, 3, 1).sum(0).view(height, width * channels)
         sums = columns @ (rows @ sums).view(-1, width, channels)  # (k, k, C)
@@ -83,11 +83,13 @@ class Patches:
 
 
 @cache
-def _count_reads(side: int, k: int, stride: int, padding: int, dilation: int) -> Tensor:
-    """Count how often each element of the kernel reads each element of an image row, (k, side)."""
+def _count_reads(
+    side: int, k: int, stride: int, padding: int, dilation: int, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """Count how often each element of the kernel reads each element of an image row, (k, side), once for a device."""
     steps = (side + 2 * padding - dilation * (k - 1) - 1) // stride + 1
     positions = torch.arange(steps) * stride + torch.arange(k)[:, None] * dilation - padding
-    return (positions[:, :, None] == torch.arange(side)).sum(1)
+    return (positions[:, :, None] == torch.arange(side)).sum(1).to(device, dtype)
 
 
 def _to_fast_format(weight: Tensor) -> Tensor:

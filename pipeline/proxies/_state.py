@@ -61,11 +61,16 @@ def fresh_statistics(network: nn.Module, momentum: float, like: Tensor) -> Itera
     """
     norms = [module for module in network.modules() if isinstance(module, BatchNorm)]
     lent = [(norm, dict(norm._buffers), norm.momentum) for norm in norms]
+    sizes = [norm.num_features for norm in norms]
+    means = iter(torch.split(like.new_zeros(sum(sizes)), sizes))
+    variances = iter(torch.split(like.new_ones(sum(sizes)), sizes))
     try:
         for norm in norms:
-            norm._buffers["running_mean"] = torch.zeros(norm.num_features, dtype=like.dtype, device=like.device)
-            norm._buffers["running_var"] = torch.ones(norm.num_features, dtype=like.dtype, device=like.device)
-            norm._buffers["num_batches_tracked"] = None
+            norm._buffers |= {
+                "running_mean": next(means),
+                "running_var": next(variances),
+                "num_batches_tracked": None,
+            }
             _set(norm, momentum=momentum, track_running_stats=True)
         yield norms
     finally:
@@ -117,7 +122,9 @@ def _buffers(module: nn.Module) -> list[Tensor]:
 
 
 def _draw_seed(generator: torch.Generator) -> int:
-    return int(torch.randint(2**62, (), generator=generator, device=generator.device))
+    """Return a seed; the number that a generator on a GPU draws is not read, since that would wait for the GPU."""
+    drawn = torch.randint(2**62, (), generator=generator, device=generator.device)
+    return int(drawn) if drawn.is_cpu else generator.initial_seed()
 
 
 def gaussian(shape: tuple[int, ...], generator: torch.Generator, like: Tensor) -> Tensor:

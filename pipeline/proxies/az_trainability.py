@@ -8,6 +8,7 @@ from torch import Tensor
 
 from zenfront.pipeline.errors import ScoreUndefined
 from zenfront.pipeline.proxies._az_nas import block_outputs
+from zenfront.pipeline.proxies._host import by_shape, to_host
 from zenfront.pipeline.proxies._options import Mode, one_of
 from zenfront.pipeline.proxies._proxy import Batch, Proxy
 from zenfront.pipeline.proxies._state import borrowed
@@ -48,30 +49,30 @@ def az_trainability(
     skip = one_of("mode", mode, {"paper": True, "reference": False})
     with borrowed(network, generator), torch.enable_grad():
         outputs = block_outputs(network, batch, generator, images)
-        singular = [_largest_singular_value(before, after, generator) for before, after in pairwise(outputs)]
-    values = [2 - s - 1 / (s + EPSILON) for s in singular if s is not None]
-    if not values or (len(values) < len(singular) and not skip):
+        jacobians = [_jacobian(before, after, generator) for before, after in pairwise(outputs)]
+        singular = [values[0] for values in by_shape(torch.linalg.svdvals, [product for product, _ in jacobians])]
+        identities, largest = to_host(torch.stack([same for _, same in jacobians]), torch.stack(singular))
+    found: list[float] = [s for s, same in zip(largest.tolist(), identities.tolist(), strict=True) if not same]
+    if not all(s > 0 for s in found):
+        raise ScoreUndefined("no gradient passes through a block")
+    if not found or (len(found) < len(singular) and not skip):
         raise ScoreUndefined("a block is the identity")
-    return sum(values) / len(values)
+    return sum(2 - s - 1 / (s + EPSILON) for s in found) / len(found)
 
 
-def _largest_singular_value(before: Tensor, after: Tensor, generator: torch.Generator) -> float | None:
-    """Return the largest singular value s of one block, or None if the block is the identity."""
+def _jacobian(before: Tensor, after: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return g_in^T g_out / (N H W) of one block, and whether the block is the identity, a flag on the device."""
     signs = torch.randint(2, after.shape, generator=generator, device=generator.device)
     g_out = signs.to(after).mul_(2).sub_(1)
     (g_in,) = torch.autograd.grad(after, before, g_out, retain_graph=True, materialize_grads=True, allow_unused=True)
-    if g_in.shape == g_out.shape and torch.equal(g_in, g_out):
-        return None
+    same = (g_in == g_out).all() if g_in.shape == g_out.shape else g_out.new_zeros(())
     ratio, rest = divmod(g_in.shape[2], g_out.shape[2])
     if rest or g_out.shape[2] * ratio != g_in.shape[2] or g_out.shape[3] * ratio != g_in.shape[3]:
         sizes = f"{tuple(g_in.shape[2:])} to {tuple(g_out.shape[2:])}"
         raise ScoreUndefined(f"a block must reduce the resolution by an integer factor, but changes it from {sizes}")
     g_in = F.pixel_unshuffle(g_in, ratio)
     product = _columns(g_in) @ _columns(g_out).T / (g_out.numel() // g_out.shape[1])
-    s = float(torch.linalg.matrix_norm(product, ord=2))
-    if not s > 0:
-        raise ScoreUndefined("no gradient passes through a block")
-    return s
+    return product, same
 
 
 def _columns(gradient: Tensor) -> Tensor:

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from zenfront.pipeline.errors import ScoreUndefined
-from zenfront.pipeline.proxies._gradients import input_jacobian
+from zenfront.pipeline.proxies._gradients import check_rows, correlation_of, flags_of, input_jacobian
+from zenfront.pipeline.proxies._host import to_host
 from zenfront.pipeline.proxies._proxy import Batch, Proxy
 from zenfront.pipeline.proxies._state import borrowed
 from zenfront.spaces import Network
@@ -37,8 +38,10 @@ def epe_nas(network: Network, batch: Batch, generator: torch.Generator) -> float
     Deviation: an undefined correlation within a class is an error, which the published code ignores.
     """
     with borrowed(network, generator):
-        rows, logits = input_jacobian(network, batch.images)
-    classes = [rows[batch.labels == label].double() for label in sorted(set(batch.labels.tolist()))]
+        gradients, logits = input_jacobian(network, batch.images)
+    flags, rows, labels = to_host(flags_of(gradients), gradients, batch.labels)
+    check_rows(flags)
+    classes = [rows[labels == label] for label in sorted(set(labels.tolist()))]
     if max(len(images) for images in classes) < 2:
         raise ScoreUndefined("no class has two images in the batch")
     many = logits.shape[1] > MANY_CLASSES
@@ -49,13 +52,13 @@ def epe_nas(network: Network, batch: Batch, generator: torch.Generator) -> float
     sums = torch.stack([_log_correlation(images) for images in classes])
     if not many:
         return float(sums.abs().sum())
-    sizes = torch.tensor([len(images) for images in classes], device=sums.device)
+    sizes = torch.tensor([len(images) for images in classes])
     means = sums / sizes
     return float((means[:, None] - means[None, :]).abs().sum() / len(classes))
 
 
 def _log_correlation(rows: Tensor) -> Tensor:
-    correlation = torch.corrcoef(rows).reshape(len(rows), len(rows))
+    correlation = correlation_of(rows).reshape(len(rows), len(rows))
     if not correlation.isfinite().all():
         raise ScoreUndefined("the gradient with respect to an image is equal for all its pixels")
     total: Tensor = (correlation.abs() + K).log().sum()

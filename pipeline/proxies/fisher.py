@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.proxies._host import numbers
 from zenfront.pipeline.proxies._options import Mode, one_of
 from zenfront.pipeline.proxies._outputs import OutputGradients
 from zenfront.pipeline.proxies._proxy import Batch, Proxy
@@ -51,7 +52,7 @@ def fisher(network: Network, batch: Batch, generator: torch.Generator, *, mode: 
         with outputs:
             logits = functional_call(network, tensors, (images,))
         outputs.backward(F.cross_entropy(logits, batch.labels))
-    total = sum(float(part) for part in parts)
+    total = sum(numbers(parts))
     if not total > 0:
         raise ScoreUndefined("the loss does not depend on the output of any layer")
     return total

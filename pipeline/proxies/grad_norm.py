@@ -28,8 +28,8 @@ def grad_norm(network: Network, batch: Batch, generator: torch.Generator) -> flo
     Source: Abdelfattah et al., Zero-cost proxies for lightweight NAS, ICLR 2021, arXiv:2101.08134, sec. 3.2.
     """
     with borrowed(network, generator):
-        weights = loss_gradients(network, batch)
-    return sum(float(w.gradient.norm()) for w in weights)
+        gradients = loss_gradients(network, batch)
+    return sum(gradients.read(torch._foreach_norm([w.gradient for w in gradients.weights])))
 
 
 PROXY = Proxy(

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.func import functional_call
 
 from zenfront.pipeline.errors import ScoreUndefined
-from zenfront.pipeline.proxies._gradients import loss_gradients
+from zenfront.pipeline.proxies._gradients import check_loss, loss_gradients
+from zenfront.pipeline.proxies._host import numbers, to_host
 from zenfront.pipeline.proxies._options import Mode, one_of
 from zenfront.pipeline.proxies._per_image import PerImageGradients
 from zenfront.pipeline.proxies._proxy import Batch, Proxy
@@ -72,16 +73,21 @@ def _sum_signs(network: Network, batch: Batch) -> tuple[float, int]:
         with gradients:
             logits = functional_call(network, tensors, (images,))
         gradients.backward(F.cross_entropy(logits, batch.labels, reduction="sum"))
-    return float(sum(sums)), sum(counts)
+    return sum(numbers(sums)), sum(counts)
 
 
 def _sum_signs_image_by_image(network: Network, batch: Batch) -> tuple[float, int]:
     signs: list[Tensor] = []
+    flags: list[Tensor] = []
     for n in range(len(batch.images)):
-        weights = loss_gradients(network, Batch(batch.images[n : n + 1], batch.labels[n : n + 1]))
-        signs.append(torch.cat([weight.gradient.sign().flatten() for weight in weights]))
+        gradients = loss_gradients(network, Batch(batch.images[n : n + 1], batch.labels[n : n + 1]))
+        signs.append(torch.cat([weight.gradient.sign().flatten() for weight in gradients.weights]))
+        flags.append(torch.stack([gradients.loss, signs[-1].any().to(gradients.loss)]))
     agreement = torch.stack(signs).sum(0).abs()
-    return float(agreement.sum(dtype=torch.float64)), agreement.numel()
+    total, checks = to_host(agreement.sum(dtype=torch.float64), torch.stack(flags))
+    for loss, depends in checks.tolist():
+        check_loss(loss, bool(depends))
+    return float(total), agreement.numel()
 
 
 PROXY = Proxy(

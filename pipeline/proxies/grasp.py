@@ -6,6 +6,7 @@ from torch.func import functional_call
 
 from zenfront.pipeline.errors import ScoreUndefined
 from zenfront.pipeline.proxies._gradients import weight_names
+from zenfront.pipeline.proxies._host import to_host
 from zenfront.pipeline.proxies._proxy import Batch, Proxy
 from zenfront.pipeline.proxies._state import borrowed, tensors_of
 from zenfront.spaces import Network
@@ -40,10 +41,13 @@ def grasp(network: Network, batch: Batch, generator: torch.Generator) -> float:
             raise ScoreUndefined("the loss does not depend on the weights")
         gradients = torch.autograd.grad(loss, weights, create_graph=True, materialize_grads=True)
         square = torch.stack([(gradient.detach() * gradient).sum() for gradient in gradients]).sum()
-        if not square > 0:
-            raise ScoreUndefined("the loss does not depend on the weights: all gradients are zero")
-        products = torch.autograd.grad(square, weights, materialize_grads=True)
-    return -sum(float((weight.detach() * product).sum()) for weight, product in zip(weights, products, strict=True))
+        products = torch.autograd.grad(square, weights, materialize_grads=True) if square.requires_grad else weights
+    parts = [each.sum() for each in torch._foreach_mul([weight.detach() for weight in weights], products)]
+    norm, values = to_host(square, torch.stack(parts))
+    if not norm > 0:
+        raise ScoreUndefined("the loss does not depend on the weights: all gradients are zero")
+    total: float = sum(values.tolist())
+    return -total
 
 
 PROXY = Proxy(

@@ -3,7 +3,8 @@
 import torch
 
 from zenfront.pipeline.errors import ScoreUndefined
-from zenfront.pipeline.proxies._gradients import input_jacobian
+from zenfront.pipeline.proxies._gradients import check_rows, correlation_of, flags_of, input_jacobian
+from zenfront.pipeline.proxies._host import to_host
 from zenfront.pipeline.proxies._proxy import Batch, Proxy
 from zenfront.pipeline.proxies._state import borrowed
 from zenfront.spaces import Network
@@ -34,7 +35,8 @@ def jacob_cov(network: Network, batch: Batch, generator: torch.Generator) -> flo
     """
     with borrowed(network, generator):
         rows, _ = input_jacobian(network, batch.images)
-    correlation = torch.corrcoef(rows.double())
+    flags, correlation = to_host(flags_of(rows), correlation_of(rows.double()))
+    check_rows(flags)
     if not correlation.isfinite().all():
         raise ScoreUndefined("the gradient with respect to an image is equal for all its pixels")
     values = torch.linalg.eigvalsh(correlation).clamp(min=0)

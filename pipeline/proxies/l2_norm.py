@@ -3,6 +3,7 @@
 import torch
 
 from zenfront.pipeline.proxies._gradients import weight_names
+from zenfront.pipeline.proxies._host import numbers
 from zenfront.pipeline.proxies._proxy import Batch, Proxy
 from zenfront.spaces import Network
 
@@ -26,7 +27,7 @@ def l2_norm(network: Network, batch: Batch, generator: torch.Generator) -> float
     Source: Abdelfattah et al., ICLR 2021, code ``l2_norm.py`` (never registered there); NAS-Bench-Suite-Zero.
     """
     parameters = dict(network.named_parameters())
-    return sum(float(parameters[name].detach().norm()) for name in weight_names(network))
+    return sum(numbers(torch._foreach_norm([parameters[name].detach() for name in weight_names(network)])))
 
 
 PROXY = Proxy("l2_norm", l2_norm, "1", "maximise", "Abdelfattah et al., ICLR 2021; NAS-Bench-Suite-Zero")

@@ -1,8 +1,11 @@
 """LogSynflow: synaptic flow with gradients on a logarithmic scale."""
 
+import math
+
 import torch
 
 from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.proxies._host import numbers
 from zenfront.pipeline.proxies._proxy import Batch, Proxy
 from zenfront.pipeline.proxies._state import borrowed
 from zenfront.pipeline.proxies._synflow import Positive
@@ -31,7 +34,9 @@ def logsynflow(network: Network, batch: Batch, generator: torch.Generator) -> fl
     positive = Positive()
     with borrowed(network, generator), torch.enable_grad():
         gradients = positive.gradients(positive.flow(network, batch))
-    total = sum(float((weight * gradient.log1p()).sum()) for weight, gradient in gradients)
+    total = sum(numbers([(weight * gradient.log1p()).sum() for weight, gradient in gradients]))
+    if not math.isfinite(total):  # as it is where a gradient is not
+        raise ScoreUndefined("the synaptic flow overflows float64")
     if not total > 0:
         raise ScoreUndefined("no path leads from the input to the output")
     return total

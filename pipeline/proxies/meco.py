@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from zenfront.pipeline.errors import ScoreUndefined
 from zenfront.pipeline.proxies._activations import ActivationRecorder
 from zenfront.pipeline.proxies._hooks import outputs_of
+from zenfront.pipeline.proxies._host import by_shape, numbers
 from zenfront.pipeline.proxies._multiply_adds import CONVOLUTIONS
 from zenfront.pipeline.proxies._options import Mode, one_of
 from zenfront.pipeline.proxies._proxy import Batch, Proxy
@@ -42,12 +43,12 @@ def meco(network: Network, batch: Batch, generator: torch.Generator, *, mode: Mo
     of ``torch.linalg.eig``.
     """
     measure = one_of("mode", mode, {"paper": _measure_convolutions, "reference": _measure_modules})
-    eigenvalues: list[Tensor] = []
+    correlations: list[Tensor] = []
     with torch.no_grad(), borrowed(network, generator):
-        measure(network, batch, generator, lambda output: eigenvalues.append(_smallest_eigenvalue(output)))
-    if not eigenvalues:
-        raise ScoreUndefined("the network has no convolution")
-    return float(sum(eigenvalues))
+        measure(network, batch, generator, lambda output: correlations.append(_correlation(output)))
+        if not correlations:
+            raise ScoreUndefined("the network has no convolution")
+        return sum(numbers([values[0] for values in by_shape(torch.linalg.eigvalsh, correlations)]))
 
 
 def _measure_convolutions(
@@ -70,15 +71,16 @@ def _measure_modules(
         network(image)
 
 
-def _smallest_eigenvalue(output: Tensor) -> Tensor:
+def _correlation(output: Tensor) -> Tensor:
+    """Compute the correlation between the channels of the first image, (C, C); (1, 1) where all of it is 0."""
     maps = output[0].double().reshape(len(output[0]), -1)
     if maps.shape[1] == 1:  # maps of a single element are constant
-        return maps.new_zeros(())
+        return maps.new_zeros(1, 1)
     maps = maps - maps.mean(1, keepdim=True)
     norms = maps.norm(dim=1, keepdim=True)
     directions = torch.where(norms > 0, maps / norms.clamp(min=torch.finfo(norms.dtype).tiny), 0)
-    values: Tensor = torch.linalg.eigvalsh(directions @ directions.T)
-    return values[0]
+    correlation: Tensor = directions @ directions.T
+    return correlation
 
 
 PROXY = Proxy("meco", meco, "1", "maximise", "Jiang et al., MeCo, NeurIPS 2023")

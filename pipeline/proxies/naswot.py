@@ -4,6 +4,7 @@ import torch
 
 from zenfront.pipeline.errors import ScoreUndefined
 from zenfront.pipeline.proxies._activations import count_agreements
+from zenfront.pipeline.proxies._host import to_host
 from zenfront.pipeline.proxies._proxy import Batch, Proxy
 from zenfront.pipeline.proxies._state import borrowed
 from zenfront.spaces import Network
@@ -33,9 +34,9 @@ def naswot(network: Network, batch: Batch, generator: torch.Generator) -> float:
     large networks.
     """
     with borrowed(network, generator):
-        kernel, units = count_agreements(network, batch.images)
-    hamming = units - kernel + units * torch.eye(len(kernel), dtype=kernel.dtype, device=kernel.device)
-    if hamming.min() <= 0:
+        agreements, units = count_agreements(network, batch.images)
+    (kernel,) = to_host(agreements)
+    if kernel.clone().fill_diagonal_(0).max() >= units:
         raise ScoreUndefined("two images have the same states of all ReLUs, so the kernel is singular")
     sign, value = torch.linalg.slogdet(kernel)
     if not sign > 0:

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.proxies._host import to_host
 from zenfront.pipeline.proxies._options import Precision, one_of
 from zenfront.pipeline.proxies._per_image import PerImageGradients
 from zenfront.pipeline.proxies._proxy import Batch, Proxy
@@ -82,10 +83,13 @@ def _sum_over_layers(network: Network, images: Tensor, dtype: torch.dtype) -> Te
     if not products:
         raise ScoreUndefined("the logits do not depend on any weight")
     theta = torch.stack(products).double().sum(0)
-    if first is None or not theta.isfinite().all():
+    if first is None:
         return theta
-    highest = torch.linalg.eigh(theta).eigenvectors[:, -1]
-    direction = F.normalize(highest - highest.mean(), dim=0)
+    (kernel,) = to_host(theta)  # of as many rows as the batch has images: the CPU decomposes it sooner than a GPU
+    if not kernel.isfinite().all():
+        return kernel
+    highest = torch.linalg.eigh(kernel).eigenvectors[:, -1]
+    direction = F.normalize(highest - highest.mean(), dim=0).to(theta.device)
     rows = first.rows.double()
     changed = rows + torch.outer(direction, gradients.missing_part(first, direction.to(dtype)).double())
     return theta - rows @ rows.T + changed @ changed.T
@@ -110,6 +114,7 @@ def condition_number(kernel: Tensor, epsilon: float) -> float:
     Raises:
         ScoreUndefined: lambda_min does not exceed the rounding error N epsilon lambda_max, or the matrix is not finite.
     """
+    (kernel,) = to_host(kernel)
     if not kernel.isfinite().all():
         raise ScoreUndefined("the neural tangent kernel is not finite")
     values = torch.linalg.eigvalsh(kernel)

@@ -28,8 +28,8 @@ def plain(network: Network, batch: Batch, generator: torch.Generator) -> float:
     Source: Abdelfattah et al., Zero-cost proxies for lightweight NAS, ICLR 2021, code ``plain.py``.
     """
     with borrowed(network, generator):
-        weights = loss_gradients(network, batch)
-    return sum(float((w.value * w.gradient).sum()) for w in weights)
+        gradients = loss_gradients(network, batch)
+    return sum(gradients.read([product.sum() for product in gradients.products()]))
 
 
 PROXY = Proxy(

@@ -30,8 +30,8 @@ def snip(network: Network, batch: Batch, generator: torch.Generator) -> float:
     splits the batch and thereby rescales the score.
     """
     with borrowed(network, generator):
-        weights = loss_gradients(network, batch)
-    return sum(float((w.value * w.gradient).abs().sum()) for w in weights)
+        gradients = loss_gradients(network, batch)
+    return sum(gradients.read([product.abs_().sum() for product in gradients.products()]))
 
 
 PROXY = Proxy(

@@ -4,6 +4,7 @@ from typing import Literal
 
 import torch
 
+from zenfront.pipeline.proxies._host import numbers
 from zenfront.pipeline.proxies._options import one_of
 from zenfront.pipeline.proxies._proxy import Batch, Proxy
 from zenfront.pipeline.proxies._state import borrowed
@@ -38,8 +39,8 @@ def supernet_accuracy(
     one_of("weights", weights, AVERAGES)
     with borrowed(network, generator, training=False), torch.inference_mode():
         parts = (slice(start, start + TOGETHER) for start in range(0, len(batch.labels), TOGETHER))
-        right = sum(int((network(batch.images[part]).argmax(1) == batch.labels[part]).sum()) for part in parts)
-    return right / len(batch.labels)
+        right = [(network(batch.images[part]).argmax(1) == batch.labels[part]).sum() for part in parts]
+    return sum(numbers(right)) / len(batch.labels)
 
 
 PROXY = Proxy(

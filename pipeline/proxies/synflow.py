@@ -7,6 +7,7 @@ from torch import Tensor
 
 from zenfront.pipeline.errors import ScoreUndefined
 from zenfront.pipeline.proxies._forward_mode_flow import log_synflow
+from zenfront.pipeline.proxies._host import numbers
 from zenfront.pipeline.proxies._options import Mode, Precision, one_of
 from zenfront.pipeline.proxies._outputs import OutputGradients
 from zenfront.pipeline.proxies._proxy import Batch, Proxy
@@ -59,10 +60,10 @@ def synflow(
         if float32 and logarithm and not norms and (value := log_synflow(network, batch)) is not None:
             return value
         total = _flow_with_norms(network, batch) if norms else _flow_without_norms(network, batch)
-    if not total > 0:
-        raise ScoreUndefined("no path leads from the input to the output")
     if not math.isfinite(total):
         raise ScoreUndefined("the synaptic flow overflows float64")
+    if not total > 0:
+        raise ScoreUndefined("no path leads from the input to the output")
     return math.log(total) if logarithm else total
 
 
@@ -70,7 +71,7 @@ def _flow_with_norms(network: Network, batch: Batch) -> float:
     positive = Positive(norms=True)
     with torch.enable_grad():
         gradients = positive.gradients(positive.flow(network, batch))
-    return sum(float((weight * gradient).abs().sum()) for weight, gradient in gradients)
+    return sum(numbers([(weight * gradient).abs().sum() for weight, gradient in gradients]))
 
 
 def _flow_without_norms(network: Network, batch: Batch) -> float:
@@ -86,7 +87,7 @@ def _flow_without_norms(network: Network, batch: Batch) -> float:
     outputs = OutputGradients(take)
     with torch.enable_grad():
         outputs.backward(Positive(observe=outputs.watch).flow(network, batch))
-    return float(sum(parts))
+    return sum(numbers(parts))
 
 
 PROXY = Proxy(

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from zenfront.pipeline.errors import ScoreUndefined
+from zenfront.pipeline.proxies._host import by_shape, to_host
 from zenfront.pipeline.proxies._options import Mode, Precision, one_of
 from zenfront.pipeline.proxies._proxy import Batch, Proxy
 from zenfront.pipeline.proxies._state import BatchNorm, borrowed, fresh_statistics, gaussian, parameters_of
@@ -93,17 +94,20 @@ def _reference(network: Network, features: Features, x: Tensor, perturbed: Tenso
 
 
 def _zen(difference: Tensor, norms: list[BatchNorm]) -> float:
-    if difference == 0:
+    distance, *variances = to_host(difference, *([_mean_variances(norms)] if norms else []))
+    if distance == 0:
         raise ScoreUndefined("the features do not depend on the input")
-    value = float(difference.double().log() + sum(_log_sigma(norm) for norm in norms))
+    log_sigma: list[float] = (variances[0].log() / 2).tolist() if norms else []
+    value = float(distance.log()) + sum(log_sigma)
     if not math.isfinite(value):
         raise ScoreUndefined("the features overflow")
     return value
 
 
-def _log_sigma(norm: BatchNorm) -> Tensor:
-    assert norm.running_var is not None
-    return norm.running_var.double().mean().log() / 2
+def _mean_variances(norms: list[BatchNorm]) -> Tensor:
+    """Compute the mean over the channels of each norm's running variance, (number of norms,) float64."""
+    variances = [norm.running_var for norm in norms if norm.running_var is not None]
+    return torch.stack(by_shape(lambda same: same.double().mean(1), variances))
 
 
 PROXY = Proxy("zen", zen, "nats", "maximise", "Lin et al., Zen-NAS, ICCV 2021, Algorithm 1", weights="gaussian")

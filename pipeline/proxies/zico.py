@@ -7,11 +7,14 @@ import torch
 from torch import Tensor
 
 from zenfront.pipeline.errors import ScoreUndefined
-from zenfront.pipeline.proxies._gradients import loss_gradients
+from zenfront.pipeline.proxies._gradients import LossGradients, loss_gradients
+from zenfront.pipeline.proxies._host import to_host
 from zenfront.pipeline.proxies._options import Mode, Precision, one_of
 from zenfront.pipeline.proxies._proxy import Batch, Proxy
 from zenfront.pipeline.proxies._state import borrowed
 from zenfront.spaces import Network, without_auxiliaries
+
+Spread = Callable[[Tensor, Tensor], Tensor]
 
 
 def zico(
@@ -50,7 +53,7 @@ def zico(
     imports a missing module; it crashes on weights without gradient; with one batch it returns 0 for every network.
     """
     # Rounding errors dominate terms of nearly equal gradients, so the reference mode rounds like the published code.
-    choices: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], bool, AbstractContextManager[None]]]
+    choices: dict[str, tuple[Spread, bool, AbstractContextManager[None]]]
     choices = {
         "paper": (_absolute_deviation, False, without_auxiliaries(network)),
         "reference": (_signed_deviation, True, nullcontext()),
@@ -64,12 +67,13 @@ def zico(
     halves = [Batch(images[part], batch.labels[part]) for part in (slice(half), slice(half, None))]
     with borrowed(network, generator), structure:
         first, second = (loss_gradients(network, one, as_published=as_published) for one in halves)
-    layers = [
-        _sum_terms(a.gradient, b.gradient, spread(a.gradient, b.gradient)) for a, b in zip(first, second, strict=True)
-    ]
-    if not (counted := [layer for layer in layers if layer > 0]):
+    flags, more_flags, layers = to_host(first.flags, second.flags, _sum_terms(first, second, spread))
+    first.check(flags)
+    second.check(more_flags)
+    counted = layers[layers > 0]
+    if not len(counted):
         raise ScoreUndefined("no gradient differs between the halves of the batch")
-    return float(torch.stack(counted).log().sum())
+    return float(counted.log().sum())
 
 
 def _signed_deviation(first: Tensor, second: Tensor) -> Tensor:
@@ -81,8 +85,19 @@ def _absolute_deviation(first: Tensor, second: Tensor) -> Tensor:
     return (first.abs() - second.abs()).abs()
 
 
-def _sum_terms(first: Tensor, second: Tensor, spread: Tensor) -> Tensor:
-    return torch.where(spread > 0, (first.abs() + second.abs()) / spread, 0).sum(dtype=torch.float64)
+def _sum_terms(first: LossGradients, second: LossGradients, spread: Spread) -> Tensor:
+    """Compute the sum of the terms of every layer, (L,) float64, all layers in one pass over their elements."""
+    a, b = (torch.cat([_elements(weight.gradient) for weight in half.weights]) for half in (first, second))
+    deviation = spread(a, b)
+    terms = torch.where(deviation > 0, (a.abs() + b.abs()) / deviation, 0)
+    sizes = [weight.gradient.numel() for weight in first.weights]
+    return torch.stack([layer.sum(dtype=torch.float64) for layer in torch.split(terms, sizes)])
+
+
+def _elements(gradient: Tensor) -> Tensor:
+    """Return the elements in the order of their memory, without copying where they lie next to each other."""
+    dense = gradient.is_contiguous() or gradient.is_contiguous(memory_format=torch.channels_last)
+    return gradient.as_strided((gradient.numel(),), (1,)) if dense else gradient.flatten()
 
 
 PROXY = Proxy(

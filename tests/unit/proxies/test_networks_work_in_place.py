@@ -62,14 +62,14 @@ def test_on_sampled_networks(name: str) -> None:
     net = initialise(space.network(architecture, task), torch_generator(1, name), "default")
     batch = random_batch(task)
     with borrowed(net, torch_generator(3, "score")):
-        taken = [w.gradient for w in loss_gradients(net, batch)]
+        taken = [w.gradient for w in loss_gradients(net, batch).weights]
     assert all(torch.equal(a, b) for a, b in zip(taken, by_autograd(net, batch), strict=True))
 
 
 def test_an_input_that_is_read_again_is_kept() -> None:
     net, batch = network(lambda: [nn.Conv2d(3, 3, 1), ReadsTheNormTwice()]), random_batch()
     with borrowed(net, torch_generator(3, "score")):
-        taken = [w.gradient for w in loss_gradients(net, batch)]
+        taken = [w.gradient for w in loss_gradients(net, batch).weights]
     assert all(torch.equal(a, b) for a, b in zip(taken, by_autograd(net, batch), strict=True))
 
 
@@ -107,5 +107,5 @@ def test_only_sums_whose_branch_ends_with_a_norm(branch: Callable[[], list[nn.Mo
         assert residual.inplace == inplace
     assert not residual.inplace
     with borrowed(net, torch_generator(3, "score")):
-        taken = [w.gradient for w in loss_gradients(net, batch)]
+        taken = [w.gradient for w in loss_gradients(net, batch).weights]
     assert all(torch.equal(a, b) for a, b in zip(taken, by_autograd(net, batch), strict=True))
