@@ -37,6 +37,7 @@ class Measurement:
         options: Keyword arguments of the proxies, by name.
         device: Device of the network.
         init_device: Device of the generator that draws the weights: the CPU, or `device`.
+        tf32: Whether a GPU may compute convolutions in TF32.
         keep_partial: Note the reason of an undefined score in `undefined` and go on, instead of raising it.
         alone: Whether nothing else uses the GPU: a score that finds too little memory is then undefined.
         kept: Values that were measured on devices before, if any are kept.
@@ -53,6 +54,7 @@ class Measurement:
     options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     device: str = "cpu"
     init_device: str = "cpu"
+    tf32: bool = False
     keep_partial: bool = False
     alone: bool = False
     kept: KeptValues | None = None
@@ -148,7 +150,8 @@ class Measurement:
         options = self.options.get(proxy.name, {})
         batch, foreign = self.batch.to("meta" if proxy.is_cost else self.device), is_foreign(proxy.score)
         given = batch.copy() if foreign else batch
-        with networks.lend(self, proxy, repeat) as network, deterministic_algorithms(self.device):
+        exact = deterministic_algorithms(self.device, tf32=self.tf32)
+        with networks.lend(self, proxy, repeat) as network, exact:
             value = self.attempt(
                 proxy.name,
                 lambda: _finite(proxy.score(network, given, generator, **options)),

@@ -48,6 +48,7 @@ class Scoring:
         options: Keyword arguments of the proxies, by name.
         device: Device of the networks.
         init_device: Whether weights are drawn on the CPU, so that they are the same on every device, or on `device`.
+        tf32: Whether a GPU may compute convolutions in TF32.
         keep_partial: Keep the scores that are defined if another is not; a search needs all or none.
         code: Code of the experiment, which a worker loads from its source.
         describe: Whether to count the graphs of the networks, from which models learn.
@@ -65,6 +66,7 @@ class Scoring:
     options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     device: str = "cpu"
     init_device: Place = "cpu"
+    tf32: bool = False
     keep_partial: bool = False
     code: Sequence[UserCode] = ()
     describe: bool = False
@@ -111,6 +113,7 @@ class Scoring:
             options=experiment.proxies,
             device=experiment.resources.device,
             init_device=experiment.search.init_device,
+            tf32=experiment.search.tf32,
             code=experiment.own_code(),
             describe=experiment.select.rounds > 1,
         )
@@ -137,6 +140,7 @@ class Scoring:
             self.options,
             self.device,
             init_device=self.device if self.init_device == "device" else "cpu",
+            tf32=self.tf32,
             keep_partial=partial,
             kept=self._kept,
         )

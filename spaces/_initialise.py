@@ -1,4 +1,4 @@
-"""Initialisation of networks: their parameters and buffers lie side by side, and go to a device in one copy."""
+"""Initialisation of networks: what goes to another device than the CPU lies side by side, and goes in one copy."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -42,22 +42,32 @@ def initialise(
     Raises:
         TypeError: A layer with parameters is neither a convolution nor a linear layer nor a norm.
     """
-    home, target = generator.device, torch.device(device)
+    target = torch.device(device)
     modules = [module for module in network.modules() if module._parameters or module._buffers]
     for module in modules:
         if not isinstance(module, (*LAYERS, *NORMS)) and next(module.parameters(recurse=False), None) is not None:
             raise TypeError(f"no initialisation is defined for the layer {type(module).__name__}")
     with torch.no_grad():
-        if home.type == target.type and all(_is_on(home, module) for module in modules):
+        if target.type == "cpu":
+            for module in modules:
+                _bring(module, target)
             _draw_one_by_one(modules, generator, init)
         else:
-            _draw_in_new_memory(modules, generator, init, target)
+            draw_in_new_memory(modules, generator, init, target)
     return network
 
 
-def _draw_in_new_memory(
+def draw_in_new_memory(
     modules: Sequence[nn.Module], generator: torch.Generator, init: Init, target: torch.device
 ) -> None:
+    """Draw the weights of some modules in memory where they lie side by side, and copy it to a device.
+
+    Args:
+        modules: The modules; all tensors of layers and norms get new memory.
+        generator: Random number generator on the CPU, which draws layer by layer as on a CPU, or on `target`.
+        init: As of `initialise`.
+        target: Device of the tensors in the end.
+    """
     home = generator.device
     memories = Memory.of(place for module in modules for place in _places(module, init))
     for memory in memories:
@@ -90,13 +100,13 @@ def _places(module: nn.Module, init: Init) -> Iterator[Place]:
 
 
 def _bring(module: nn.Module, device: torch.device) -> None:
-    """Bring what a module has besides to a device; from the meta device, as memory without values."""
+    """Bring what a module has elsewhere to a device; from the meta device, as memory without values."""
     owners: tuple[Owner, Owner] = (module._parameters, module._buffers)
     for owner in owners:
         for name, tensor in owner.items():
             if tensor is not None and tensor.device.type != device.type:
-                moved = torch.empty_like(tensor, device=device) if tensor.is_meta else tensor.data.to(device)
-                set_tensor(owner, name, moved)
+                empty = torch.empty(tensor.shape, dtype=tensor.dtype, device=device) if tensor.is_meta else None
+                set_tensor(owner, name, tensor.data.to(device) if empty is None else empty)
 
 
 def _draw_one_by_one(modules: Iterable[nn.Module], generator: torch.Generator, init: Init) -> None:
@@ -105,11 +115,6 @@ def _draw_one_by_one(modules: Iterable[nn.Module], generator: torch.Generator, i
             draw_weights(module, generator, init)
         elif isinstance(module, NORMS):
             module.reset_parameters()
-
-
-def _is_on(device: torch.device, module: nn.Module) -> bool:
-    tensors = (*module._parameters.values(), *module._buffers.values())
-    return all(each is None or each.device.type == device.type for each in tensors)
 
 
 def draw_weights(layer: Layer, generator: torch.Generator, init: Init) -> None:

@@ -35,6 +35,9 @@ class Search(Strict):
     init_device: Literal["cpu", "device"] = "cpu"
     """Where weights are drawn: on the `cpu`, so that every device gets the same weights; or on the `device` of the
     networks, which is faster on a GPU and gives other weights on another kind of GPU."""
+    tf32: bool = False
+    """Whether GPUs may compute the convolutions of scores in TF32, which rounds to 10 bits: faster, but other values.
+    Earlier versions did, and their runs go on with it."""
     operators: Literal["by_kind", "uniform"] = "by_kind"
     """Crossover and mutation of `nsga2` and `nsga3`: `by_kind` chooses them by the kind of gene; `uniform` is the same
     for all, as in earlier versions, whose runs go on with it."""

@@ -10,6 +10,7 @@ from zenfront.pipeline.experiment.own_places import without_places
 
 BEFORE: Mapping[tuple[str, ...], Any] = {
     ("search", "operators"): "uniform",
+    ("search", "tf32"): True,
     ("train", "objectives"): ["accuracy"],
     ("train", "data", "rules"): 1,
     ("select", "extremes"): False,
@@ -60,10 +61,12 @@ def continued(experiment: Experiment, stored: Mapping[str, Any]) -> Experiment:
     search, train, select = (_section(stored, [stage]) or {} for stage in ("search", "train", "select"))
     updates: dict[str, Any] = {}
     today: dict[str, Any] = {}
+    before: dict[str, Any] = {} if "tf32" in search else {"tf32": True}
     if "operators" not in search:
-        before: dict[str, Any] = {"operators": "uniform"}
+        before["operators"] = "uniform"
         if experiment.search.repeats == "auto":
             before["repeats"] = search.get("repeats", 1)
+    if before:
         updates["search"] = experiment.search.model_copy(update=before)
     if "objectives" not in train and experiment.train.objectives is None:
         today["objectives"] = ("accuracy",)
@@ -84,17 +87,19 @@ def continued(experiment: Experiment, stored: Mapping[str, Any]) -> Experiment:
 
 def note_on(asked: Experiment, begun: Experiment) -> str | None:
     """Return a line for the user if a run goes on otherwise than its experiment would begin today, else None."""
-    if begun == asked:
-        return None
     kept = []
-    if begun.search != asked.search:
+    if any(getattr(begun.search, key) != getattr(asked.search, key) for key in ("operators", "repeats")):
         kept.append(f"the search has `operators: {begun.search.operators}` and `repeats: {begun.search.repeats}`")
+    if begun.search.tf32 != asked.search.tf32 and asked.resources.search.gpus:
+        kept.append("GPUs compute scores in TF32 (search.tf32: true)")
     if begun.train.objectives != asked.train.objectives:
         kept.append("trained networks are compared by accuracy alone")
     if begun.select.rule != asked.select.rule:
         kept.append(f"members are selected by rule {begun.select.rule}")
     if begun.train.data != asked.train.data:
         kept.append("images are read by its rules (train.data.rules: 1)")
+    if not kept:
+        return None
     return (
         f"an earlier version began this run, and it goes on as it began: {', and '.join(kept)}. "
         "For today's defaults, start a run under another name (--set name=...)."

@@ -92,6 +92,8 @@ def test_select_and_train_change_until_training_begins(folder: RunFolder, experi
     assert front.members == first.members
     with pytest.raises(UserError, match=r"search\.seed: 0 -> 1 \(architectures are scored with it\)"):
         _claim(folder, changed, "search.seed=1")
+    with pytest.raises(UserError, match=r'search\.init_device: "cpu" -> "device" \(architectures are scored with it\)'):
+        _claim(folder, changed, "search.init_device=device")
 
 
 @pytest.mark.parametrize(

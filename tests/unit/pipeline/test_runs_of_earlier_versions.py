@@ -14,8 +14,8 @@ import pytest
 from zenfront.pipeline.cli.terminal.console import ConsoleView
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.experiment.config_file import to_yaml
-from zenfront.pipeline.experiment.earlier_versions import continued, note_on
+from zenfront.pipeline.experiment.config_file import to_yaml, with_overrides
+from zenfront.pipeline.experiment.earlier_versions import as_stored, continued, note_on
 from zenfront.pipeline.record.files.json_file import read_document
 from zenfront.pipeline.record.files.ledger import Ledger, read_values
 from zenfront.pipeline.record.run_folder import RunFolder
@@ -112,8 +112,21 @@ def test_driving_a_run_leaves_its_keys_away_so_that_it_goes_on_again(earlier: Ru
     stored = json.loads(earlier.config.read_text())["experiment"]
     assert "objectives" not in stored["train"]
     assert "operators" not in stored["search"]
+    assert "tf32" not in stored["search"]
     assert stored["search"]["repeats"] == 1
     assert "extremes" not in stored["select"]
+
+
+def test_scores_on_gpus_stay_in_tf32(earlier: RunFolder) -> None:
+    asked = with_overrides(todays(earlier), ["resources.search.gpus=0.5"])
+    begun = continued(asked, json.loads(earlier.config.read_text())["experiment"])
+    assert (asked.search.tf32, begun.search.tf32) == (False, True)
+    assert "GPUs compute scores in TF32 (search.tf32: true)" in str(note_on(asked, begun))
+    stored = as_stored(asked, None)
+    assert continued(asked, stored) == asked
+    del stored["search"]["tf32"]
+    on_a_cpu = todays(earlier)
+    assert note_on(on_a_cpu, continued(on_a_cpu, stored)) is None  # there is no TF32 on a CPU
 
 
 def test_a_key_that_is_asked_for_is_another_experiment(earlier: RunFolder) -> None:

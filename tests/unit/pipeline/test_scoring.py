@@ -1,19 +1,21 @@
 """Scores depend on seed, architecture and proxy alone; costs come first; a failure is a stated reason."""
 
 import math
+import pickle
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 import torch
 
 from zenfront import spaces
-from zenfront.pipeline import proxies
+from zenfront.pipeline import measurement, proxies
 from zenfront.pipeline.errors import ScoreUndefined
 from zenfront.pipeline.objectives import Constraint
 from zenfront.pipeline.proxies import Batch, Proxy
 from zenfront.pipeline.results.stage_rows import Scores
-from zenfront.pipeline.scoring import Scoring, noise_batch
-from zenfront.pipeline.seeds import numpy_generator
+from zenfront.pipeline.scoring import Place, Scoring, noise_batch
+from zenfront.pipeline.seeds import numpy_generator, torch_generator
 from zenfront.pipeline.structure.graph import COLUMNS
 from zenfront.spaces import Network, Task
 
@@ -50,6 +52,45 @@ def test_a_score_does_not_depend_on_the_others_or_on_what_was_scored_before() ->
         alone = replace(SCORING, names=[name]).score(SMALL)
         assert alone.values[name] == together.values[name]
     assert replace(SCORING, names=list(reversed(SCORING.names))).score(SMALL).values == together.values
+
+
+class Moved(Batch):
+    """A mini-batch that notes where it is copied to."""
+
+    places: ClassVar[list[str]] = []
+
+    def to(self, device: torch.device | str) -> Batch:
+        """Note the device."""
+        self.places.append(str(device))
+        return Batch(self.images, self.labels)
+
+
+def test_the_mini_batch_goes_to_the_device_once_for_all_candidates() -> None:
+    Moved.places.clear()
+    scoring = replace(SCORING, batch=Moved(SCORING.batch.images, SCORING.batch.labels))
+    assert scoring.score(SMALL).values == SCORING.score(SMALL).values
+    scoring.score(SPACE.sample(numpy_generator(0, "another")))
+    assert Moved.places.count("cpu") == 1
+    assert "_batch_there" not in vars(pickle.loads(pickle.dumps(scoring)))
+
+
+def test_weights_are_drawn_where_the_option_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def note(root: int, *names: str, device: torch.device | str = "cpu") -> torch.Generator:
+        if "gaussian" in names:
+            asked.append(str(device))
+        return torch_generator(root, *names)
+
+    monkeypatch.setattr(measurement, "torch_generator", note)
+    places: tuple[Place, Place] = ("cpu", "device")
+    for place in places:
+        replace(SCORING, names=["zen"], device="meta", init_device=place).score(SMALL)  # it stands for a GPU
+    assert asked == ["cpu", "meta"]
+
+
+def test_on_a_cpu_the_device_is_the_cpu() -> None:
+    assert replace(SCORING, init_device="device").score(SMALL).values == SCORING.score(SMALL).values
 
 
 def test_the_seed_changes_sampled_scores_and_not_costs() -> None:

@@ -1,4 +1,4 @@
-"""A network lies in one piece of memory, gets the weights of its generator, and goes to a device in one copy."""
+"""A network for a GPU lies in one piece of memory, has the weights of one on the CPU, and goes there in one copy."""
 
 import math
 
@@ -8,7 +8,7 @@ from torch import nn
 
 from zenfront import spaces
 from zenfront.spaces import Init, Network, Task, initialise
-from zenfront.spaces._initialise import _places
+from zenfront.spaces._initialise import _places, draw_in_new_memory
 from zenfront.spaces._memory import ALIGNED, Memory
 from zenfront.testing._networks import BODIES, generator, meta
 from zenfront.testing._operators import counted_operators
@@ -26,18 +26,25 @@ class OwnNorm(nn.BatchNorm2d):
         nn.init.ones_(self.bias)
 
 
+def side_by_side(network: Network, init: Init) -> Network:
+    """Initialise a network as for a GPU, on the CPU."""
+    with torch.no_grad():
+        draw_in_new_memory(list(network.modules()), generator(), init, torch.device("cpu"))
+    return network
+
+
 @pytest.mark.parametrize("init", INITS)
 @pytest.mark.parametrize("name", BODIES)
 def test_new_memory_has_the_values_that_layers_draw_one_by_one(name: str, init: Init) -> None:
-    network = initialise(meta(name), generator(), init)
+    network = side_by_side(meta(name), init)
     at_once = {key: value.clone() for key, value in network.state_dict().items()}
-    one_by_one = initialise(network, generator(), init).state_dict()  # it has memory already, which is kept
+    one_by_one = initialise(network, generator(), init).state_dict()  # in the same memory
     assert at_once.keys() == one_by_one.keys()
     assert all(torch.equal(at_once[key], one_by_one[key]) for key in at_once)
 
 
 def test_parameters_lie_side_by_side_and_change_independently() -> None:
-    network = initialise(meta("residual"), generator())
+    network = side_by_side(meta("residual"), "kaiming")
     floats = [*network.parameters(), *(b for b in network.buffers() if b.is_floating_point())]
     assert len({each.untyped_storage().data_ptr() for each in floats}) == 1
     assert all(each.storage_offset() % ALIGNED == 0 for each in floats)
@@ -55,8 +62,9 @@ def test_a_norm_of_ones_own_resets_itself() -> None:
     with torch.device("meta"):
         body = nn.Sequential(nn.Conv2d(3, 4, 1), OwnNorm(4))
         network = Network(body, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)))
-    norm = initialise(network, generator()).features[1]  # type: ignore[index]
-    assert (norm.weight.tolist(), norm.bias.tolist(), norm.running_var.tolist()) == ([0.0] * 4, [1.0] * 4, [1.0] * 4)
+    for ready in (initialise(network, generator()), side_by_side(network, "kaiming")):
+        values = [value.tolist() for value in ready.features[1].state_dict().values()]  # type: ignore[index]
+        assert values == [[0.0] * 4, [1.0] * 4, [0.0] * 4, [1.0] * 4, 0]
 
 
 @pytest.mark.parametrize("depth", [1, 4])
