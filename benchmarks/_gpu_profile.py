@@ -8,7 +8,17 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from _gpu_sample import BATCH, SPACE, TASK, build_as_published, draw_sample, on_card, score_as_published
+from _gpu_sample import (
+    BATCH,
+    PUBLISHED,
+    SCORES,
+    SPACE,
+    TASK,
+    build_as_published,
+    draw_sample,
+    on_card,
+    score_as_published,
+)
 
 from zenfront.pipeline import proxies
 from zenfront.pipeline.proxies import Batch, Proxy, _state
@@ -106,17 +116,24 @@ def keep(path: Path, label: str, rows: dict[str, Row]) -> dict[str, dict[str, Ro
 
 
 def table(known: dict[str, dict[str, Row]]) -> Iterator[str]:
-    """Yield the rows of a Markdown table, labels side by side."""
-    labels = list(known)
-    yield "| proxy | " + " | ".join(f"launches, {label} | waits | copies | kB" for label in labels) + " |"
-    yield "|---|" + "---|---|---|---|" * len(labels)
-    for name in known[labels[-1]]:
-        cells = (_cells(known[label].get(name)) for label in labels)
-        yield f"| {name} | " + " | ".join(cells) + " |"
+    """Yield a Markdown table of launches and waits, labels side by side, and lines about the copies."""
+    labels = [f"{what}, {label}" for what in ("launches", "waits") for label in known]
+    yield f"| proxy | {' | '.join(labels)} |"
+    yield "|---" * (len(labels) + 1) + "|"
+    for name in sorted({name for rows in known.values() for name in rows}):
+        cells = [_cell(rows.get(name), what) for what in ("launches", "waits") for rows in known.values()]
+        yield f"| {name} | {' | '.join(cells)} |"
+    for label, rows in known.items():
+        copied = sorted({(row["copies"], row["bytes"]) for row in rows.values() if "copies" in row})
+        if copied:
+            yield f"{label}: {' or '.join(f'{count:.0f} copies of {size / 1000:,.0f} kB' for count, size in copied)}"
 
 
-def _cells(row: Row | None) -> str:
-    if row is None:
-        return "| | | "
-    copied = f"{row['copies']:.0f} | {row['bytes'] / 1000:,.0f}" if "copies" in row else "|"
-    return f"{row['launches']:.0f} | {row['waits']:.0f} | {copied}"
+def _cell(row: Row | None, what: str) -> str:
+    return f"{row[what]:,.0f}" if row else ""
+
+
+def main(label: str, count: int, path: Path) -> None:
+    """Count for the proxies of this version, or with the label ``published`` for the published way; print a table."""
+    rows = profile_published(count, [*PUBLISHED, *SCORES]) if label == "published" else profile(count)
+    print("\n".join(table(keep(path, label, rows))))

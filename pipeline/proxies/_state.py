@@ -32,7 +32,10 @@ def borrowed(network: nn.Module, generator: torch.Generator, *, training: bool =
     parameters = (parameter for module in modules for parameter in module._parameters.values())
     devices = {parameter.device for parameter in parameters if parameter is not None and parameter.is_cuda}
     with torch.random.fork_rng(devices, enabled=True):
-        torch.default_generator.manual_seed(_draw_seed(generator))
+        seed = _draw_seed(generator)
+        torch.default_generator.manual_seed(seed)
+        if devices:
+            torch.cuda.manual_seed_all(seed)
         try:
             for module in other_mode:
                 module.training = training

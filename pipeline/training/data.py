@@ -123,7 +123,7 @@ class Images:
 
     def normalise(self, images: Tensor) -> Tensor:
         """Convert (N, C, H, W) uint8 to float32 with mean 0 and deviation 1 per channel over the training images."""
-        mean, std = (value.to(images.device)[:, None, None] for value in (self.mean, self.std))
+        mean, std = (value.to(images.device, non_blocking=True)[:, None, None] for value in (self.mean, self.std))
         return (images - mean) / std
 
 

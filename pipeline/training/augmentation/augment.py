@@ -63,7 +63,9 @@ def crop(images: Tensor, padding: int, generator: np.random.Generator) -> Tensor
     """Pad with zeros on all sides, then crop each image to (H, W) at a uniformly drawn position."""
     count, _, height, width = images.shape
     windows = F.pad(images, (padding,) * 4).unfold(2, height, 1).unfold(3, width, 1)  # (N, C, 2p+1, 2p+1, H, W), a view
-    top, left = torch.from_numpy(generator.integers(2 * padding + 1, size=(2, count))).to(images.device)
+    top, left = torch.from_numpy(generator.integers(2 * padding + 1, size=(2, count))).to(
+        images.device, non_blocking=True
+    )
     return windows[torch.arange(count, device=images.device), :, top, left]
 
 
@@ -129,7 +131,7 @@ def cutmix(images: Tensor, targets: Tensor, alpha: float, generator: np.random.G
     for length in (height, width):
         side, middle = int(length * share), int(generator.integers(length))
         limits.append(slice(max(0, middle - side // 2), min(length, middle + side // 2)))
-    other = torch.from_numpy(generator.permutation(len(images))).to(images.device)
+    other = torch.from_numpy(generator.permutation(len(images))).to(images.device, non_blocking=True)
     mixed = images.clone()
     mixed[:, :, limits[0], limits[1]] = images[other][:, :, limits[0], limits[1]]
     weight = 1 - mixed[0, 0, limits[0], limits[1]].numel() / (height * width)
@@ -153,7 +155,7 @@ def mixup(images: Tensor, targets: Tensor, alpha: float, generator: np.random.Ge
     Source: Zhang et al., ICLR 2018, arXiv:1710.09412, sec. 2 (one lambda per mini-batch, as in the authors' code).
     """
     weight = generator.beta(alpha, alpha)
-    other = torch.from_numpy(generator.permutation(len(images))).to(images.device)
+    other = torch.from_numpy(generator.permutation(len(images))).to(images.device, non_blocking=True)
     return weight * images + (1 - weight) * images[other], weight * targets + (1 - weight) * targets[other]
 
 

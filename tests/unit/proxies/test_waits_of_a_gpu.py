@@ -85,7 +85,8 @@ def test_matrices_of_one_shape_are_decomposed_together_and_come_back_in_order(el
 
     def decompose(batch: torch.Tensor) -> torch.Tensor:
         calls.append(batch.shape)
-        return torch.linalg.eigvalsh(batch)
+        values: torch.Tensor = torch.linalg.eigvalsh(batch)
+        return values
 
     values = by_shape(decompose, matrices, elements)
     assert [each.tolist() for each in values] == [[k] * n for k, n in enumerate((3, 2, 3, 1, 2, 3), start=1)]
