@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,7 +22,7 @@ from _gpu_sample import (
 )
 
 from zenfront.pipeline import proxies
-from zenfront.pipeline.proxies import Batch, Proxy, _state
+from zenfront.pipeline.proxies import Batch, Proxy, _patches, _state
 from zenfront.pipeline.scoring import Scoring, noise_batch
 from zenfront.pipeline.seeds import torch_generator
 from zenfront.spaces import Architecture, initialise
@@ -45,10 +46,19 @@ sizes: list[int] = []
 def _passes(proxy: Proxy, architecture: Architecture, batch: Batch) -> Operators:
     assert proxy.weights != "none"
     network = initialise(SPACE.network(architecture, TASK), torch_generator(0, architecture.id), proxy.weights)
-    # On a GPU no number is read for this seed: it would wait for the draw.
-    with patch.object(_state, "_draw_seed", return_value=0), counted_operators() as found:
+    with _as_on_a_gpu(), counted_operators() as found:
         proxy.score(network, batch, torch_generator(0, proxy.name))
     return found
+
+
+@contextmanager
+def _as_on_a_gpu() -> Iterator[None]:
+    """Take the ways that a GPU takes: no number is read for a seed, and patches are unfolded."""
+    with (
+        patch.object(_state, "_draw_seed", return_value=0),
+        patch.object(_patches, "_launches_cost", return_value=True),
+    ):
+        yield
 
 
 def _weights(architecture: Architecture) -> Operators:
