@@ -59,7 +59,9 @@ class Patches:
         patches = F.pad(x, (width, width, height, height))
         for dim, k, stride, dilation in zip((2, 3), self.weight.shape[2:], self.stride, self.dilation, strict=True):
             patches = patches.unfold(dim, dilation * (k - 1) + 1, stride)[..., ::dilation]
-        by_group = torch.unflatten(patches, 1, (self.groups, -1)).permute(0, 1, 3, 4, 5, 6, 2)  # (N, groups, H', W', k, k, C)
+        by_group = torch.unflatten(patches, 1, (self.groups, -1)).permute(
+            0, 1, 3, 4, 5, 6, 2
+        )  # (N, groups, H', W', k, k, C)
         columns = by_group.reshape(len(x) * self.groups, dz.shape[2] * dz.shape[3], -1)
         rows = dz.reshape(len(columns), -1, columns.shape[1])
         return torch.bmm(rows, columns).view(len(x), len(self.weight), -1)
