@@ -7,7 +7,8 @@ The networks are a random sample of `anynet3` at 32 x 32 with at most 250 M mult
 seconds of a whole candidate, from its construction to the value of its score, which waits for the device. The table
 gives medians and quartiles. For zen, ntk and zico, the published way is the proxy's own reference mode (of ntk, the
 exact method) on the same card, with layers that initialise themselves on the CPU as the published code builds them;
-for the others, `_straightforward.py`.
+for the others, `_straightforward.py`. The reference modes of zen and zico read their results once, as all proxies here
+do; the published code waits more often, so that the ratio is a lower bound.
 
 The profile counts calls of operators that launch kernels, waits for the device, and copies to it, forward and backward.
 """
