@@ -27,7 +27,7 @@ from zenfront.pipeline.training.ranks import ALONE, Ranks, join, leave, listenin
 from zenfront.spaces import Task
 
 CPU = torch.device("cpu")
-COUNT = 128 * 12
+COUNT = 128 * 6
 """Images of an epoch."""
 GENES = {f"{gene}{i}": value for i in (1, 2, 3) for gene, value in (("d", 3), ("w", 8 * 2**i))}
 RECIPE = Recipe(batch_size=128, warmup_epochs=0, flip=True, crop_padding=4)
