@@ -23,10 +23,7 @@ def synchronise(network: nn.Module, device: torch.device) -> None:
 
 
 class SynchronisedBatchNorm(_BatchNorm):
-    """Batch normalisation whose mean and variance in training mode are those over all ranks.
-
-    mean = sum_r n_r mean_r / n and var = sum_r n_r (var_r + mean_r^2) / n - mean^2, n = sum_r n_r, in float64.
-    """
+    """Batch normalisation whose mean and variance in training mode are those over all ranks."""
 
     @staticmethod
     def of(layer: _BatchNorm) -> "SynchronisedBatchNorm":
@@ -44,26 +41,11 @@ class SynchronisedBatchNorm(_BatchNorm):
         """Normalise (N, C, ...) over all dimensions but C, and over the ranks."""
         if not self.training:
             return super().forward(input)
-        x = input.float()
-        count, mean, var = self._moments(x)
-        if self.running_mean is not None and self.running_var is not None:
-            self._track(mean.detach(), (var * count / (count - 1)).detach())
-        shape = [1, -1, *[1] * (x.ndim - 2)]
-        scale = (var + self.eps).rsqrt().float()
-        scale = scale if self.weight is None else scale * self.weight
-        normalised = (x - mean.float().view(shape)) * scale.view(shape)
-        return (normalised if self.bias is None else normalised + self.bias.view(shape)).to(input.dtype)
+        y, count, mean, var = _Normalised.apply(input.float(), self.weight, self.bias, self.eps)  # type: ignore[no-untyped-call]
+        if self.track_running_stats:
+            self._track(mean, var * count / (count - 1))
+        return y.to(input.dtype)  # type: ignore[no-any-return]
 
-    def _moments(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the number of values in a channel, their mean (C,) and variance (C,) over all ranks, in float64."""
-        own_var, own_mean = (moment.double() for moment in torch.var_mean(x, [0, *range(2, x.ndim)], correction=0))
-        own = torch.full((1,), x.numel() // x.shape[1], dtype=torch.float64, device=x.device)
-        sums = torch.cat([own, own * own_mean, own * (own_var + own_mean**2)])
-        count, mean, square = _SumOverRanks.apply(sums).split([1, len(own_mean), len(own_mean)])  # type: ignore[no-untyped-call]
-        mean, square = mean / count, square / count
-        return count, mean, (square - mean**2).clamp(min=0)
-
-    @torch.no_grad()
     def _track(self, mean: Tensor, var: Tensor) -> None:
         assert self.running_mean is not None
         assert self.running_var is not None
@@ -74,17 +56,41 @@ class SynchronisedBatchNorm(_BatchNorm):
         self.running_var.lerp_(var.to(self.running_var.dtype), part)
 
 
-class _SumOverRanks(torch.autograd.Function):
-    """Sum of a tensor over the ranks; its gradient is the sum of those of all ranks."""
+class _Normalised(torch.autograd.Function):
+    """y = (x - mean) / sqrt(var + eps) * weight + bias, with one sum over the ranks in each direction.
+
+    mean = sum_r n_r mean_r / n and var = sum_r n_r (var_r + mean_r^2) / n - mean^2, n = sum_r n_r, in float64. The
+    gradient of x is that for constant mean and var, less weight / sqrt(var + eps) / n * (sum g + x^ sum g x^), where x^
+    is the normalised x and the sums go over all ranks.
+    """
 
     @staticmethod
-    def forward(ctx: Any, tensor: Tensor) -> Tensor:
-        total = tensor.clone()
-        distributed.all_reduce(total)
-        return total
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        own_mean, own_var = (each.double() for each in torch.batch_norm_update_stats(x, None, None, 0.0))
+        own = torch.full((1,), x.numel() // x.shape[1], dtype=torch.float64, device=x.device)
+        sums = torch.cat([own, own * own_mean, own * (own_var + own_mean**2)])
+        distributed.all_reduce(sums)
+        count, mean, square = torch.split(sums, [1, x.shape[1], x.shape[1]])
+        mean, square = mean / count, square / count
+        var = (square - mean**2).clamp(min=0)
+        ctx.save_for_backward(x, weight, count, mean.float(), var.float())
+        ctx.eps = eps
+        ctx.mark_non_differentiable(count, mean, var)
+        return torch.batch_norm(x, weight, bias, mean.float(), var.float(), False, 0.0, eps, False), count, mean, var
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        total = gradient.clone()
-        distributed.all_reduce(total)
-        return total
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
+        x, weight, count, mean, var = ctx.saved_tensors
+        given = (gradient, x, weight, mean, var, None, None, False, ctx.eps, [True, True, True])
+        of_x, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(*given)
+        sums = torch.cat([of_bias, of_weight]).double()
+        distributed.all_reduce(sums)
+        plain, normalised = (sums / count).float().chunk(2)
+        scale = (var + ctx.eps).rsqrt()
+        factor = scale if weight is None else scale * weight
+        shape = [1, -1, *[1] * (x.ndim - 2)]
+        of_x.addcmul_(x - mean.view(shape), (factor * scale * normalised).view(shape), value=-1)
+        of_x.sub_((factor * plain).view(shape))
+        return of_x, None if weight is None else of_weight, None if weight is None else of_bias, None
