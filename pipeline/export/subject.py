@@ -9,7 +9,7 @@ from torch import nn
 from zenfront.pipeline.experiment.train_config import Resize
 from zenfront.pipeline.results.metric import ACCURACY, Metric
 from zenfront.pipeline.seeds import torch_generator
-from zenfront.pipeline.training.images._form import MODES, Form
+from zenfront.pipeline.training.images.decoding.form import MODES, Form
 from zenfront.spaces import Architecture, Network, Space, Task, initialise
 
 

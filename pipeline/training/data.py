@@ -15,8 +15,8 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.seeds import numpy_generator, torch_generator
 from zenfront.pipeline.training.images._classes import Classes, check_classes
-from zenfront.pipeline.training.images._form import Form
-from zenfront.pipeline.training.images._rows import Rows
+from zenfront.pipeline.training.images.decoding.form import Form
+from zenfront.pipeline.training.images.reading.rows import Rows
 from zenfront.pipeline.training.images.source import (
     Labelled,
     read_part,

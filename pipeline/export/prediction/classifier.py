@@ -11,8 +11,8 @@ from torch import Tensor
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.export.quiet import first_line
 from zenfront.pipeline.export.subject import Preprocessing
-from zenfront.pipeline.training.images._decoder import Header, read_header, size_text
-from zenfront.pipeline.training.images._rows import Rows
+from zenfront.pipeline.training.images.decoding.decoder import Header, read_header, size_text
+from zenfront.pipeline.training.images.reading.rows import Rows
 from zenfront.pipeline.training.images.source import decode_rows
 
 BATCH = 500

@@ -6,7 +6,7 @@ from typing import TextIO
 
 import numpy as np
 
-from zenfront.pipeline.training.images._rows import Rows
+from zenfront.pipeline.training.images.reading.rows import Rows
 
 PREFIX = "p_"
 """Beginning of the names of the columns with probabilities: a class may be called ``file``."""

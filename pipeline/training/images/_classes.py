@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.training.images._rows import Rows
+from zenfront.pipeline.training.images.reading.rows import Rows
 from zenfront.pipeline.wording import clean
 
 SKEWED = 5

@@ -10,10 +10,10 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.results.overview import Overview, Part
 from zenfront.pipeline.training.images._classes import SKEWED, check_classes
-from zenfront.pipeline.training.images._convert import check_mode
-from zenfront.pipeline.training.images._decoder import Header, check_form, read_header, resize_option, size_text
-from zenfront.pipeline.training.images._form import LARGEST_FILE, Form
-from zenfront.pipeline.training.images._rows import Role
+from zenfront.pipeline.training.images.decoding.convert import check_mode
+from zenfront.pipeline.training.images.decoding.decoder import Header, check_form, read_header, resize_option, size_text
+from zenfront.pipeline.training.images.decoding.form import LARGEST_FILE, Form
+from zenfront.pipeline.training.images.reading.rows import Role
 from zenfront.pipeline.training.images.source import (
     Labelled,
     decode_rows,

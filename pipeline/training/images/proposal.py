@@ -7,10 +7,10 @@ from pathlib import Path
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Data, Resize
 from zenfront.pipeline.results.overview import Overview
-from zenfront.pipeline.training.images import _hub, _parquet
-from zenfront.pipeline.training.images._csv import read_table
-from zenfront.pipeline.training.images._layout import first_table
 from zenfront.pipeline.training.images.look import look, sizes
+from zenfront.pipeline.training.images.reading import hub, parquet
+from zenfront.pipeline.training.images.reading.csv_tables import read_table
+from zenfront.pipeline.training.images.reading.layout import first_table
 from zenfront.pipeline.training.images.source import DIGITS, find, resolved
 
 LARGEST = 128
@@ -75,9 +75,9 @@ def _uses(data: Data, table: Path | None) -> Mapping[str, str]:
     if data.source == DIGITS:
         return {}
     if table is None:
-        return {} if Path(data.source).exists() else _hub.columns(data.source)
+        return {} if Path(data.source).exists() else hub.columns(data.source)
     if table.suffix.lower() == ".parquet":
-        return _parquet.columns(table)
+        return parquet.columns(table)
     names, _ = read_table(table)
     metadata_of_classes = table.stem == "metadata" and "label" not in names
     return {} if metadata_of_classes else dict.fromkeys(names, "both")

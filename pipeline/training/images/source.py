@@ -14,11 +14,11 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.training.images._classes import Classes, classes_of
-from zenfront.pipeline.training.images._decoder import check_form, decode, read_header
-from zenfront.pipeline.training.images._form import Form
-from zenfront.pipeline.training.images._hub import find_on_hub
-from zenfront.pipeline.training.images._layout import NAMES, Layout, find_layout
-from zenfront.pipeline.training.images._rows import Role, Rows
+from zenfront.pipeline.training.images.decoding.decoder import check_form, decode, read_header
+from zenfront.pipeline.training.images.decoding.form import Form
+from zenfront.pipeline.training.images.reading.hub import find_on_hub
+from zenfront.pipeline.training.images.reading.layout import NAMES, Layout, find_layout
+from zenfront.pipeline.training.images.reading.rows import Role, Rows
 from zenfront.pipeline.training.images.split import stratified
 
 DIGITS = "digits"

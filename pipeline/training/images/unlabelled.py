@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.training.images._folders import EXTENSIONS, is_image
-from zenfront.pipeline.training.images._rows import ImageFile, Rows, Stored
+from zenfront.pipeline.training.images.reading.folders import EXTENSIONS, is_image
+from zenfront.pipeline.training.images.reading.rows import ImageFile, Rows, Stored
 
 
 def find_images(paths: Sequence[Path]) -> Rows:

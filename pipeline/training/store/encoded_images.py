@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zenfront.pipeline.training.images._decoder import decode
-from zenfront.pipeline.training.images._part import Part, draw_part
-from zenfront.pipeline.training.images._rows import Rows
+from zenfront.pipeline.training.images.decoding.decoder import decode
+from zenfront.pipeline.training.images.decoding.part import Part, draw_part
+from zenfront.pipeline.training.images.reading.rows import Rows
 from zenfront.pipeline.training.store._shards import Shards
 from zenfront.pipeline.training.store.stored_images import StoredImages
 from zenfront.pipeline.training.store.writing import write_store

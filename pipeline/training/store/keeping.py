@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from zenfront.pipeline.experiment.train_config import Data
-from zenfront.pipeline.training.images._form import Form
-from zenfront.pipeline.training.images._rows import Rows
+from zenfront.pipeline.training.images.decoding.form import Form
+from zenfront.pipeline.training.images.reading.rows import Rows
 from zenfront.pipeline.training.images.source import decode_rows
 from zenfront.pipeline.training.store._place import place
 from zenfront.pipeline.training.store.encoded_images import EncodedImages

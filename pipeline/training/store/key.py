@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from zenfront.pipeline.training.images._rows import Cell, ImageFile, Rows, Stored
+from zenfront.pipeline.training.images.reading.rows import Cell, ImageFile, Rows, Stored
 
 VERSION = 1
 """Version of the layout of a store."""

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.record.files.whole_file import write_whole
-from zenfront.pipeline.training.images._form import Form
-from zenfront.pipeline.training.images._rows import Rows
+from zenfront.pipeline.training.images.decoding.form import Form
+from zenfront.pipeline.training.images.reading.rows import Rows
 from zenfront.pipeline.training.store._place import place
 from zenfront.pipeline.training.store._shards import Shards
 from zenfront.pipeline.training.store.writing import open_store, write_store

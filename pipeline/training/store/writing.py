@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 
 from zenfront.pipeline.record.files.whole_file import write_whole
-from zenfront.pipeline.training.images._decoder import encoded
-from zenfront.pipeline.training.images._form import Form
-from zenfront.pipeline.training.images._rows import ImageFile, Rows, Stored, fetched
+from zenfront.pipeline.training.images.decoding.decoder import encoded
+from zenfront.pipeline.training.images.decoding.form import Form
+from zenfront.pipeline.training.images.reading.rows import ImageFile, Rows, Stored, fetched
 from zenfront.pipeline.training.images.source import decode_row
 from zenfront.pipeline.training.store._place import require_room, written_alone
 from zenfront.pipeline.training.store._progress import Progress

@@ -14,8 +14,8 @@ from PIL import Image
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Data
-from zenfront.pipeline.training.images._decoder import decode
-from zenfront.pipeline.training.images._form import Form
+from zenfront.pipeline.training.images.decoding.decoder import decode
+from zenfront.pipeline.training.images.decoding.form import Form
 from zenfront.pipeline.training.images.source import decode_rows, read_train
 
 FORM = Form(3, 4, 5)

@@ -17,8 +17,8 @@ from PIL import Image
 
 from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.training.data import load
-from zenfront.pipeline.training.images import _layout, _parquet
 from zenfront.pipeline.training.images.look import look
+from zenfront.pipeline.training.images.reading import layout, parquet
 
 PAGE = Path(__file__).parents[3] / "docs/data.md"
 NAMES = ("ant", "bee")
@@ -226,8 +226,8 @@ def test_a_form_is_read(form: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", [form for form in FORMS if "parquet" in form or "shards" in form])
 def test_large_tables_are_read_a_few_rows_at_a_time(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_layout, "IN_MEMORY", 0)
-    monkeypatch.setattr(_parquet, "FEW", 2)
+    monkeypatch.setattr(layout, "IN_MEMORY", 0)
+    monkeypatch.setattr(parquet, "FEW", 2)
     test_a_form_is_read(form, tmp_path)
 
 

@@ -17,8 +17,8 @@ from PIL import EpsImagePlugin, Image, ImageFile
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Data
-from zenfront.pipeline.training.images._decoder import decode
-from zenfront.pipeline.training.images._form import Form
+from zenfront.pipeline.training.images.decoding.decoder import decode
+from zenfront.pipeline.training.images.decoding.form import Form
 from zenfront.pipeline.training.images.source import decode_rows, read_part, read_train
 
 FORM = Form(3, 4, 5)
@@ -262,8 +262,8 @@ def test_a_file_that_unpacks_to_too_much_is_refused_before_it_is_read(
         raise AssertionError("read")
 
     rows: list[dict[str, Any] | None] = [{"bytes": bytes(2**20) + bytes([row]), "path": None} for row in range(4)]
-    monkeypatch.setattr("zenfront.pipeline.training.images._parquet.SMALL", 2**21 if kind == "values" else 50)
-    monkeypatch.setattr("zenfront.pipeline.training.images._parquet.RATIO", 0)
+    monkeypatch.setattr("zenfront.pipeline.training.images.reading.parquet.SMALL", 2**21 if kind == "values" else 50)
+    monkeypatch.setattr("zenfront.pipeline.training.images.reading.parquet.RATIO", 0)
     data = write(tmp_path, rows if kind == "values" else [None] * 10, compression="zstd", use_dictionary=False)
     monkeypatch.setattr("pyarrow.parquet.ParquetFile.iter_batches", read_it)
     with pytest.raises(UserError, match=r"train\.parquet: a file of [\d,]+ bytes may unpack to [\d,]+ bytes"):

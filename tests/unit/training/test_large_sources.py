@@ -15,9 +15,9 @@ from PIL import Image
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.training.data import load
-from zenfront.pipeline.training.images import _parquet, _tar
-from zenfront.pipeline.training.images._rows import fetched
 from zenfront.pipeline.training.images.look import look
+from zenfront.pipeline.training.images.reading import parquet, tar
+from zenfront.pipeline.training.images.reading.rows import fetched
 
 
 def png(number: int) -> bytes:
@@ -42,11 +42,11 @@ def shard(file: Path, members: dict[str, bytes]) -> None:
 
 
 def test_large_parquet_is_read_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_parquet, "FEW", 3)
+    monkeypatch.setattr(parquet, "FEW", 3)
     column = pa.array([{"bytes": bytes([number] * 9), "path": None} for number in range(50)])
     table = pa.table({"img": column, "label": [number % 2 for number in range(50)]})
     pq.write_table(table, tmp_path / "all.parquet", row_group_size=11)
-    images, labels = _parquet.read_large_parquet(tmp_path / "all.parquet", tmp_path, tmp_path, "img", "label")
+    images, labels = parquet.read_large_parquet(tmp_path / "all.parquet", tmp_path, tmp_path, "img", "label")
     assert labels == [number % 2 for number in range(50)]
     order = [*range(50), *range(49, -1, -1), *np.random.default_rng(0).permutation(50).tolist()]
     with ThreadPoolExecutor(4) as threads:
@@ -69,7 +69,7 @@ def test_a_member_of_a_shard_that_is_too_large_is_one_message(tmp_path: Path, mo
     for part in ("train", "test"):
         members = {f"{n}.{kind}": content for n in range(5) for kind, content in sample(n).items()}
         shard(tmp_path / f"{part}-000000.tar", members)
-    monkeypatch.setattr(_tar, "LARGEST_FILE", 50)
+    monkeypatch.setattr(tar, "LARGEST_FILE", 50)
     with pytest.raises(UserError, match=r"train-000000\.tar, sample 0: an encoded image has at most 50 bytes"):
         look(Data(source=str(tmp_path)), None)
 

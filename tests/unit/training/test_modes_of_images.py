@@ -11,8 +11,8 @@ from PIL import Image, ImageOps
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Data, Resize
-from zenfront.pipeline.training.images._decoder import decode, read_header
-from zenfront.pipeline.training.images._form import Form
+from zenfront.pipeline.training.images.decoding.decoder import decode, read_header
+from zenfront.pipeline.training.images.decoding.form import Form
 from zenfront.spaces import Task
 
 RNG = np.random.default_rng(0)

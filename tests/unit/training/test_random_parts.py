@@ -17,9 +17,9 @@ from zenfront.pipeline.experiment.recipe import Recipe
 from zenfront.pipeline.experiment.train_config import Data, Resize
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.training.data import Images, load
-from zenfront.pipeline.training.images._decoder import decode
-from zenfront.pipeline.training.images._form import Form
-from zenfront.pipeline.training.images._part import Part, draw_part
+from zenfront.pipeline.training.images.decoding.decoder import decode
+from zenfront.pipeline.training.images.decoding.form import Form
+from zenfront.pipeline.training.images.decoding.part import Part, draw_part
 from zenfront.pipeline.training.loop import draw_batches
 from zenfront.pipeline.training.store.encoded_images import EncodedImages
 from zenfront.spaces import Task

@@ -12,7 +12,7 @@ import pytest
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.training.data import load
-from zenfront.pipeline.training.images import _hub
+from zenfront.pipeline.training.images.reading import hub
 from zenfront.spaces import Task
 
 TINY = Task(3, 4, 5, 2)
@@ -34,7 +34,7 @@ def test_a_path_that_does_not_exist_is_called_so(name: str, tmp_path: Path, monk
     def asked(*_: object, **__: object) -> None:
         raise AssertionError("the hub was asked")
 
-    monkeypatch.setattr(_hub, "urlopen", asked)
+    monkeypatch.setattr(hub, "urlopen", asked)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "here").mkdir()  # so that here/photos is no name on the hub
     with pytest.raises(UserError, match=r"there is no such file or folder in /.*named owner/name") as caught:
@@ -47,7 +47,7 @@ def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ConnectionError("Couldn't reach 'uoft-cs/cifar10' on the Hub")
 
     monkeypatch.setattr(os, "environ", dict(os.environ))
-    monkeypatch.setattr(_hub, "urlopen", unreachable)
+    monkeypatch.setattr(hub, "urlopen", unreachable)
     monkeypatch.setattr("datasets.load_dataset", unreachable)
     with pytest.raises(
         UserError, match=r"source uoft-cs/cifar10: .*Couldn't reach .* looked for on the Hugging Face Hub"
@@ -67,13 +67,13 @@ def test_the_hub_is_tried_once(tmp_path: Path) -> None:
 def test_an_answer_of_the_hub_leaves_it_online(monkeypatch: pytest.MonkeyPatch) -> None:
     environment: dict[str, str] = {}
     monkeypatch.setattr(os, "environ", environment)
-    monkeypatch.setattr(_hub, "urlopen", lambda *_, **__: nullcontext())
-    _hub._stay_offline_if_unreachable("owner/name")
+    monkeypatch.setattr(hub, "urlopen", lambda *_, **__: nullcontext())
+    hub._stay_offline_if_unreachable("owner/name")
     assert environment == {}
 
     def timed_out(*_: object, **__: object) -> None:
         raise URLError("timed out")
 
-    monkeypatch.setattr(_hub, "urlopen", timed_out)
-    _hub._stay_offline_if_unreachable("owner/name")
+    monkeypatch.setattr(hub, "urlopen", timed_out)
+    hub._stay_offline_if_unreachable("owner/name")
     assert environment == {"HF_HUB_OFFLINE": "1"}

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.training.images._csv import INTEGER
-from zenfront.pipeline.training.images._folders import EXTENSIONS
-from zenfront.pipeline.training.images._form import LARGEST_FILE
-from zenfront.pipeline.training.images._rows import Cell, Stored
+from zenfront.pipeline.training.images.decoding.form import LARGEST_FILE
+from zenfront.pipeline.training.images.reading.csv_tables import INTEGER
+from zenfront.pipeline.training.images.reading.folders import EXTENSIONS
+from zenfront.pipeline.training.images.reading.rows import Cell, Stored
 
 LARGEST_LABEL = 2**16
 """Bytes that a member with a label may have."""

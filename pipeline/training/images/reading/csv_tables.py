@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.training.images._parquet import missing_column
-from zenfront.pipeline.training.images._rows import ImageFile, Rows
+from zenfront.pipeline.training.images.reading.parquet import missing_column
+from zenfront.pipeline.training.images.reading.rows import ImageFile, Rows
 
 LARGEST = 2**28
 """Bytes that a table of paths may have."""

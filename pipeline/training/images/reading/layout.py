@@ -8,11 +8,11 @@ from pathlib import Path
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Data
-from zenfront.pipeline.training.images._csv import FILE_NAME, read_paths, read_table
-from zenfront.pipeline.training.images._folders import entries, folders, is_folder, is_image, read_classes
-from zenfront.pipeline.training.images._parquet import class_names, read_large_parquet, read_parquet
-from zenfront.pipeline.training.images._rows import Role, Rows
-from zenfront.pipeline.training.images._tar import read_tar
+from zenfront.pipeline.training.images.reading.csv_tables import FILE_NAME, read_paths, read_table
+from zenfront.pipeline.training.images.reading.folders import entries, folders, is_folder, is_image, read_classes
+from zenfront.pipeline.training.images.reading.parquet import class_names, read_large_parquet, read_parquet
+from zenfront.pipeline.training.images.reading.rows import Role, Rows
+from zenfront.pipeline.training.images.reading.tar import read_tar
 
 NAMES: Mapping[Role, tuple[str, ...]] = {
     "train": ("train", "training"),

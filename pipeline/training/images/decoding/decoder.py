@@ -13,10 +13,10 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.training.images._convert import check_mode, in_form
-from zenfront.pipeline.training.images._form import LARGEST, LARGEST_FILE, Form
-from zenfront.pipeline.training.images._part import Part
-from zenfront.pipeline.training.images._rows import ImageFile, Stored, fetched
+from zenfront.pipeline.training.images.decoding.convert import check_mode, in_form
+from zenfront.pipeline.training.images.decoding.form import LARGEST, LARGEST_FILE, Form
+from zenfront.pipeline.training.images.decoding.part import Part
+from zenfront.pipeline.training.images.reading.rows import ImageFile, Stored, fetched
 
 FORMATS = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg"), "BMP": (".bmp",), "WEBP": (".webp",)}
 """Pillow's names of the formats that are decoded, with their file extensions.

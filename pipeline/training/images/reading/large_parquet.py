@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from zenfront.pipeline.training.images._rows import Stored
+from zenfront.pipeline.training.images.reading.rows import Stored
 
 KEPT = 2
 """Batches of rows that are kept in memory: several threads read rows that are near each other."""

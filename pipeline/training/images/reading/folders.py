@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.training.images._decoder import FORMATS
-from zenfront.pipeline.training.images._rows import ImageFile, Rows, Stored
+from zenfront.pipeline.training.images.decoding.decoder import FORMATS
+from zenfront.pipeline.training.images.reading.rows import ImageFile, Rows, Stored
 
 EXTENSIONS = tuple(extension for extensions in FORMATS.values() for extension in extensions)
 READ = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"BM")

@@ -5,8 +5,8 @@ from PIL import Image
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Resize
-from zenfront.pipeline.training.images._form import Form
-from zenfront.pipeline.training.images._part import Part
+from zenfront.pipeline.training.images.decoding.form import Form
+from zenfront.pipeline.training.images.decoding.part import Part
 
 ALWAYS = "Allow it with --set train.data.convert=true"
 LOSSLESS = {"1", "L", "LA", "P", "PA", "RGB", "RGBA"}

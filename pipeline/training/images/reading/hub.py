@@ -11,9 +11,9 @@ from urllib.request import urlopen
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.train_config import Data
-from zenfront.pipeline.training.images._layout import IN_MEMORY, NAMES, Layout
-from zenfront.pipeline.training.images._parquet import missing_column
-from zenfront.pipeline.training.images._rows import Cell, ImageFile, Role, Rows, Stored
+from zenfront.pipeline.training.images.reading.layout import IN_MEMORY, NAMES, Layout
+from zenfront.pipeline.training.images.reading.parquet import missing_column
+from zenfront.pipeline.training.images.reading.rows import Cell, ImageFile, Role, Rows, Stored
 
 PATIENCE = 10
 """Seconds to wait for an answer of the hub."""

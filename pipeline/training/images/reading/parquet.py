@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from zenfront.pipeline.errors import UserError
-from zenfront.pipeline.training.images._arrays import is_array, pixels_of
-from zenfront.pipeline.training.images._large_parquet import LargeParquet
-from zenfront.pipeline.training.images._rows import Cell, ImageFile, Stored
+from zenfront.pipeline.training.images.reading.arrays import is_array, pixels_of
+from zenfront.pipeline.training.images.reading.large_parquet import LargeParquet
+from zenfront.pipeline.training.images.reading.rows import Cell, ImageFile, Stored
 
 BATCH = 256
 """Rows that are read at a time."""

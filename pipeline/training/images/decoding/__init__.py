@@ -1,0 +1,1 @@
+"""From the bytes of one image to pixels in the form of the experiment."""
