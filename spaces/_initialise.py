@@ -15,6 +15,7 @@ Init = Literal["default", "kaiming", "gaussian"]
 Layer = nn.modules.conv._ConvNd | nn.Linear
 LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm)
+KNOWN = (*LAYERS, *NORMS)
 PLAIN_NORMS = frozenset({BatchNorm2d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.LayerNorm})
 """Norms that are known to begin with weight 1, bias 0, mean 0 and variance 1; others reset themselves."""
 
@@ -45,7 +46,7 @@ def initialise(
     target = torch.device(device)
     modules = [module for module in network.modules() if module._parameters or module._buffers]
     for module in modules:
-        if not isinstance(module, (*LAYERS, *NORMS)) and next(module.parameters(recurse=False), None) is not None:
+        if not isinstance(module, KNOWN) and next(module.parameters(recurse=False), None) is not None:
             raise TypeError(f"no initialisation is defined for the layer {type(module).__name__}")
     with torch.no_grad():
         if target.type == "cpu":
@@ -104,9 +105,12 @@ def _bring(module: nn.Module, device: torch.device) -> None:
     owners: tuple[Owner, Owner] = (module._parameters, module._buffers)
     for owner in owners:
         for name, tensor in owner.items():
-            if tensor is not None and tensor.device.type != device.type:
-                empty = torch.empty(tensor.shape, dtype=tensor.dtype, device=device) if tensor.is_meta else None
-                set_tensor(owner, name, tensor.data.to(device) if empty is None else empty)
+            if tensor is None or (tensor.is_cpu and device.type == "cpu"):  # the common case, quickly
+                continue
+            if tensor.is_meta and device.type != "meta":
+                set_tensor(owner, name, torch.empty(tensor.shape, dtype=tensor.dtype, device=device))
+            elif tensor.device.type != device.type:
+                set_tensor(owner, name, tensor.data.to(device))
 
 
 def _draw_one_by_one(modules: Iterable[nn.Module], generator: torch.Generator, init: Init) -> None:
