@@ -23,7 +23,7 @@ from zenfront.pipeline.experiment.recipe import Recipe
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.training.data import Images, ImageSet
 from zenfront.pipeline.training.loop import train
-from zenfront.pipeline.training.ranks import ALONE, Ranks, join, leave, listening
+from zenfront.pipeline.training.parallel.ranks import ALONE, Ranks, join, leave, listening
 from zenfront.spaces import Task
 
 CPU = torch.device("cpu")

@@ -42,7 +42,7 @@ from zenfront.pipeline.seeds import numpy_generator, torch_generator
 from zenfront.pipeline.training.data import Images, load
 from zenfront.pipeline.training.images.look import look
 from zenfront.pipeline.training.loop import draw_batches, evaluate, train, train_step
-from zenfront.pipeline.training.optimisation import new_optimizer
+from zenfront.pipeline.training.optimisation.optimiser import new_optimizer
 from zenfront.spaces import Network, Task, initialise
 
 ROLES = ("driver", "worker")

@@ -23,7 +23,7 @@ from zenfront.pipeline.supernet.evaluation import Evaluator
 from zenfront.pipeline.supernet.supernet import Supernet
 from zenfront.pipeline.training.data import Images, ImageSet
 from zenfront.pipeline.training.loop import evaluate, train_step
-from zenfront.pipeline.training.optimisation import new_optimizer
+from zenfront.pipeline.training.optimisation.optimiser import new_optimizer
 from zenfront.spaces import Architecture, Network, Task, initialise
 
 RESULTS = Path(__file__).with_suffix(".json")

@@ -2,7 +2,7 @@
 
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
-from zenfront.pipeline.training.shares import misfit
+from zenfront.pipeline.training.parallel.shares import misfit
 
 
 def check_devices(experiment: Experiment) -> None:

@@ -18,7 +18,7 @@ from zenfront.pipeline.scoring import Scoring
 from zenfront.pipeline.seeds import numpy_generator, torch_generator
 from zenfront.pipeline.training import data
 from zenfront.pipeline.training.loop import batch_size, draw_batches, train_step
-from zenfront.pipeline.training.optimisation import new_optimizer
+from zenfront.pipeline.training.optimisation.optimiser import new_optimizer
 from zenfront.pipeline.training.teacher import Lesson, Teacher
 from zenfront.pipeline.wording import duration, number, size
 from zenfront.spaces import Architecture, initialise

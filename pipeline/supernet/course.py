@@ -9,7 +9,7 @@ from zenfront.pipeline.experiment.supernet_config import Supernet as Config
 from zenfront.pipeline.results.supernet_rows import Kind
 from zenfront.pipeline.training.data import Images
 from zenfront.pipeline.training.loop import batch_size
-from zenfront.pipeline.training.optimisation import rate_factor
+from zenfront.pipeline.training.optimisation.optimiser import rate_factor
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from zenfront.pipeline.supernet.supernet import Supernet
 from zenfront.pipeline.training import checkpoint as checkpoints
 from zenfront.pipeline.training.data import Images, ImageSet
 from zenfront.pipeline.training.loop import draw_batches, train_step
-from zenfront.pipeline.training.optimisation import new_optimizer
+from zenfront.pipeline.training.optimisation.optimiser import new_optimizer
 from zenfront.spaces import Architecture, Network
 
 

@@ -20,11 +20,11 @@ from zenfront.pipeline.seeds import numpy_generator, torch_generator
 from zenfront.pipeline.training import checkpoint as checkpoints
 from zenfront.pipeline.training.augmentation.augment import augment, mix
 from zenfront.pipeline.training.augmentation.recolour import recolour
-from zenfront.pipeline.training.batch_norm import synchronise
 from zenfront.pipeline.training.data import Images, ImageSet
-from zenfront.pipeline.training.losses import loss_of
-from zenfront.pipeline.training.ranks import ALONE, Ranks
-from zenfront.pipeline.training.shares import Share, misfit, whole
+from zenfront.pipeline.training.optimisation.losses import loss_of
+from zenfront.pipeline.training.parallel.batch_norm import synchronise
+from zenfront.pipeline.training.parallel.ranks import ALONE, Ranks
+from zenfront.pipeline.training.parallel.shares import Share, misfit, whole
 from zenfront.pipeline.training.state import State
 from zenfront.pipeline.training.stochastic_depth import draw_factors, scaled_branches
 from zenfront.pipeline.training.teacher import Lesson, Teacher

@@ -11,7 +11,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from zenfront.pipeline.experiment.recipe import Recipe
 from zenfront.pipeline.results.stage_rows import Epoch
-from zenfront.pipeline.training.optimisation import new_optimizer, rate_factor
+from zenfront.pipeline.training.optimisation.optimiser import new_optimizer, rate_factor
 from zenfront.spaces import Network
 
 

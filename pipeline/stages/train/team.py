@@ -12,7 +12,7 @@ from zenfront.pipeline.cluster.workers import show
 from zenfront.pipeline.device import resolve
 from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.stages.train.training import Training
-from zenfront.pipeline.training.ranks import Ranks, join, leave, listening
+from zenfront.pipeline.training.parallel.ranks import Ranks, join, leave, listening
 from zenfront.spaces import Architecture
 
 Made = TypeVar("Made")

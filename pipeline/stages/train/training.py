@@ -16,7 +16,7 @@ from zenfront.pipeline.stages.train.jobs import Evaluation
 from zenfront.pipeline.training import data, loop
 from zenfront.pipeline.training.classes import images_behind
 from zenfront.pipeline.training.function import TrainingFunction
-from zenfront.pipeline.training.ranks import ALONE, Ranks
+from zenfront.pipeline.training.parallel.ranks import ALONE, Ranks
 from zenfront.pipeline.training.teacher import Teacher
 from zenfront.pipeline.user_code import UserCode
 from zenfront.spaces import Architecture, Network, Task

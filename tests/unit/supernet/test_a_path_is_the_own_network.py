@@ -14,7 +14,7 @@ from zenfront.pipeline.experiment.supernet_config import Norm
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.supernet.supernet import Supernet
 from zenfront.pipeline.training.loop import train_step
-from zenfront.pipeline.training.optimisation import new_optimizer
+from zenfront.pipeline.training.optimisation.optimiser import new_optimizer
 from zenfront.spaces import Architecture, Network, Space, Task, initialise
 
 TASK = Task(3, 8, 8, 3)

@@ -14,7 +14,7 @@ import torch
 from zenfront import spaces
 from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.training.data import Images, load
-from zenfront.pipeline.training.ranks import Ranks, join, leave, listening
+from zenfront.pipeline.training.parallel.ranks import Ranks, join, leave, listening
 from zenfront.spaces import Network, Task
 
 DIGITS = Task(1, 8, 8, 10)
@@ -44,7 +44,7 @@ import pickle, sys
 from importlib.util import module_from_spec, spec_from_file_location
 from multiprocessing.connection import Client
 import torch
-from zenfront.pipeline.training.ranks import Ranks, join
+from zenfront.pipeline.training.parallel.ranks import Ranks, join
 
 torch.set_num_threads(1)
 host, port, place, key = sys.argv[1:]

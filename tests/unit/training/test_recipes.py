@@ -15,10 +15,10 @@ from zenfront.pipeline.experiment.recipe import Recipe
 from zenfront.pipeline.seeds import torch_generator
 from zenfront.pipeline.training import checkpoint as checkpoints
 from zenfront.pipeline.training.data import Images
-from zenfront.pipeline.training.lamb import Lamb
 from zenfront.pipeline.training.loop import train, train_step
-from zenfront.pipeline.training.losses import loss_of
-from zenfront.pipeline.training.optimisation import new_optimizer, rate_factor
+from zenfront.pipeline.training.optimisation.lamb import Lamb
+from zenfront.pipeline.training.optimisation.losses import loss_of
+from zenfront.pipeline.training.optimisation.optimiser import new_optimizer, rate_factor
 from zenfront.spaces import Network, initialise
 
 CPU = torch.device("cpu")

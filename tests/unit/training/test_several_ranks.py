@@ -15,11 +15,11 @@ from zenfront.pipeline.experiment.recipe import AUGMENTATION, Recipe
 from zenfront.pipeline.results.stage_rows import Epoch
 from zenfront.pipeline.seeds import numpy_generator
 from zenfront.pipeline.training import checkpoint as checkpoints
-from zenfront.pipeline.training.batch_norm import synchronise
 from zenfront.pipeline.training.data import Images, ImageSet
 from zenfront.pipeline.training.loop import draw_batches, evaluate, train
-from zenfront.pipeline.training.ranks import ALONE, Ranks
-from zenfront.pipeline.training.shares import Share, misfit
+from zenfront.pipeline.training.parallel.batch_norm import synchronise
+from zenfront.pipeline.training.parallel.ranks import ALONE, Ranks
+from zenfront.pipeline.training.parallel.shares import Share, misfit
 from zenfront.spaces import Network
 
 OnTwoRanks = Callable[..., tuple[Any, Any]]

@@ -16,7 +16,7 @@ from zenfront.pipeline.experiment.train_config import Data
 from zenfront.pipeline.seeds import torch_generator
 from zenfront.pipeline.training.data import Images, ImageSet, load
 from zenfront.pipeline.training.loop import evaluate, train
-from zenfront.pipeline.training.optimisation import new_optimizer, rate_factor
+from zenfront.pipeline.training.optimisation.optimiser import new_optimizer, rate_factor
 from zenfront.spaces import Network, Task, initialise
 
 CPU = torch.device("cpu")

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from zenfront.pipeline.experiment.recipe import Recipe
-from zenfront.pipeline.training.lamb import Lamb
+from zenfront.pipeline.training.optimisation.lamb import Lamb
 
 RISE = 0.3
 """Fraction of a one-cycle schedule in which the learning rate rises."""

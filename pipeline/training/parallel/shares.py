@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zenfront.pipeline.training.ranks import ALONE, Ranks
+from zenfront.pipeline.training.parallel.ranks import ALONE, Ranks
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Optimisers, schedules and losses of training recipes."""
