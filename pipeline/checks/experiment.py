@@ -59,8 +59,8 @@ def check(experiment: Experiment) -> None:
     _check_costs(experiment)
     _check_numbers(experiment)
     _check_supernet(experiment)
-    side = min(experiment.task.height, experiment.task.width)
-    if experiment.train.function is None and (problem := experiment.train.recipe.misfit(side)):
+    task, recipe = experiment.task, experiment.train.recipe
+    if experiment.train.function is None and (problem := recipe.misfit(task.channels, task.height, task.width)):
         raise UserError(f"train.recipe.{problem}.")
     check_devices(experiment)
     check_store(experiment.tracking.uri)

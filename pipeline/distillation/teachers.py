@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from zenfront.pipeline.distillation.program import Source, to_program
+from zenfront.pipeline.distillation.program import BYTE, Source, to_program
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.train_config import Distillation
@@ -22,7 +22,6 @@ from zenfront.spaces import Task
 
 TIMM, HUB, PT2 = "timm:", "hub:", ".pt2"
 FORMS = "timm:NAME, hub:OWNER/NAME, a .pt2 file, or RUN or RUN/NETWORK of a run of your own"
-BYTE = 255.0
 _opened: dict[tuple[Any, ...], tuple[Teacher, tuple[str, ...]]] = {}
 
 
@@ -85,7 +84,7 @@ def _of_timm(name: str) -> Source:
         raise UserError("timm has no network of this name with weights. `timm.list_pretrained()` lists those it has.")
     try:
         with quiet():
-            network = timm.create_model(name, pretrained=True)
+            network = timm.create_model(name, pretrained=True).eval()
             config = timm.data.resolve_model_data_config(network)
     except Exception as error:  # of the network, of the hub, of a damaged file
         raise UserError(
@@ -108,9 +107,13 @@ def _of_pt2(path: Path, settings: Distillation, task: Task) -> Source:
         with quiet():
             network = torch.export.load(path).module()
     except Exception as error:  # of torch, of its archive, of what it holds
-        raise UserError(f"torch.export cannot load it: {first_line(error)}.") from error
+        raise UserError(
+            f"torch.export cannot load it: {first_line(error)}. It must be a whole file of `torch.export.save`."
+        ) from error
     if stated is None:
         return Source(network, *_given(settings, task))
+    if settings.given:
+        raise UserError(f"the file states how its images are made: remove {' and '.join(settings.given)}.")
     found = stated.preprocessing
     if stated.takes_pixels:
         mean, std = (0.0,) * found.channels, (1.0,) * found.channels
@@ -142,5 +145,5 @@ def _of_run(name: str, runs: Path) -> Source:
             found = subject.preprocessing
             if not (found.mean and found.std):
                 raise UserError("its own training function normalised the images, so that its input is unknown.")
-            return Source(subject.network, (found.height, found.width), found.mean, found.std, subject.classes)
+            return Source(subject.network.eval(), (found.height, found.width), found.mean, found.std, subject.classes)
     raise UserError(f"there is no such run in {runs}. A teacher is {FORMS}.")

@@ -27,7 +27,7 @@ def unfit(details: Sequence[ErrorDetails]) -> str:
     detail = details[0]
     if detail["type"] == "value_error":
         return f"{detail['msg'].removeprefix('Value error, ')}."
-    rules = [_RULES.get(each["type"]) or re.sub(r"^\w+ should ", "must ", each["msg"]) for each in details]
+    rules = [_RULES.get(each["type"]) or _rule(each["msg"]) for each in details]
     rule = " or ".join(dict.fromkeys(rules)).replace(" or must be", " or")
     expected = re.findall(r"'([^']+)'", str(detail.get("ctx", {}).get("expected", "")))
     number = isinstance(detail["input"], str) and re.fullmatch(r"\d[\d,_' ]*(\.\d+)?", detail["input"].strip())
@@ -36,8 +36,13 @@ def unfit(details: Sequence[ErrorDetails]) -> str:
     return f"{rule}, but got {shown(detail['input'])}.{suggestion(detail['input'], expected)}{separators}{quotes}"
 
 
+def _rule(message: str) -> str:
+    return re.sub(r" after validation, not \d+$", "", re.sub(r"^\w+ should ", "must ", message))
+
+
 def shown(value: object) -> str:
     """Return a value as one short line for a message."""
+    value = list(value) if isinstance(value, tuple) else value
     text = "nothing" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
     text = addresses.shown(text)
     return text if len(text) <= 80 else f"{text[:77]}..."

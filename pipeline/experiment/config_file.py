@@ -31,6 +31,9 @@ AUTO = "auto"
 """Value of `task` that is read from the data; so is a task that is not given."""
 UNKNOWN = {"channels": 1, "height": 1, "width": 1, "classes": 2}
 """Stands for a task that is not read yet."""
+RECIPE: Place = ("train", "recipe")
+PRESET: Place = (*RECIPE, "preset")
+"""Key of a published recipe, of which a text in place of the whole recipe is the short form."""
 ReadTask = Callable[[Data], Task]
 _KEY = re.compile(r"[^.\[\]]+(\[\d+\]|\.[^.\[\]]+)*")
 _SEGMENT = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
@@ -81,15 +84,17 @@ def with_overrides(
 ) -> Experiment:
     """Return the experiment with some keys changed, as `load_experiment` does it.
 
-    Here all keys are given, so that a preset of the recipe replaces them.
+    Here all keys are given. A preset of the recipe counts for those that no override gives.
 
     Raises:
         UserError: An override is wrong.
     """
     origins: dict[Place, SourcePlace] = {(): SourcePlace(f"experiment {experiment.name}")}
     document = Document(experiment.model_dump(mode="json", exclude={"code"}), origins)
+    if any(override.startswith(f"{written(PRESET)}=") for override in overrides):
+        document.value["train"]["recipe"] = {}
     for override in overrides:
-        _apply(override.replace("train.recipe.preset=", "train.recipe="), document)
+        _apply(override, document)
     return _resolved_experiment(document, None, experiment.code, allow_code=allow_code, read_task=read_task)
 
 
@@ -172,6 +177,8 @@ def _parent(top: Any, place: Place, source: str) -> Any:
     holder = top
     for depth, part in enumerate(place):
         here = written(place[:depth]) or "the experiment"
+        if place[: depth + 1] == RECIPE and depth < len(place) - 1 and isinstance(holder.get(part), str):
+            holder[part] = {PRESET[-1]: holder[part]}
         if isinstance(part, str) and not isinstance(holder, dict):
             raise UserError(f"{source}: {here} is not a mapping and has no key {part!r}.")
         if isinstance(part, int) and not (isinstance(holder, list) and part < len(holder)):

@@ -29,6 +29,15 @@ AUGMENTATION = (
 """Keys that change images and targets."""
 POLICIES = ("trivial_augment", "auto_augment", "rand_augment")
 """Keys that apply drawn operations to images, of which only one counts."""
+_CHANNELS = {
+    "trivial_augment": ((1, 3), "false"),
+    "auto_augment": ((1, 3), "null"),
+    "rand_augment": ((1, 3), "null"),
+    "colour_noise": ((3,), "0"),
+}
+"""Numbers of channels of the images that a key changes, and the value that disables it."""
+SMALLEST_CUT = 3
+"""Smallest side, in pixels, of images out of which CutMix can take a rectangle."""
 AutoAugment = Literal["cifar10", "imagenet"]
 _SINCE_0_1: Mapping[str, Any] = {
     "optimizer": "sgd",
@@ -134,9 +143,10 @@ class Recipe(Strict):
     trivial_augment: bool = False
     """Apply one of 14 operations to each image, of a strength that is drawn: TrivialAugment's wide space."""
     auto_augment: AutoAugment | None = None
-    """Apply two operations to each image, a pair of the policy that AutoAugment found for that data set."""
+    """Apply two operations to each image, a pair of the policy that AutoAugment found for that data set; `null`
+    disables it."""
     rand_augment: RandAugment | None = None
-    """Apply operations of one strength to each image."""
+    """Apply operations of one strength to each image; `null` disables it."""
     colour_jitter: Fraction = 0.0
     """Range around 1 of the factors by which brightness, contrast and saturation are changed; 0 disables it."""
     colour_noise: Rate = 0.0
@@ -180,7 +190,8 @@ class Recipe(Strict):
     def _threshold_counts(self) -> "Recipe":
         if self.target_threshold and self.loss == "cross_entropy":
             raise ValueError(
-                f"`target_threshold` counts with `loss: binary_cross_entropy` alone, but got {self.target_threshold}"
+                "`target_threshold` counts with `loss: binary_cross_entropy` alone, but got "
+                f"{self.target_threshold:g}. Set it to 0"
             )
         return self
 
@@ -188,14 +199,24 @@ class Recipe(Strict):
     def _one_policy(self) -> "Recipe":
         given = [name for name in POLICIES if getattr(self, name)]
         if len(given) > 1:
-            raise ValueError(f"only one of {', '.join(POLICIES)} can be used, but got {' and '.join(given)}")
+            raise ValueError(
+                f"only one of {', '.join(POLICIES)} can be used, but got {' and '.join(given)}. "
+                f"Disable all but one, as with `{given[0]}: {_CHANNELS[given[0]][1]}`"
+            )
         return self
 
-    def misfit(self, side: int) -> str | None:
-        """Return which key does not fit images with a shorter side of that many pixels and why, or None."""
+    def misfit(self, channels: int, height: int, width: int) -> str | None:
+        """Return which key does not fit images of that shape and why, or None."""
+        side = min(height, width)
         for name in ("crop_padding", "cutout"):
             if (value := getattr(self, name)) >= side:
                 return f"{name} must be less than the side of the images, {side} pixels, but got {value}"
+        for name, (kinds, off) in _CHANNELS.items():
+            if getattr(self, name) and channels not in kinds:
+                taken = " or ".join(map(str, kinds))
+                return f"{name} changes images of {taken} channels, but these have {channels}. Set it to {off}"
+        if self.cutmix and side < SMALLEST_CUT:
+            return f"cutmix needs images of at least {SMALLEST_CUT} pixels, but their side is {side}. Set it to 0"
         return None
 
     def without_augmentation(self) -> "Recipe":

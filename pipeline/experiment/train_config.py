@@ -149,6 +149,20 @@ class Distillation(Strict):
             )
         return self
 
+    @model_validator(mode="after")
+    def _only_files_leave_it_open(self) -> "Distillation":
+        if self.given and not self.teacher.endswith(".pt2"):
+            raise ValueError(
+                f"`{self.given[0]}` is for a .pt2 file that does not state it, but the teacher is {self.teacher!r}. "
+                "Remove it"
+            )
+        return self
+
+    @property
+    def given(self) -> list[str]:
+        """Keys that say what a .pt2 file does not."""
+        return [name for name in ("size", "mean", "std") if getattr(self, name) is not None]
+
 
 class Train(Strict):
     """Settings of the training of the selected architectures."""

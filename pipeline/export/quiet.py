@@ -22,5 +22,5 @@ def quiet() -> Iterator[None]:
 
 def first_line(error: BaseException) -> str:
     """Return the type and the first line of an error, without its full stop."""
-    lines = str(error).strip().rstrip(".").splitlines()
-    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:300].rstrip('. ')}" if lines else type(error).__name__

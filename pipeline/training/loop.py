@@ -282,7 +282,7 @@ def _divergence(metrics: Mapping[str, float], recipe: Recipe) -> str | None:
 def _check(recipe: Recipe, images: Images, ranks: Ranks) -> None:
     if problem := misfit(batch_size(recipe, images), recipe.accumulate, ranks.count):
         raise UserError(f"resources.train.devices: {problem}.")
-    if problem := recipe.misfit(min(images.train.pixels.shape[2:])):
+    if problem := recipe.misfit(*images.train.pixels.shape[1:]):
         raise UserError(f"train.recipe.{problem}.")
 
 

@@ -42,6 +42,11 @@ def _colour(image: Image.Image, grey: int) -> int | tuple[int, ...]:
     return grey if image.mode == "L" else (grey,) * 3
 
 
+def _posterize(image: Image.Image, bits: int) -> Image.Image:
+    """Keep the upper bits of each value; without any, the image is black, as timm's at the largest strength."""
+    return ImageOps.posterize(image, bits) if bits else Image.new(image.mode, image.size)
+
+
 def _brighten_dark(image: Image.Image, value: float) -> Image.Image:
     """Add a value to what is darker than the middle."""
     table = [min(255, level + int(value)) if level < 128 else level for level in range(256)]
@@ -56,7 +61,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "rotate": lambda image, value, fill: image.rotate(value, fillcolor=_colour(image, fill)),
     "solarize": lambda image, value, fill: ImageOps.solarize(image, value),  # type: ignore[arg-type]  # any number
     "solarize_add": lambda image, value, fill: _brighten_dark(image, value),
-    "posterize": lambda image, value, fill: ImageOps.posterize(image, int(value)),
+    "posterize": lambda image, value, fill: _posterize(image, int(value)),
     "colour": lambda image, value, fill: ImageEnhance.Color(image).enhance(value),
     "contrast": lambda image, value, fill: ImageEnhance.Contrast(image).enhance(value),
     "brightness": lambda image, value, fill: ImageEnhance.Brightness(image).enhance(value),

@@ -107,7 +107,7 @@ def test_a_run_goes_on_with_its_teacher_alone(
     [
         (Source(Sums(), (4, 4), (0.0,) * 3, (1.0,) * 3), DIGITS, "takes images of 3 channels, but the task has 1"),
         (Source(Sums(), (4, 4), (0.0,), (1.0,)), Task(1, 8, 8, 7), "two images 7 logits each, as the task has classes"),
-        (Source(nn.Linear(5, 10), (4, 4), (0.0,), (1.0,)), DIGITS, "it cannot classify two images of (4, 4) pixels"),
+        (Source(nn.Linear(5, 10), (4, 4), (0.0,), (1.0,)), DIGITS, "it cannot classify two images of 4 x 4 pixels"),
     ],
 )
 def test_a_network_that_does_not_fit_is_one_message(source: Source, task: Task, said: str) -> None:

@@ -1,6 +1,9 @@
 """Teachers that an experiment names, and each reason for which one is refused before anything is computed."""
 
+import io
+import re
 import sys
+import zipfile
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -10,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from zenfront.pipeline.distillation import teachers
-from zenfront.pipeline.distillation.program import Source
+from zenfront.pipeline.distillation.program import Source, to_program
 from zenfront.pipeline.distillation.teachers import find, open_teacher
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config_file import load_experiment
@@ -110,9 +113,67 @@ def test_a_file_of_anyone_needs_the_permission_and_the_normalisation(tmp_path: P
         opened(str(path), tmp_path)  # --set allows what it names
 
 
+class Scaled(nn.Module):
+    """Logits k times the mean of all pixels, after layers that training mode changes."""
+
+    def __init__(self, *layers: nn.Module, scale: float = 1.0) -> None:
+        super().__init__()
+        self.layers, self.scale = nn.Sequential(*layers), scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute (N, 10)."""
+        return self.layers(x).mean((1, 2, 3))[:, None] * self.scale * torch.arange(10.0)
+
+
+def _written(path: Path, network: nn.Module, dynamic: bool = True, count: int = 2) -> Path:
+    shapes = ({0: torch.export.Dim("images")},) if dynamic else None
+    example = torch.ones(count, 1, 8, 8)
+    torch.export.save(torch.export.export(network, (example,), dynamic_shapes=shapes), path)
+    return path
+
+
+def test_a_file_becomes_a_program_of_pixels(tmp_path: Path) -> None:
+    """The worker's program has the logits of the network of the file, for any number of images."""
+    path = _written(tmp_path / "theirs.pt2", Scaled(nn.BatchNorm2d(1)).eval())
+    source = find(Distillation(teacher=str(path), mean=(0.2,), std=(0.5,)), DIGITS, tmp_path)
+    program, _ = to_program(source, DIGITS)
+    pixels = torch.linspace(0, 255, 3 * 64).view(3, 1, 8, 8)
+    normal = (pixels / 255 - 0.2) / 0.5 / (1 + 1e-5) ** 0.5
+    wanted = normal.mean((1, 2, 3))[:, None] * torch.arange(10.0)
+    torch.testing.assert_close(torch.export.load(io.BytesIO(program)).module()(pixels), wanted)
+
+
+@pytest.mark.parametrize(
+    ("network", "dynamic", "said"),
+    [
+        (Scaled().eval(), False, "must take one tensor with any number of images (`dynamic_shapes`)"),
+        (Scaled(scale=float("nan")).eval(), True, "its logits are not finite numbers"),
+        (Scaled(nn.BatchNorm2d(1)).train(), True, "depend on the other images or on chance, as in training mode"),
+    ],
+)
+def test_a_file_that_cannot_teach_is_one_message(network: nn.Module, dynamic: bool, said: str, tmp_path: Path) -> None:
+    path = _written(tmp_path / "theirs.pt2", network, dynamic, count=4)
+    source = find(Distillation(teacher=str(path), mean=(0.2,), std=(0.5,)), DIGITS, tmp_path)
+    with pytest.raises(UserError, match=re.escape(said)):
+        to_program(source, DIGITS)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", zipfile.ZIP_STORED])
+def test_a_damaged_file_is_one_message(content: bytes | int, tmp_path: Path) -> None:
+    path = tmp_path / "theirs.pt2"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        with zipfile.ZipFile(path, "w", content) as archive:
+            archive.writestr("other", "file")
+    with pytest.raises(UserError, match=r"cannot load it: .*It must be a whole file of `torch.export.save`\."):
+        find(Distillation(teacher=str(path), mean=(0.2,), std=(0.5,)), DIGITS, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("distillation", "said"),
     [
+        ("{teacher: a, size: [4, 4]}", "`size` is for a .pt2 file that does not state it, but the teacher is 'a'"),
         ("{teacher: a, weight: 0}", "train.distillation.weight: must be greater than 0"),
         ("{weight: 0.5}", "train.distillation.teacher: the key is missing: `timm:NAME`, "),
         ("{teacher: a, mean: [0.5]}", "`mean` and `std` must have a number for each channel, but got 1 and 0"),

@@ -14,7 +14,7 @@ from torch import Tensor
 from zenfront.pipeline.experiment.recipe import RandAugment
 from zenfront.pipeline.training.augmentation import recolour
 from zenfront.pipeline.training.augmentation.operations import OPERATIONS, Change
-from zenfront.pipeline.training.augmentation.policies import AUTO_AUGMENT, INCREASING, LEARNED, RANDOM, WIDE
+from zenfront.pipeline.training.augmentation.policies import AUTO_AUGMENT, INCREASING, LEARNED, RANDOM, WIDE, Table
 from zenfront.pipeline.training.augmentation.recolour import auto_augment, rand_augment, trivial_augment
 
 MANY = 4000
@@ -98,6 +98,22 @@ def test_an_operation_of_no_strength_changes_nothing(name: str) -> None:
     assert np.array_equal(np.asarray(OPERATIONS[name](image, WIDE[name](0.0, 1.0), 0)), np.asarray(image))
     strongest = np.asarray(OPERATIONS[name](image, WIDE[name](1.0, -1.0), 0))
     assert name == "identity" or not np.array_equal(strongest, np.asarray(image))
+
+
+@pytest.mark.parametrize("table", [WIDE, LEARNED, RANDOM, INCREASING])
+@pytest.mark.parametrize("strength", [0.0, 1.0])
+def test_every_operation_can_be_applied_at_the_ends_of_its_range(table: Table, strength: float) -> None:
+    for name in table:
+        for image in (picture("RGB"), picture("L"), Image.new("RGB", (1, 1)), Image.new("L", (1, 2))):
+            for sign in (-1.0, 1.0):
+                assert OPERATIONS[name](image, table[name](strength, sign), 128).size == image.size
+
+
+def test_posterize_without_any_bit_is_black_as_that_of_timm() -> None:
+    """The mask of the bits that are kept is 0 then; Pillow 13 refuses it."""
+    changed = np.asarray(OPERATIONS["posterize"](picture("RGB"), INCREASING["posterize"](1.0, 1.0), 128))
+    assert changed.shape == (30, 40, 3)
+    assert not changed.any()
 
 
 @pytest.fixture

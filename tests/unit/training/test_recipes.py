@@ -1,5 +1,6 @@
 """Optimisers, schedules, clipping, accumulation and presets of recipes, against torch's own and closed forms."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler, MultiStepLR, OneCycleLR
 
+from zenfront.pipeline.checks import check
 from zenfront.pipeline.errors import UserError
+from zenfront.pipeline.experiment.config import Experiment
 from zenfront.pipeline.experiment.config_file import load_experiment, to_yaml, with_overrides
 from zenfront.pipeline.experiment.presets import PRESETS, Preset
 from zenfront.pipeline.experiment.recipe import Recipe
@@ -19,7 +22,7 @@ from zenfront.pipeline.training.loop import train, train_step
 from zenfront.pipeline.training.optimisation.lamb import Lamb
 from zenfront.pipeline.training.optimisation.losses import loss_of
 from zenfront.pipeline.training.optimisation.optimiser import new_optimizer, rate_factor
-from zenfront.spaces import Network, initialise
+from zenfront.spaces import Network, Task, initialise
 
 CPU = torch.device("cpu")
 SMOKE = Path(__file__).parents[3] / "tune_configs" / "smoke.yaml"
@@ -184,6 +187,9 @@ def test_a_preset_is_written_out(name: str) -> None:
         ("zennas", "but got 'zennas'. Did you mean 'zennas_cifar'?"),
         ("{preset: zennas}", "train.recipe.preset: must be 'zennas_cifar', 'pycls_cifar', 'pycls_regnet' or 'timm_a3'"),
         ("{target_threshold: 0.2}", "`target_threshold` counts with `loss: binary_cross_entropy` alone, but got 0.2"),
+        ("{schedule: step, steps_at: []}", "train.recipe.steps_at: must have at least 1 item, but got []."),
+        ("{preset: timm_a3, loss: cross_entropy}", "but got 0.2. Set it to 0"),
+        ("{preset: zennas_cifar, rand_augment: {}}", "Disable all but one, as with `auto_augment: null`."),
         ("{schedule: step, steps_at: [0.5, 0.5]}", "`steps_at` must ascend, but got [0.5, 0.5]"),
         ("{accumulate: 200}", "`accumulate <= batch_size` must hold, but got (accumulate=200, batch_size=128)"),
         ("{rand_augment: {form: timm, magnitude: 12}}", "`magnitude` must be at most 10 with `form: timm`, but got 12"),
@@ -199,3 +205,51 @@ def test_a_wrong_recipe_is_one_message(recipe: str, said: str) -> None:
     with pytest.raises(UserError) as raised:
         load_experiment(SMOKE, [f"train.recipe={recipe}"])
     assert said in str(raised.value)
+
+
+def test_other_keys_can_be_set_beside_a_preset() -> None:
+    """In whatever order, whether the preset is in its short form or a key, and whether a run is stored."""
+    wanted = Recipe(**dict(PRESETS["pycls_cifar"]) | {"ema": 0.5})
+    stored = load_experiment(SMOKE, ["train.recipe.clip_norm=1"])
+    changes = ["train.recipe.preset=pycls_cifar", "train.recipe.ema=0.5"]
+    for short in (False, True):
+        given = [changes[0].replace(".preset", "") if short else changes[0], changes[1]]
+        fresh = load_experiment(SMOKE, given if short else ["train.recipe={}", *given])
+        assert fresh.train.recipe == with_overrides(stored, given).train.recipe == wanted
+    assert with_overrides(stored, changes[::-1]).train.recipe == wanted
+    with pytest.raises(
+        UserError, match=r"--set train.recipe.preset=pycls: train.recipe.preset: must be 'zennas_cifar'"
+    ):
+        with_overrides(stored, ["train.recipe.preset=pycls"])
+
+
+@pytest.mark.parametrize(
+    ("recipe", "shape", "problem"),
+    [
+        (
+            {"colour_noise": 0.1},
+            (1, 32, 32),
+            "colour_noise changes images of 3 channels, but these have 1. Set it to 0",
+        ),
+        ({"trivial_augment": True}, (4, 32, 32), "trivial_augment changes images of 1 or 3 channels, but these have 4"),
+        ({"auto_augment": "cifar10"}, (2, 32, 32), "these have 2. Set it to null"),
+        ({"rand_augment": {}}, (4, 32, 32), "these have 4. Set it to null"),
+        ({"cutmix": 1.0}, (3, 2, 32), "cutmix needs images of at least 3 pixels, but their side is 2. Set it to 0"),
+        ({"cutout": 8}, (3, 32, 8), "cutout must be less than the side of the images, 8 pixels, but got 8"),
+        ({"colour_noise": 0.1, "rand_augment": {}, "cutmix": 1.0}, (3, 3, 3), None),
+        ({"auto_augment": "imagenet", "colour_jitter": 0.4}, (1, 1, 1), None),
+    ],
+)
+def test_augmentation_that_would_do_nothing_is_refused(
+    recipe: dict[str, object], shape: tuple[int, int, int], problem: str | None
+) -> None:
+    found = Recipe.model_validate(recipe).misfit(*shape)
+    assert (problem in found if found else False) if problem else found is None
+    if problem and not problem.startswith("cutout"):
+        with pytest.raises(UserError, match=r"train.recipe.\w+ (changes|needs) images of "):
+            check(_with_task(recipe, shape))
+
+
+def _with_task(recipe: dict[str, object], shape: tuple[int, int, int]) -> Experiment:
+    named = load_experiment(SMOKE, [f"train.recipe={json.dumps(recipe | {'warmup_epochs': 0})}"])
+    return named.model_copy(update={"task": Task(*shape, 10)})
