@@ -17,7 +17,7 @@ from zenfront.pipeline.export.prediction.formats import Stated, packed_descripti
 from zenfront.pipeline.export.quiet import first_line, quiet
 from zenfront.pipeline.record.run_folder import RunFolder
 from zenfront.pipeline.training.teacher import Teacher
-from zenfront.pipeline.user_code import require_allowed
+from zenfront.pipeline.user_code import is_allowed, require_allowed
 from zenfront.spaces import Task
 
 TIMM, HUB, PT2 = "timm:", "hub:", ".pt2"
@@ -141,7 +141,18 @@ def _of_run(name: str, runs: Path) -> Source:
     for run, network in ((name, None), (head, tail)):
         folder = next((path for path in (runs / run, Path(run).expanduser()) if RunFolder(path).config.is_file()), None)
         if run and folder:
-            subject = run_subject(RunFolder(folder), network)
+            if not is_allowed(RunFolder(folder).experiment().own_code()):
+                raise UserError(
+                    f"that run has code of its own. Run `zenfront export {run} --pt2 --allow-code`, and name the file "
+                    "model.pt2 that it writes."
+                )
+            try:
+                subject = run_subject(RunFolder(folder), network)
+            except UserError as error:
+                raise UserError(
+                    f"{error} A network of a run teaches if it is trained to the end; any other one can be exported "
+                    "with --pt2, and its file named."
+                ) from error
             found = subject.preprocessing
             if not (found.mean and found.std):
                 raise UserError("its own training function normalised the images, so that its input is unknown.")

@@ -179,7 +179,7 @@ def check_changes(
             f"{place or run} holds a run of another experiment under the same name:\n  "
             + "\n  ".join(refused)
             + "\nChoose another name (--set name=...), or delete the folder. "
-            f"{command('train', run, after)} goes on with the run as it is stored."
+            f"{command('train', run, before)} goes on with the run as it is stored."
         )
     return found
 

@@ -24,7 +24,7 @@ def command(verb: str, run: Path, experiment: Experiment | None = None) -> str:
     words = ["zenfront", verb, run.name, *_runs(run.parent)]
     if verb in ("search", "train"):
         words += _typed("--address")
-    if experiment and experiment.own_code():
+    if experiment and (experiment.own_code() or experiment.teacher_code):
         words.append("--allow-code")
     return f"`{shlex.join(words)}`"
 

@@ -81,6 +81,11 @@ class RunFolder:
         return self.path / "data.json"
 
     @property
+    def teacher(self) -> Path:
+        """Path of the name and the weights of the teacher that networks are trained with, in runs with one."""
+        return self.path / "teacher.json"
+
+    @property
     def report(self) -> Path:
         """Path of the folder of tables, figures and the HTML page."""
         return self.path / "report"

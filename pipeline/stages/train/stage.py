@@ -17,6 +17,7 @@ from zenfront.pipeline.record.files.ledger import Ledger, read_values
 from zenfront.pipeline.record.round_outcomes import with_outcomes
 from zenfront.pipeline.record.run_documents import epoch_reader, read_baselines, read_front, read_outcomes
 from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.record.teacher_file import keep_teacher
 from zenfront.pipeline.record.training_result import (
     DataFacts,
     compared_costs,
@@ -150,6 +151,8 @@ def _method(experiment: Experiment, folder: RunFolder, images: data.Images | Non
     settings, code = experiment.train, experiment.train_code
     if images:
         teacher = open_teacher(experiment, folder.path.parent, images.names)
+        if teacher and settings.distillation:
+            keep_teacher(folder, settings.distillation.teacher, teacher.digest)
         return RecipeTraining(images, settings.recipe, settings.compared.name, teacher)
     assert code
     scores = experiment.score_names()

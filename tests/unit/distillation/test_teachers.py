@@ -19,8 +19,15 @@ from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config_file import load_experiment
 from zenfront.pipeline.experiment.train_config import Distillation
 from zenfront.pipeline.formats import write_pt2
+from zenfront.pipeline.record.commands import command
+from zenfront.pipeline.record.files.ledger import Ledger
+from zenfront.pipeline.record.run_folder import RunFolder
+from zenfront.pipeline.record.teacher_file import keep_teacher
+from zenfront.pipeline.results.stage_rows import Epoch
+from zenfront.pipeline.user_code import _allowed
 from zenfront.spaces import Task
 
+OWN_SPACE = "from zenfront.spaces import load\nSPACE = load('anynet3')\n"
 SMOKE = Path(__file__).parents[3] / "tune_configs" / "smoke.yaml"
 DIGITS = Task(1, 8, 8, 10)
 
@@ -168,6 +175,41 @@ def test_a_damaged_file_is_one_message(content: bytes | int, tmp_path: Path) -> 
             archive.writestr("other", "file")
     with pytest.raises(UserError, match=r"cannot load it: .*It must be a whole file of `torch.export.save`\."):
         find(Distillation(teacher=str(path), mean=(0.2,), std=(0.5,)), DIGITS, tmp_path)
+
+
+def test_a_run_that_is_not_trained_cannot_teach_and_neither_can_one_with_unknown_code(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN_SPACE)
+    experiment = load_experiment(SMOKE, ["name=plain"])
+    with RunFolder(tmp_path / "plain").driving(experiment):
+        pass
+    with pytest.raises(
+        UserError, match=r"A network of a run teaches if it is trained to the end; any other one can be"
+    ):
+        find(Distillation(teacher="plain"), DIGITS, tmp_path)
+    own = load_experiment(SMOKE, ["name=own", f"space={tmp_path}/own.py"])
+    with RunFolder(tmp_path / "own").driving(own):
+        pass
+    _allowed.difference_update(each.digest for each in own.own_code())
+    with pytest.raises(UserError, match=r"that run has code of its own. Run `zenfront export own --pt2 --allow-code`"):
+        find(Distillation(teacher="own"), DIGITS, tmp_path)
+
+
+def test_all_networks_of_a_run_have_the_same_teacher(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    keep_teacher(folder, "a.pt2", "1" * 64)
+    keep_teacher(folder, "a.pt2", "2" * 64)  # nothing has learned from the first one
+    with Ledger(folder.epochs) as ledger:
+        ledger.append([Epoch("one-0", 1, {"val_accuracy": 0.5}).to_row()])
+    keep_teacher(folder, "a.pt2", "2" * 64)
+    with pytest.raises(
+        UserError, match=r"learned from the teacher with the weights 2{16}, but .*a.pt2, has .* 1{16} now"
+    ):
+        keep_teacher(folder, "a.pt2", "1" * 64)
+
+
+def test_a_command_on_a_run_with_a_file_as_teacher_can_be_run_as_printed() -> None:
+    experiment = load_experiment(SMOKE, ["train.distillation.teacher=a.pt2"])
+    assert command("train", Path("runs/a"), experiment) == "`zenfront train a --allow-code`"
 
 
 @pytest.mark.parametrize(
