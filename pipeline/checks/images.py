@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zenfront.pipeline import proxies
+from zenfront.pipeline.checks.devices import check_devices
 from zenfront.pipeline.checks.own_training import require_function
 from zenfront.pipeline.errors import UserError
 from zenfront.pipeline.experiment.config import Experiment
@@ -27,8 +28,8 @@ def check_data(experiment: Experiment) -> Overview | None:
         What the data hold; None if a training function loads its own, and no score looks at images.
 
     Raises:
-        UserError: The data are missing, damaged, too few for the batch of a proxy, or not what the task says; a task
-            with outputs has no training function.
+        UserError: The data are missing, damaged, too few for the batch of a proxy or for the devices, or not what the
+            task says; a task with outputs has no training function.
     """
     require_function(experiment)
     if experiment.train.function and not reads_images(experiment):
@@ -38,6 +39,7 @@ def check_data(experiment: Experiment) -> Overview | None:
     training, batch = len(data.load(settings, task, experiment.search.seed).train), experiment.search.batch
     if reads_images(experiment) and batch > training:
         raise UserError(f"search.batch must be at most the {training} training images, but got {batch}.")
+    check_devices(experiment, training)
     if any(proxies.load(name, experiment.code).of_supernet for name in experiment.score_names()):
         score_plan(experiment).check(data.load(settings, task, experiment.search.seed))
     return found

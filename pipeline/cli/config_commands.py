@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from zenfront.pipeline.cli.options import RUNS, AllowCode, Config, Overrides, TrustConfig
+from zenfront.pipeline.cli.options import RUNS, AllowCode, Config, Overrides, Runs, TrustConfig
 
 config_app = typer.Typer(
     help="Check or show experiments, or print their JSON schema.",
@@ -36,6 +36,7 @@ def check_command(
         list[str], typer.Argument(metavar="CONFIG...", help="YAML files, or names of experiments in tune_configs/.")
     ],
     overrides: Overrides = None,
+    runs: Runs = RUNS,
     allow_code: AllowCode = False,
     trust_config: TrustConfig = False,
     with_data: Annotated[
@@ -59,7 +60,7 @@ def check_command(
             config, overrides or [], allow_code=allow_code, trust_config=trust_config, read_task=checks.read_task
         )
         checks.check(experiment)
-        teacher = open_teacher(experiment, RUNS)
+        teacher = open_teacher(experiment, runs)
         for code in experiment.own_code():
             typer.echo(f"{config}: {code}")
         for caution in checks.cautions(experiment):
@@ -67,7 +68,9 @@ def check_command(
         if with_data and (experiment.train.function or checks.are_local(experiment.train.data)):
             for line in checks.describe_data(experiment):
                 typer.echo(f"{config}: {line}")
-            if teacher:
+            found = checks.check_data(experiment)
+            if teacher and found:
+                open_teacher(experiment, runs, found.classes)
                 typer.echo(f"{config}: the teacher has the weights {teacher.digest[:16]}")
         elif with_data:
             typer.echo(f"{config}: {experiment.train.data.source} is not on this machine and was not read")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from zenfront.pipeline.checks import check_data
 from zenfront.pipeline.checks.devices import check_devices
 from zenfront.pipeline.checks.estimate import local_workers
 from zenfront.pipeline.errors import UserError
@@ -34,6 +35,12 @@ def test_a_mini_batch_must_have_an_image_for_each_device() -> None:
     check_devices(experiment("train.recipe.batch_size=16", "resources.train.devices=16"))
     with pytest.raises(UserError, match=r"resources.train.devices: a mini-batch of 16 images is too small for 17 dev"):
         check_devices(experiment("train.recipe.batch_size=16", "resources.train.devices=17"))
+    few = experiment(
+        "train.recipe.batch_size=64", "resources.train.devices=20", "train.data.limit=20", "search.batch=2"
+    )
+    check_devices(few)
+    with pytest.raises(UserError, match=r"a mini-batch of 1\d images is too small for 20 devices"):
+        check_data(few)  # some of the 20 images are held out for validation
 
 
 def test_the_number_of_devices_is_no_part_of_what_is_computed() -> None:
