@@ -89,7 +89,7 @@ class StoredImages:
         """Return images (n, C, H, W), uint8.
 
         Raises:
-            UserError: As `prepare`.
+            UserError: As `prepare`; the store is damaged.
         """
         return self._read(index, None)
 
@@ -97,7 +97,13 @@ class StoredImages:
         chosen = self._chosen[index if isinstance(index, slice) else np.asarray(index)]
         pixels = np.empty((len(chosen), *self.shape[1:]), np.uint8)
         for row, into in zip(chosen.tolist(), pixels, strict=True):
-            self._read_row(row, into, key)
+            try:
+                self._read_row(row, into, key)
+            except (UserError, OSError) as error:
+                raise UserError(
+                    f"train.data.store: image {row} of {self.folder} cannot be read ({str(error).rstrip('.')}). Delete "
+                    "this folder and run the same command again, which writes it anew."
+                ) from error
         return as_decoded(pixels)
 
     def _read_row(self, row: int, into: np.ndarray, key: int | None) -> None:

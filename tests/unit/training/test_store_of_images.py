@@ -163,6 +163,20 @@ def test_a_damaged_file_is_written_again(cache: Path, photos: Path, how: str) ->
     assert same(*(load.__wrapped__(settings(photos, s), TASK, 0).train for s in ("disk", "memory")))
 
 
+@pytest.mark.parametrize("random", [0.0, 0.3])
+def test_a_stored_image_that_is_damaged_later_names_the_folder(cache: Path, photos: Path, random: float) -> None:
+    images = load.__wrapped__(settings(photos, "disk", resize=Resize(size=8, random=random)), TASK, 0)
+    assert images.train.pixels[:1].shape == (1, 3, 8, 8)
+    for path in cache.glob("train-*/*.arrow"):
+        os.truncate(path, 0)
+        if random:
+            os.truncate(path, 2**20)  # zeros in the place of the encoded images
+    with pytest.raises(
+        UserError, match=r"image \d+ of .*/train-\w+ cannot be read \(.*\)\. Delete this folder and run"
+    ):
+        images.train.pixels[:]
+
+
 def test_a_full_disk_is_one_message(cache: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("usage", (), {"free": 2**28 + 1000})
     with monkeypatch.context() as patched:
