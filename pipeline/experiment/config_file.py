@@ -32,8 +32,6 @@ AUTO = "auto"
 UNKNOWN = {"channels": 1, "height": 1, "width": 1, "classes": 2}
 """Stands for a task that is not read yet."""
 RECIPE: Place = ("train", "recipe")
-PRESET: Place = (*RECIPE, "preset")
-"""Key of a published recipe, of which a text in place of the whole recipe is the short form."""
 ReadTask = Callable[[Data], Task]
 _KEY = re.compile(r"[^.\[\]]+(\[\d+\]|\.[^.\[\]]+)*")
 _SEGMENT = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
@@ -91,7 +89,7 @@ def with_overrides(
     """
     origins: dict[Place, SourcePlace] = {(): SourcePlace(f"experiment {experiment.name}")}
     document = Document(experiment.model_dump(mode="json", exclude={"code"}), origins)
-    if any(override.startswith(f"{written(PRESET)}=") for override in overrides):
+    if any(override.startswith("train.recipe.preset=") for override in overrides):
         document.value["train"]["recipe"] = {}
     for override in overrides:
         _apply(override, document)
@@ -178,7 +176,7 @@ def _parent(top: Any, place: Place, source: str) -> Any:
     for depth, part in enumerate(place):
         here = written(place[:depth]) or "the experiment"
         if place[: depth + 1] == RECIPE and depth < len(place) - 1 and isinstance(holder.get(part), str):
-            holder[part] = {PRESET[-1]: holder[part]}
+            holder[part] = {"preset": holder[part]}  # of which a text is the short form
         if isinstance(part, str) and not isinstance(holder, dict):
             raise UserError(f"{source}: {here} is not a mapping and has no key {part!r}.")
         if isinstance(part, int) and not (isinstance(holder, list) and part < len(holder)):
@@ -272,15 +270,11 @@ def _mistake(place: Place, details: Sequence[ErrorDetails]) -> str:
     detail = details[0]
     match detail["type"]:
         case "extra_forbidden" | "unexpected_keyword_argument":
-            known = _keys(place[:-1])
+            known = list(_resolved(_schema(place[:-1]))["properties"])
             return f"unknown key.{suggestion(place[-1], known)} Known here: {', '.join(known)}."
         case "missing":
             return f"the key is missing: {_schema(place).get('description', '')}"
     return unfit(details)
-
-
-def _keys(place: Place) -> list[str]:
-    return list(_resolved(_schema(place))["properties"])
 
 
 def _schema(place: Place) -> dict[str, Any]:

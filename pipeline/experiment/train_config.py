@@ -41,7 +41,7 @@ class Resize(Strict):
     def _crop_fits(self) -> "Resize":
         if self.crop is not None and (isinstance(self.size, tuple) or self.crop > self.size):
             raise ValueError(
-                f"`crop` must be at most `size`, a single number, but got (size={self.size}, {self.crop=})"
+                f"`crop` must be at most `size`, a single number, but got (size={self.size}, crop={self.crop})"
             )
         return self
 

@@ -1,5 +1,6 @@
 """Arrow files with one column of images, read row by row."""
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -54,6 +55,13 @@ class Shards(Sequence[bytes]):
 
     def __len__(self) -> int:
         return len(self._start)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the positions and the sizes of all rows, in hexadecimal digits."""
+        return hashlib.sha256(
+            self._start.astype(np.int64).tobytes() + self._size.astype(np.int64).tobytes()
+        ).hexdigest()
 
     def __getitem__(self, row: int) -> bytes:  # type: ignore[override]
         into = bytearray(int(self._size[row]))

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -37,10 +38,12 @@ DONE = "store.json"
 def open_store(folder: Path) -> Shards | None:
     """Return the images of a store; None if it is not whole."""
     try:
-        sizes: dict[str, int] = json.loads((folder / DONE).read_text())["files"]
+        document: dict[str, Any] = json.loads((folder / DONE).read_text())
+        sizes: dict[str, int] = document["files"]
         if all((folder / name).stat().st_size == size for name, size in sizes.items()):
-            return Shards([folder / name for name in sizes])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # pyarrow's errors are both of the first two
+            stored = Shards([folder / name for name in sizes])
+            return stored if stored.digest == document["rows"] else None
+    except Exception:  # of whatever a damaged file makes of JSON and of pyarrow
         pass
     return None
 
@@ -64,7 +67,8 @@ def write_store(folder: Path, rows: Rows, form: Form, *, is_encoded: bool = Fals
             return stored
         plan = _Plan(len(rows), _mean_size(rows) if is_encoded else form.height * form.width * form.channels)
         paths = [folder / name for name in plan.names]
-        missing = [number for number, path in enumerate(paths) if not _is_whole(path, plan.rows(number))]
+        damaged = (folder / DONE).exists()  # it was whole
+        missing = [n for n, path in enumerate(paths) if damaged or not _is_whole(path, plan.rows(n))]
         count = sum(len(plan.rows(number)) for number in missing)
         require_room(folder, count * plan.bytes)
         progress = Progress(f"images of {rows.place}", folder, len(rows), len(rows) - count, count * plan.bytes)
@@ -73,11 +77,10 @@ def write_store(folder: Path, rows: Rows, form: Form, *, is_encoded: bool = Fals
             for number in missing:
                 make = partial(_files if is_encoded else _pixels, rows, form, threads)
                 write_shard(paths[number], _batches(plan, number, make, progress))
+        stored, sizes = Shards(paths), {path.name: path.stat().st_size for path in paths}
         with write_whole(folder / DONE) as aside:
-            aside.write_text(
-                json.dumps({"source": rows.place, "files": {path.name: path.stat().st_size for path in paths}})
-            )
-        return Shards(paths)
+            aside.write_text(json.dumps({"source": rows.place, "files": sizes, "rows": stored.digest}))
+        return stored
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ class _Plan:
 def _is_whole(path: Path, rows: range) -> bool:
     try:
         return len(Shards([path])) == len(rows)
-    except (OSError, ValueError):
+    except Exception:  # of whatever a damaged file makes of pyarrow
         return False
 
 

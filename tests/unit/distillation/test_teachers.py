@@ -129,7 +129,8 @@ class Scaled(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute (N, 10)."""
-        return self.layers(x).mean((1, 2, 3))[:, None] * self.scale * torch.arange(10.0)
+        means: Tensor = self.layers(x).mean((1, 2, 3))[:, None]
+        return means * self.scale * torch.arange(10.0)
 
 
 def _written(path: Path, network: nn.Module, dynamic: bool = True, count: int = 2) -> Path:

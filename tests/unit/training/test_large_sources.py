@@ -1,5 +1,6 @@
 """Tables and shards that are read a few images at a time, and validation images that lie elsewhere."""
 
+import gzip
 import io
 import json
 import tarfile
@@ -91,3 +92,37 @@ def test_validation_images_of_ones_own(tmp_path: Path) -> None:
     missing = data.model_copy(update={"validation_source": str(tmp_path / "gone")})
     with pytest.raises(UserError, match=r"train\.data\.validation_source .*gone: there is no such file or folder"):
         load(missing, found.task, 0)
+
+
+@pytest.mark.parametrize("blocks", range(1, 9))
+def test_a_shard_that_is_cut_off_anywhere_is_refused(tmp_path: Path, blocks: int) -> None:
+    """Two samples are eight blocks of 512 bytes; `tarfile` reads one that ends between two members as a whole file."""
+    file = tmp_path / "train-000000.tar"
+    shard(
+        file, {f"{number}.{kind}": content for number in (0, 1) for kind, content in ((0, b"0"), ("png", png(number)))}
+    )
+    assert len(tar.read_tar(file, "png", "0")[0]) == 2
+    whole = file.read_bytes()
+    file.write_bytes(whole[: 512 * blocks])
+    with pytest.raises((UserError, tarfile.ReadError), match=r"is cut off or damaged at byte|unexpected end of data"):
+        tar.read_tar(file, "png", "0")
+    file.write_bytes(whole[:2048] + bytes([255]) * 512 + whole[2560:])  # the third header
+    with pytest.raises(
+        UserError, match=r"train-000000.tar: the file is cut off or damaged at byte 2,048. Copy it anew"
+    ):
+        tar.read_tar(file, "png", "0")
+
+
+@pytest.mark.parametrize(
+    ("label", "said"), [("json", r"sample 0: its json cannot be read"), ("cls", r"sample 0: its cls cannot be read")]
+)
+def test_a_label_that_cannot_be_read_names_its_sample(tmp_path: Path, label: str, said: str) -> None:
+    shard(tmp_path / "train-000000.tar", {"0.png": png(0), f"0.{label}": b"\xff"})
+    with pytest.raises(UserError, match=said):
+        tar.read_tar(tmp_path / "train-000000.tar", "png", "label")
+
+
+def test_a_compressed_shard_is_one_message(tmp_path: Path) -> None:
+    (tmp_path / "train-000000.tar").write_bytes(gzip.compress(bytes(10_240)))
+    with pytest.raises(UserError, match=r"it is no tar file, or a compressed one \(.*\)\. Unpack what is compressed"):
+        tar.read_tar(tmp_path / "train-000000.tar", "png", "label")

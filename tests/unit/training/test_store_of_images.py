@@ -163,6 +163,18 @@ def test_a_damaged_file_is_written_again(cache: Path, photos: Path, how: str) ->
     assert same(*(load.__wrapped__(settings(photos, s), TASK, 0).train for s in ("disk", "memory")))
 
 
+@pytest.mark.parametrize("place", [-200, -60, -6, 0, 100])
+def test_damaged_positions_of_rows_are_written_again(cache: Path, photos: Path, place: int) -> None:
+    """An Arrow file has its description at its beginning and its end; pyarrow reads some of it whatever it says."""
+    memory, _ = both(photos)
+    for path in cache.glob("train-*/*.arrow"):
+        content = bytearray(path.read_bytes())
+        start = place % len(content)
+        content[start : start + 50] = bytes(255 - each for each in content[start : start + 50])
+        path.write_bytes(content)
+    assert same(memory.train, load.__wrapped__(settings(photos, "disk"), TASK, 0).train)
+
+
 @pytest.mark.parametrize("random", [0.0, 0.3])
 def test_a_stored_image_that_is_damaged_later_names_the_folder(cache: Path, photos: Path, random: float) -> None:
     images = load.__wrapped__(settings(photos, "disk", resize=Resize(size=8, random=random)), TASK, 0)

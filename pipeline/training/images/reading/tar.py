@@ -65,7 +65,7 @@ def read_tar(path: Path, image: str, label: str) -> tuple[list[Stored], list[Any
     tar = TarFile(path.absolute(), sizes)
     images: dict[str, tuple[str, int]] = {}
     labels: dict[str, Any] = {}
-    with tarfile.open(path, "r:") as file:
+    with _opened(path) as file:
         for member in _members(file):
             folder, _, name = member.name.rpartition("/")
             key, _, extension = name.partition(".")
@@ -78,8 +78,13 @@ def read_tar(path: Path, image: str, label: str) -> tuple[list[Stored], list[Any
             elif extension in (CLASS, JSON, label) and member.size <= LARGEST_LABEL:
                 content = file.extractfile(member)
                 assert content
-                if (value := _label(content.read(), extension, label)) is not None:
+                try:
+                    value = _label(content.read(), extension, label)
+                except ValueError as error:
+                    raise UserError(f"{path}, sample {key}: its {extension} cannot be read ({error}).") from error
+                if value is not None:
                     labels[key] = value
+        _require_end(file, path)
     if not images:
         raise UserError(f"{path}: there is no image. A sample of WebDataset is {FORM}. Else unpack the file.")
     if missing := [key for key in images if key not in labels]:
@@ -89,6 +94,23 @@ def read_tar(path: Path, image: str, label: str) -> tuple[list[Stored], list[Any
         )
     keys = list(images)
     return [Cell(tar, images[key][1]) for key in keys], [labels[key] for key in keys], keys
+
+
+def _opened(path: Path) -> tarfile.TarFile:
+    try:
+        return tarfile.open(path, "r:")
+    except tarfile.ReadError as error:
+        raise UserError(
+            f"{path}: it is no tar file, or a compressed one ({error}). Unpack what is compressed."
+        ) from error
+
+
+def _require_end(file: tarfile.TarFile, path: Path) -> None:
+    """Check that the members go on to the block of zeros at the end: `tarfile` ends without a word at a damaged one."""
+    assert file.fileobj
+    file.fileobj.seek(file.offset)
+    if file.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise UserError(f"{path}: the file is cut off or damaged at byte {file.offset:,}. Copy it anew.")
 
 
 def _members(file: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
