@@ -256,6 +256,7 @@ def test_successive_halving_ends_the_same_after_its_driver_was_killed(
     assert folder.trained.read_bytes() == expected
 
 
+@pytest.mark.soak
 def test_asha_with_one_worker_ends_the_same_after_its_driver_was_killed(
     whole: Callable[[str], RunFolder], tmp_path: Path, killed_driver: KilledDriver, on_this_ray: OnThisRay
 ) -> None:
