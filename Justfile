@@ -53,7 +53,7 @@ dashboard *args: setup
 # Run all tests on at most four cores
 [no-exit-message]
 test *args: setup
-    @"{{ bin }}/python" -m pytest --numprocesses 3 --durations 25 "$@"
+    @"{{ bin }}/python" -m pytest --numprocesses auto --maxprocesses 4 --durations 25 "$@"
 
 # Run the tests that take less than ten seconds each
 [no-exit-message]
