@@ -31,10 +31,10 @@ KilledDriver = Callable[..., None]
 OnThisRay = Callable[[Experiment], Experiment]
 TrainHere = Callable[[Experiment, RunFolder], str]
 LIMIT = 10
-"""Time limit of an epoch in seconds; an epoch takes some milliseconds."""
+"""Time limit of an epoch in seconds, where one process hangs; an epoch takes some milliseconds."""
 
 
-def experiment_of(devices: int) -> Experiment:
+def experiment_of(devices: int, limit: int = 600) -> Experiment:
     return Experiment.model_validate(
         {
             "name": "tiny",
@@ -44,7 +44,7 @@ def experiment_of(devices: int) -> Experiment:
             "train": {
                 "epochs": 4,
                 "data": {"limit": 600},
-                "time_limit": LIMIT,
+                "time_limit": limit,
                 "recipe": {
                     "warmup_epochs": 1,
                     "learning_rate": 0.01,
@@ -145,9 +145,9 @@ def test_a_killed_driver_and_a_killed_peer_change_nothing(
 @pytest.mark.soak
 def test_a_hanging_peer_ends_by_the_time_limit(tmp_path: Path, once: Once, ray_session: None) -> None:
     whole, folder = selection(tmp_path / "whole"), selection(tmp_path / "hanging")
-    run(experiment_of(2), whole)
+    run(experiment_of(2, LIMIT), whole)
     once(folder.epochs, 3, lambda: os.kill(process_of("TrainingPeer"), signal.SIGSTOP))
-    assert "going on from its checkpoint" in run(experiment_of(2), folder)
+    assert "going on from its checkpoint" in run(experiment_of(2, LIMIT), folder)
     assert curves(folder) == curves(whole)  # the same bits
     assert folder.trained.read_bytes() == whole.trained.read_bytes()
 
