@@ -1,4 +1,4 @@
-"""What a candidate asks of a GPU, counted on the CPU: operators that launch kernels, waits and copies to the device."""
+"""Count on the CPU what a candidate asks of a GPU: operators that launch kernels, waits and copies to the device."""
 
 import json
 from collections.abc import Iterator, Sequence

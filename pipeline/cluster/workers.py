@@ -55,7 +55,7 @@ class WorkerPool:
 
     @property
     def in_words(self) -> str:
-        """What a worker needs, such as ``2 CPUs and 1 GPU``."""
+        """Needs of a worker in words, such as ``2 CPUs and 1 GPU``."""
         if self.processes == 1:
             return describe(self.resources)
         return f"{self.processes} devices with {describe(self.resources)} each"

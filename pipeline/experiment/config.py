@@ -33,7 +33,7 @@ class Search(Strict):
     `auto` measures the reliability of each proxy on some architectures of the first generation, and takes it as often
     as a reliability of 0.9 at equal FLOPs needs, at most 8 times."""
     init_device: Literal["cpu", "device"] = "cpu"
-    """Where weights are drawn: on the `cpu`, so that every device gets the same weights; or on the `device` of the
+    """Device that draws the weights: the `cpu`, so that every device gets the same weights; or the `device` of the
     networks, which is faster on a GPU and gives other weights on another kind of GPU."""
     tf32: bool = False
     """Whether GPUs may compute the convolutions of scores in TF32, which rounds to 10 bits: faster, but other values.

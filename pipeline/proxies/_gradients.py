@@ -38,7 +38,7 @@ class LossGradients:
 
     @property
     def flags(self) -> Tensor:
-        """What `check` looks at, (2,): the loss, and whether a gradient of the last layer differs from zero."""
+        """Values that `check` looks at, (2,): the loss, and whether a gradient of the last layer differs from zero."""
         return torch.stack([self.loss, self.weights[-1].gradient.any().to(self.loss)])
 
     def check(self, flags: Tensor) -> None:

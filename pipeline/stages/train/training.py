@@ -1,4 +1,4 @@
-"""What all runs of the training stage share: the method, the data and the limits."""
+"""Settings that all runs of the training stage share: the method, the data and the limits."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What only a GPU shows. The bodies that do not need one run on the CPU as well, so that their code is right."""
+"""Behaviour that only a GPU shows. Bodies that do not need one run on the CPU as well, to see that they are right."""
 
 from contextlib import nullcontext
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What a proxy computes on a GPU is read once: the waits are counted on the CPU, and do not grow with the network."""
+"""Values that a proxy computes on a GPU are read once: waits are counted on the CPU, and do not grow with the network."""
 
 from unittest.mock import patch
 

@@ -80,7 +80,7 @@ def test_weights_go_to_a_device_in_one_copy_for_each_dtype(depth: int) -> None:
 
 @pytest.mark.parametrize("init", INITS)
 def test_weights_drawn_together_have_the_scale_of_each_layer(init: Init) -> None:
-    """What a generator on a GPU draws, here with one on the CPU."""
+    """The draws of a generator on a GPU, here with one on the CPU."""
     network = meta("with batch norm")
     (memory, _) = Memory.of(place for module in network.modules() for place in _places(module, init))
     memory.allocate(torch.device("cpu"), pinned=False)
