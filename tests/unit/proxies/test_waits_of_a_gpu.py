@@ -1,4 +1,4 @@
-"""Values that a proxy computes on a GPU are read once: waits are counted on the CPU, and do not grow with the network."""
+"""Values that a proxy computes on a GPU are read once: waits are counted on the CPU, and do not grow with depth."""
 
 from unittest.mock import patch
 
